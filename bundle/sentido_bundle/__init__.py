@@ -1,0 +1,55 @@
+"""What a Sentido bundle is and how to run it.
+
+    from sentido_bundle import Bundle, default_bundle
+
+    bundle = Bundle.load(default_bundle())
+    bundle.predict(["A wonderful little film."]).probabilities  # (1, 2)
+
+A bundle is a folder that holds a text classifier with everything that decides its answers: the
+ONNX graphs, the vocabulary and the rules that turn text into ids. See `docs/architecture.md`.
+"""
+
+from pathlib import Path
+
+from sentido_bundle.bundle import Bundle, Neighbour, Outputs, normalize
+from sentido_bundle.errors import BundleError
+from sentido_bundle.golden import GoldenText
+from sentido_bundle.manifest import (
+    Dimensions,
+    Manifest,
+    Parity,
+    Preprocessing,
+    Truncation,
+    check_plain_name,
+)
+from sentido_bundle.tokenizer import Encoding, Token, Tokenizer, fit_vocabulary
+from sentido_bundle.write import Graphs, check_target, pack_bundle, write_bundle
+
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "Dimensions",
+    "Encoding",
+    "GoldenText",
+    "Graphs",
+    "Manifest",
+    "Neighbour",
+    "Outputs",
+    "Parity",
+    "Preprocessing",
+    "Token",
+    "Tokenizer",
+    "Truncation",
+    "check_plain_name",
+    "check_target",
+    "default_bundle",
+    "fit_vocabulary",
+    "normalize",
+    "pack_bundle",
+    "write_bundle",
+]
+
+
+def default_bundle() -> Path:
+    """Give the folder of the bundle that this package ships: IMDB sentiment."""
+    return Path(__file__).with_name("default")

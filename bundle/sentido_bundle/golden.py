@@ -1,0 +1,71 @@
+"""The golden texts of a bundle: what Keras answered to some awkward texts, to compare with.
+
+`golden.json` is an array of objects: the text, the ids that the tokenizer must give, and the
+hidden state and probabilities that Keras gave for them.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentido_bundle.errors import BundleError
+from sentido_bundle.manifest import parse_json
+
+
+@dataclass(frozen=True)
+class GoldenText:
+    """One text with the answers of Keras."""
+
+    text: str
+    ids: NDArray[np.int32]  # (tokens,)
+    hidden: NDArray[np.float32]  # (hidden,)
+    probabilities: NDArray[np.float32]  # (labels,)
+
+
+def parse_golden(data: bytes, hidden: int, labels: int) -> list[GoldenText]:
+    """Read `golden.json`; `hidden` and `labels` are the sizes that each vector must have."""
+    value = parse_json("golden.json", data)
+    if not isinstance(value, list) or not value:
+        raise BundleError("golden.json: an array of one or more texts is needed")
+    return [_parse_text(item, index, hidden, labels) for index, item in enumerate(value)]
+
+
+def dump_golden(texts: Sequence[GoldenText]) -> bytes:
+    """The bytes of `golden.json`; floats in the fewest digits that give the same float32."""
+    items = [
+        {
+            "text": golden.text,
+            "ids": golden.ids.tolist(),
+            "hidden": [float(str(x)) for x in golden.hidden],
+            "probabilities": [float(str(x)) for x in golden.probabilities],
+        }
+        for golden in texts
+    ]
+    lines = (json.dumps(item, ensure_ascii=True, separators=(",", ":")) for item in items)
+    return ("[\n" + ",\n".join(lines) + "\n]\n").encode()
+
+
+def _parse_text(item: Any, index: int, hidden: int, labels: int) -> GoldenText:
+    where = f"golden.json: text {index}"
+    try:
+        golden = GoldenText(
+            text=item["text"],
+            ids=np.array(item["ids"], dtype=np.int32),
+            hidden=np.array(item["hidden"], dtype=np.float32),
+            probabilities=np.array(item["probabilities"], dtype=np.float32),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise BundleError(f"{where} cannot be read: {error!r}") from error
+    if not isinstance(golden.text, str) or golden.ids.ndim != 1:
+        raise BundleError(f"{where} is not a text with an array of ids")
+    for name, vector, size in (
+        ("hidden", golden.hidden, hidden),
+        ("probabilities", golden.probabilities, labels),
+    ):
+        if vector.shape != (size,) or not np.isfinite(vector).all():
+            raise BundleError(f"{where}: {name} is not {size} finite numbers")
+    return golden

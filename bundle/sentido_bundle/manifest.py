@@ -1,0 +1,222 @@
+"""The manifest of a bundle: what `manifest.json` says, as frozen dataclasses.
+
+Reading is strict: a missing field, an unknown one or one of another type is an error that names
+it (`preprocessing.max_tokens`). Nothing here opens a file other than as bytes handed in.
+"""
+
+import dataclasses
+import json
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sentido_bundle.errors import BundleError
+
+SCHEMA_VERSION = 1
+FILES = ("vocabulary.json", "model.onnx", "tokens.onnx", "weights.bin", "golden.json")
+"""The files that every bundle holds beside its manifest."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Truncation(StrEnum):
+    """Which end of a long text is cut, in Keras' words (`keras.utils.pad_sequences`)."""
+
+    PRE = "pre"  # keep the last tokens
+    POST = "post"  # keep the first tokens
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a text becomes ids: the arguments of Keras' `Tokenizer`, then truncation."""
+
+    lower: bool
+    filters: str
+    split: str
+    num_words: int  # ids run from 1 to num_words - 1, as in Keras
+    oov_token: str | None
+    max_tokens: int
+    truncation: Truncation
+
+    def __post_init__(self) -> None:
+        _require(self.split != "", "split must not be empty")
+        _require(self.num_words >= 2, f"num_words is {self.num_words}, it must be 2 or more")
+        _require(self.max_tokens >= 1, f"max_tokens is {self.max_tokens}, it must be 1 or more")
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """The sizes that graph, vocabulary and labels must agree on."""
+
+    vocabulary: int  # rows of the embedding matrix, padding included
+    embedding: int  # elements of a word's vector
+    hidden: int  # units of the LSTM
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            _require(value >= 1, f"{name} is {value}, it must be 1 or more")
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How closely ONNX Runtime repeats what Keras answered."""
+
+    texts: int
+    largest_difference: float
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        _require(0 < self.tolerance <= 1e-3, f"tolerance is {self.tolerance}, not within 0 to 1e-3")
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """The size and the digest that a file must have."""
+
+    bytes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        _require(self.bytes >= 0, f"bytes is {self.bytes}")
+        _require(bool(_SHA256.fullmatch(self.sha256)), "sha256 is not 64 hexadecimal digits")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself."""
+
+    schema_version: int
+    name: str
+    version: str
+    created: str  # RFC 3339, UTC
+    labels: tuple[str, ...]  # in the order of the model's outputs
+    preprocessing: Preprocessing
+    dimensions: Dimensions
+    training: dict[str, Any]
+    metrics: dict[str, float]
+    parity: Parity
+    tools: dict[str, str]
+    files: dict[str, FileFacts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for what, value in (("name", self.name), ("version", self.version)):
+            check_plain_name(what, value)
+        _require(len(self.labels) >= 2, f"labels are {list(self.labels)}: two or more are needed")
+        _require(
+            len(set(self.labels)) == len(self.labels) and all(self.labels),
+            f"labels are {list(self.labels)}: each must be another one and not empty",
+        )
+        _require(
+            self.dimensions.vocabulary <= self.preprocessing.num_words,
+            f"dimensions.vocabulary is {self.dimensions.vocabulary}, over"
+            f" preprocessing.num_words, {self.preprocessing.num_words}",
+        )
+        for name in self.files:
+            _require(
+                bool(_PLAIN_NAME.fullmatch(name)),
+                f"files names {name!r}: a plain file name in the bundle's directory is needed",
+            )
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Manifest":
+        """Read `manifest.json`. Raises BundleError naming the field that is wrong."""
+        value = parse_json("manifest.json", data)
+        if not isinstance(value, dict):
+            raise BundleError("manifest.json: an object is needed")
+        version = value.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise BundleError(
+                f"manifest.json: schema_version is {version!r}, this program reads"
+                f" {SCHEMA_VERSION}: use the release of Sentido that wrote the bundle, or a later"
+                " one, or export it again"
+            )
+        manifest: Manifest = _read(cls, value, "")
+        for name in FILES:
+            if name not in manifest.files:
+                raise BundleError(f"manifest.json: files does not list {name}")
+        return manifest
+
+    def dump(self) -> bytes:
+        """The bytes of `manifest.json`."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def check_plain_name(what: str, value: str) -> None:
+    """Raise ValueError unless `value` can name a model, a version or a file everywhere."""
+    _require(
+        bool(_PLAIN_NAME.fullmatch(value)),
+        f"{what} is {value!r}: 1 to 64 letters, digits, '.', '_' and '-' are needed, the first a"
+        " letter or digit",
+    )
+
+
+def parse_json(name: str, data: bytes) -> Any:
+    """Parse the JSON file `name`. Raises BundleError saying where it breaks."""
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except RecursionError as error:
+        raise BundleError(f"{name}: nested too deeply") from error
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are such
+        raise BundleError(f"{name}: not valid JSON: {error}") from error
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    """Read `value` as `kind`: a dataclass, dict, tuple, union with None, or plain type."""
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(kind, value, where)
+    origin = typing.get_origin(kind)
+    if origin is types.UnionType:
+        return None if value is None else _read(typing.get_args(kind)[0], value, where)
+    if origin is tuple:
+        items = _expect(list, value, where)
+        return tuple(_read(typing.get_args(kind)[0], v, f"{where}[{i}]") for i, v in enumerate(items))
+    if origin is dict:
+        _, inner = typing.get_args(kind)
+        table = _expect(dict, value, where)
+        return {k: v if inner is Any else _read(inner, v, f"{where}[{k!r}]") for k, v in table.items()}
+    if kind is float and type(value) is int:
+        return float(value)
+    if issubclass(kind, StrEnum):
+        if value not in list(kind):
+            raise BundleError(f"manifest.json: {where} is {value!r}, not one of {[*map(str, kind)]}")
+        return kind(value)
+    return _expect(kind, value, where)
+
+
+def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
+    table: Mapping[str, Any] = _expect(dict, value, where)
+    hints = typing.get_type_hints(kind)
+    prefix = where + "." if where else ""
+    for key in table:
+        if key not in hints:
+            raise BundleError(f"manifest.json: unknown field {prefix}{key}")
+    for key in hints:
+        if key not in table:
+            raise BundleError(f"manifest.json: {prefix}{key} is missing")
+    values = {key: _read(hint, table[key], prefix + key) for key, hint in hints.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise BundleError(f"manifest.json: {prefix}{error}") from error
+
+
+def _expect(kind: type, value: Any, where: str) -> Any:
+    if type(value) is not kind:  # not isinstance: true is not a number
+        names = {dict: "an object", list: "an array", str: "a string", int: "a whole number"}
+        wanted = names.get(kind, {float: "a number", bool: "true or false"}.get(kind, kind.__name__))
+        raise BundleError(f"manifest.json: {where or 'the whole'} is {value!r:.80}, {wanted} is needed")
+    return value

@@ -1,0 +1,102 @@
+"""Writes a bundle: all of it, verified, or nothing.
+
+The files go to a hidden folder beside the target, are loaded and verified there as any reader
+would, and then renamed: whatever happens, the target is a whole bundle or does not exist.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sentido_bundle.bundle import Bundle
+from sentido_bundle.errors import BundleError
+from sentido_bundle.golden import GoldenText, dump_golden
+from sentido_bundle.manifest import FileFacts, Manifest
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """The two serialized ONNX models and the bytes of the tensors that they share."""
+
+    model: bytes
+    tokens: bytes
+    weights: bytes
+
+
+def check_target(directory: Path) -> None:
+    """Raise BundleError unless a bundle can be written to `directory`."""
+    if directory.exists():
+        raise BundleError(f"{directory} exists; a bundle is never changed: name a new folder")
+    parent = directory.absolute().parent
+    existing = next(p for p in (parent, *parent.parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise BundleError(f"{directory} cannot be written: no write permission in {existing}")
+
+
+def pack_bundle(
+    manifest: Manifest, vocabulary: Sequence[str], graphs: Graphs, golden: Sequence[GoldenText]
+) -> dict[str, bytes]:
+    """Give the files of a bundle by name. `manifest.files` is filled in here."""
+    files = {
+        "vocabulary.json": json.dumps(list(vocabulary), ensure_ascii=False, indent=0).encode(),
+        "model.onnx": graphs.model,
+        "tokens.onnx": graphs.tokens,
+        "weights.bin": graphs.weights,
+        "golden.json": dump_golden(golden),
+    }
+    facts = {
+        name: FileFacts(len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()
+    }
+    return {"manifest.json": replace(manifest, files=facts).dump(), **files}
+
+
+def write_bundle(directory: Path, files: Mapping[str, bytes]) -> Bundle:
+    """Write the files of a bundle to the new folder `directory`; return it, loaded from there.
+
+    Raises BundleError if the folder exists, cannot be written, or the bundle does not verify;
+    nothing is left behind then, nor after any other exception.
+    """
+    check_target(directory)
+    parent = directory.absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=parent))
+    try:
+        for name, data in files.items():
+            _write_file(staging / name, data)
+        bundle = Bundle.load(staging)
+        staging.chmod(0o755)  # mkdtemp's 0700 would keep other users, a container's too, out
+        _sync(staging)
+        _rename(staging, directory)
+        _sync(parent)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return bundle
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(directory: Path) -> None:
+    """Make the entries of a directory survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _rename(staging: Path, directory: Path) -> None:
+    try:
+        staging.rename(directory)
+    except OSError as error:
+        raise BundleError(f"{directory} cannot be written: {error.strerror}") from error

@@ -1,0 +1,144 @@
+"""The export, step by step: load, split, fit, train, evaluate, convert, verify, write."""
+
+import dataclasses
+import importlib.metadata
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import keras
+from sentido_bundle import (
+    Bundle,
+    Dimensions,
+    Manifest,
+    Parity,
+    Preprocessing,
+    Tokenizer,
+    Truncation,
+    check_target,
+    fit_vocabulary,
+    pack_bundle,
+    write_bundle,
+)
+
+from sentido_export import data, train, verify
+from sentido_export.convert import convert
+from sentido_export.errors import ExportError
+from sentido_export.model import build
+from sentido_export.recipe import Recipe
+
+KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+"""The default of Keras' Tokenizer."""
+
+_PARITY_TEXTS = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to export, and where to."""
+
+    data: str
+    text_column: str
+    label_column: str
+    out: Path
+    name: str
+    model_version: str
+    recipe_name: str
+    recipe: Recipe
+    limit: int | None
+    validation: float
+    min_accuracy: float
+    seed: int
+
+
+def export(options: Options) -> Bundle:
+    """Train a classifier and write it as a bundle. Raises ExportError or BundleError."""
+    recipe, seed = options.recipe, options.seed
+    check_target(options.out)
+    keras.utils.set_random_seed(seed)
+
+    parts = _load(options)
+    preprocessing = Preprocessing(
+        lower=True,
+        filters=KERAS_FILTERS,
+        split=" ",
+        num_words=recipe.words,
+        oov_token=None,
+        max_tokens=recipe.max_tokens,
+        truncation=Truncation.PRE,
+    )
+    vocabulary, found = fit_vocabulary(parts.train.texts, preprocessing)
+    print(f"Found {found:,} unique tokens.")
+    if found == 0:
+        raise ExportError(f"{options.data}: the training texts hold no word")
+    tokenizer = Tokenizer(vocabulary, preprocessing)
+
+    layers = build(recipe, len(vocabulary), len(parts.train.label_names))
+    layers.model.summary()
+    best_epoch = train.train(layers, tokenizer, parts, recipe, seed)
+    metrics = train.evaluate(layers, tokenizer, parts.test)
+    if metrics["accuracy"] < options.min_accuracy:
+        raise ExportError(
+            f"accuracy is {metrics['accuracy']:.4f} on {len(parts.test)} held-out texts,"
+            f" --min-accuracy asks for {options.min_accuracy:g}: no bundle was written"
+        )
+
+    print("Converting to ONNX and comparing with Keras ...")
+    graphs = convert(layers)
+    golden = verify.golden_answers(layers, tokenizer)
+    manifest = Manifest(
+        schema_version=1,
+        name=options.name,
+        version=options.model_version,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        labels=parts.train.label_names,
+        preprocessing=preprocessing,
+        dimensions=Dimensions(len(vocabulary), recipe.dimensions, recipe.units),
+        training=_training_facts(options, parts, found, best_epoch),
+        metrics=metrics,
+        parity=Parity(texts=0, largest_difference=0.0, tolerance=verify.TOLERANCE),
+        tools=_tool_versions(),
+    )
+    unproven = Bundle.parse(pack_bundle(manifest, vocabulary, graphs, golden))
+    held_out = [*parts.test.texts, *parts.validation.texts, *parts.train.texts]
+    parity = verify.compare(layers, unproven, held_out[:_PARITY_TEXTS])
+    proven = dataclasses.replace(manifest, parity=parity)
+    return write_bundle(options.out, pack_bundle(proven, vocabulary, graphs, golden))
+
+
+def _load(options: Options) -> data.Split:
+    texts = data.load(options.data, options.text_column, options.label_column)
+    distinct = data.drop_duplicates(texts)
+    print(f"Loaded {len(texts):,} texts from {options.data}", end="")
+    print(f", dropped {len(texts) - len(distinct)} duplicates.")
+    if options.limit is not None:
+        distinct = data.draw(distinct, options.limit, options.seed)
+    return data.split(distinct, options.validation, options.seed)
+
+
+def _training_facts(
+    options: Options, parts: data.Split, found: int, best_epoch: int
+) -> dict[str, object]:
+    return {
+        "data": options.data if options.data == data.REVIEWS else Path(options.data).name,
+        "texts": {
+            "train": len(parts.train),
+            "validation": len(parts.validation),
+            "test": len(parts.test),
+        },
+        "unique_tokens": found,
+        "recipe": options.recipe_name,
+        "settings": dataclasses.asdict(options.recipe),
+        "mask": True,
+        "seed": options.seed,
+        "best_epoch": best_epoch,
+    }
+
+
+def _tool_versions() -> dict[str, str]:
+    packages = ("sentido-export", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    import tensorflow
+
+    return {"python": platform.python_version(), "tensorflow": tensorflow.__version__, **versions}

@@ -1,0 +1,83 @@
+"""The Keras model: Embedding -> LSTM -> Dense, with the mask and what only training needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from sentido_export.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The three layers that a bundle keeps, and the model that trains them."""
+
+    model: keras.Model  # (batch, time) ids -> probabilities as the loss wants them
+    embedding: keras.layers.Embedding
+    lstm: keras.layers.LSTM
+    dense: keras.layers.Dense
+
+    @property
+    def label_count(self) -> int:
+        """The number of labels. One sigmoid stands for two."""
+        return max(2, int(self.dense.units))
+
+    def probabilities(self, hidden: Any) -> Any:
+        """Give every label's probability: (batch, hidden) -> (batch, labels)."""
+        output = self.dense(hidden)
+        if self.dense.units > 1:
+            return output  # a softmax
+        return tf.concat([1 - output, output], axis=-1)  # the sigmoid is the second label's
+
+    def answer(
+        self, sequences: Sequence[NDArray[np.int32]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Let Keras, with its mask, answer: (texts, hidden) and (texts, labels)."""
+        @tf.function(  # type: ignore[untyped-decorator]
+            input_signature=[tf.TensorSpec([None, None], tf.int32)]
+        )
+        def run(token_ids: Any) -> tuple[Any, Any]:
+            vectors = self.embedding(token_ids)  # (batch, time, embedding)
+            hidden = self.lstm(vectors, mask=self.embedding.compute_mask(token_ids))
+            return hidden, self.probabilities(hidden)
+
+        hidden = np.empty((len(sequences), self.lstm.units), np.float32)
+        probabilities = np.empty((len(sequences), self.label_count), np.float32)
+        order = np.argsort([len(ids) for ids in sequences], kind="stable")
+        for start in range(0, len(order), 64):
+            rows = order[start : start + 64]
+            hidden[rows], probabilities[rows] = run(pad([sequences[i] for i in rows]))
+        return hidden, probabilities
+
+
+def build(recipe: Recipe, vocabulary_size: int, label_count: int) -> Layers:
+    """Build an untrained model."""
+    embedding = keras.layers.Embedding(
+        vocabulary_size, recipe.dimensions, mask_zero=True, name="embedding"
+    )
+    lstm = keras.layers.LSTM(recipe.units, name="lstm")
+    if label_count == 2:
+        dense = keras.layers.Dense(1, activation="sigmoid", name="dense")
+    else:
+        dense = keras.layers.Dense(label_count, activation="softmax", name="dense")
+    layers = [keras.Input((None,), dtype="int32", name="token_ids"), embedding]
+    if recipe.spatial_dropout:
+        layers.append(keras.layers.SpatialDropout1D(recipe.spatial_dropout))
+    layers.append(lstm)
+    if recipe.dropout:
+        layers.append(keras.layers.Dropout(recipe.dropout))
+    model = keras.Sequential([*layers, dense], name="sentido")
+    return Layers(model, embedding, lstm, dense)
+
+
+def pad(sequences: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+    """Put ids into one array, padded with 0 on the right: (batch, time), time at least 1."""
+    time = max(1, max(len(ids) for ids in sequences))
+    batch = np.zeros((len(sequences), time), dtype=np.int32)
+    for row, ids in zip(batch, sequences, strict=True):
+        row[: len(ids)] = ids
+    return batch
