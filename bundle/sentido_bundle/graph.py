@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sentido_bundle.errors import BundleError
+from sentido_bundle.wire import Value, fields, varint
 
 OPERATORS = frozenset(
     {
@@ -22,8 +23,6 @@ OPERATORS = frozenset(
 
 _ITEM_SIZES = {1: 4, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}  # TensorProto.DataType: bytes an element
 _EXTERNAL = 1  # TensorProto.DataLocation
-
-_Value = int | memoryview
 
 
 @dataclass(frozen=True)
@@ -89,14 +88,14 @@ def _check_tensor(name: str, tensor: Tensor, external_sizes: dict[str, int]) -> 
 
 
 def _read_model(name: str, model: memoryview) -> Graph:
-    graphs = [value for number, value in _fields(model) if number == 7]
-    if any(number == 25 for number, _ in _fields(model)):
+    graphs = [value for number, value in fields(model) if number == 7]
+    if any(number == 25 for number, _ in fields(model)):
         raise BundleError(f"{name}: functions are not something that a bundle may use")
     if len(graphs) != 1:
         raise ValueError(f"{len(graphs)} graphs")
     operators: list[str] = []
     tensors: dict[str, Tensor] = {}
-    for number, value in _fields(_message(graphs[0])):
+    for number, value in fields(_message(graphs[0])):
         if number == 1:
             operators.append(_read_node(name, _message(value)))
         elif number == 5:
@@ -109,14 +108,14 @@ def _read_model(name: str, model: memoryview) -> Graph:
 
 def _read_node(name: str, node: memoryview) -> str:
     operator = domain = ""
-    for number, value in _fields(node):
+    for number, value in fields(node):
         if number == 4:
             operator = _text(value)
         elif number == 7:
             domain = _text(value)
         elif number == 5:
             # tensors, graphs and sparse tensors inside an attribute
-            if {5, 6, 10, 11, 22, 23} & {n for n, _ in _fields(_message(value))}:
+            if {5, 6, 10, 11, 22, 23} & {n for n, _ in fields(_message(value))}:
                 raise BundleError(f"{name}: a node holds a tensor or a graph of its own")
     return operator if domain in ("", "ai.onnx") else f"{domain}.{operator}"
 
@@ -127,7 +126,7 @@ def _read_tensor(data: memoryview) -> Tensor:
     data_type = stored = 0
     is_external = False
     external: dict[str, str] = {}
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
             shape += _integers(value)
         elif number == 2:
@@ -137,7 +136,7 @@ def _read_tensor(data: memoryview) -> Tensor:
         elif number == 9:
             stored = len(_message(value))
         elif number == 13:
-            entry = dict(_fields(_message(value)))
+            entry = dict(fields(_message(value)))
             external[_text(entry[1])] = _text(entry[2])
         elif number == 14:
             is_external = _integer(value) == _EXTERNAL
@@ -149,61 +148,28 @@ def _read_tensor(data: memoryview) -> Tensor:
     return Tensor(name, data_type, tuple(shape), external.get("location", ""), offset, length)
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, _Value]]:
-    """Walk the fields of one message: (number, integer or bytes)."""
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
-        number, wire_type = key >> 3, key & 7
-        if wire_type == 0:
-            value, position = _varint(data, position)
-            yield number, value
-            continue
-        if wire_type == 2:
-            size, position = _varint(data, position)
-        elif wire_type in (1, 5):
-            size = 8 if wire_type == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire_type}")
-        if position + size > len(data):
-            raise ValueError(f"a field of {size} bytes ends after the file")
-        yield number, data[position : position + size]
-        position += size
-
-
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError("an integer of more than 10 bytes")
-
-
-def _integers(value: _Value) -> Iterator[int]:
+def _integers(value: Value) -> Iterator[int]:
     """The elements of a repeated int64 field, packed or not."""
     if isinstance(value, int):
         yield value
         return
     position = 0
     while position < len(value):
-        item, position = _varint(value, position)
+        item, position = varint(value, position)
         yield item
 
 
-def _integer(value: _Value) -> int:
+def _integer(value: Value) -> int:
     if not isinstance(value, int):
         raise ValueError("bytes in place of an integer")
     return value
 
 
-def _message(value: _Value) -> memoryview:
+def _message(value: Value) -> memoryview:
     if isinstance(value, int):
         raise ValueError("an integer in place of a message")
     return value
 
 
-def _text(value: _Value) -> str:
+def _text(value: Value) -> str:
     return bytes(_message(value)).decode("utf-8")

@@ -1,0 +1,161 @@
+"""The transport on `grpc.aio`: turns its calls into the pipeline's, and Faults into its statuses."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.rpc import code_pb2
+
+from sentido_server.faults import Fault, Unavailable
+from sentido_server.pipeline import Outcome, Pipeline
+from sentido_server.record import CallRecord
+from sentido_server.rpc import Rpc
+
+_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AioCall:
+    """One call on `grpc.aio`. Lives as long as its handler runs."""
+
+    def __init__(self, context: _Context) -> None:
+        self.peer = context.peer()
+        self.cancelled = False
+        self._loop = asyncio.get_running_loop()
+        remaining = context.time_remaining()  # seconds, None without a deadline
+        self._deadline = None if remaining is None else self._loop.time() + remaining
+
+    def is_expired(self) -> bool:
+        """Whether the call's deadline has passed."""
+        return self._deadline is not None and self._loop.time() >= self._deadline
+
+    def is_cancelled(self) -> bool:
+        """Whether the caller has left."""
+        return self.cancelled
+
+
+class AioTransport:
+    """Answers RPCs on a grpc.aio server. Lives as long as that server."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._draining = asyncio.Event()
+        self._open_calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def register(self, server: grpc.aio.Server, rpcs: Sequence[Rpc[Any]]) -> None:
+        """Register every RPC. Requests arrive as bytes: parsing them is the pipeline's."""
+        services: dict[str, dict[str, Any]] = {}
+        for rpc in rpcs:
+            handler = (
+                grpc.stream_stream_rpc_method_handler(self._guard(rpc, self._stream))
+                if rpc.streaming
+                else grpc.unary_unary_rpc_method_handler(self._guard(rpc, self._unary))
+            )
+            services.setdefault(rpc.service, {})[rpc.name] = handler
+        for service, handlers in services.items():
+            generic = grpc.method_handlers_generic_handler(service, handlers)
+            server.add_generic_rpc_handlers((generic,))
+
+    async def drain(self, seconds: float) -> bool:
+        """Let accepted calls finish and idle streams end; tell whether all did in time."""
+        self._pipeline.drain()
+        self._draining.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        return self._open_calls == 0
+
+    def _guard(self, rpc: Rpc[Any], body: Callable[..., Awaitable[Any]]) -> Any:
+        """Wrap a handler in what every call needs: counting, logging, and Faults as statuses."""
+
+        async def handle(request: Any, context: _Context) -> Any:
+            # Counted until its status is sent, so that draining cuts no answer off.
+            self._open_calls += 1
+            self._idle.clear()
+            context.add_done_callback(self._count_down)
+            call = AioCall(context)
+            try:
+                entry = self._pipeline.begin(rpc, call)
+            except Fault as fault:
+                await _abort(context, fault)
+            code = code_pb2.UNKNOWN
+            try:
+                answer = await body(rpc, call, entry, request, context)
+                code = code_pb2.OK
+                return answer
+            except Fault as fault:
+                code = fault.code
+                await _abort(context, fault)
+            except asyncio.CancelledError:
+                call.cancelled = True
+                code = code_pb2.DEADLINE_EXCEEDED if call.is_expired() else code_pb2.CANCELLED
+                raise
+            finally:
+                entry.write(code)
+
+        return handle
+
+    async def _unary(
+        self, rpc: Rpc[Any], call: AioCall, entry: CallRecord, request: bytes, _: _Context
+    ) -> bytes:
+        return await self._answer(rpc, call, entry, request)
+
+    async def _stream(
+        self, rpc: Rpc[Any], call: AioCall, entry: CallRecord, _: Any, context: _Context
+    ) -> None:
+        while True:
+            request = await self._next_message(context)
+            if request is grpc.aio.EOF:
+                return
+            await context.write(await self._answer(rpc, call, entry, request))
+            self._pipeline.check_serving()
+
+    async def _next_message(self, context: _Context) -> Any:
+        """Wait for the stream's next message. Raises Unavailable when the server drains."""
+        reading = asyncio.ensure_future(context.read())
+        draining = asyncio.ensure_future(self._draining.wait())
+        try:
+            await asyncio.wait({reading, draining}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                raise Unavailable("the server is shutting down")
+            return reading.result()
+        finally:
+            reading.cancel()
+            draining.cancel()
+
+    async def _answer(
+        self, rpc: Rpc[Any], call: AioCall, entry: CallRecord, request: bytes
+    ) -> bytes:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Outcome] = loop.create_future()
+
+        def settle(outcome: Outcome) -> None:
+            if not answer.done():  # the caller may have left
+                answer.set_result(outcome)
+
+        self._pipeline.submit(
+            rpc, call, entry, request, lambda outcome: loop.call_soon_threadsafe(settle, outcome)
+        )
+        outcome = await answer
+        if isinstance(outcome, Fault):
+            raise outcome
+        return outcome
+
+    def _count_down(self, _: Any) -> None:
+        self._open_calls -= 1
+        if self._open_calls == 0:
+            self._idle.set()
+
+
+async def _abort(context: _Context, fault: Fault) -> None:
+    """End the call with the fault's status; its details travel as gRPC's clients expect them."""
+    await context.abort(
+        _STATUS_CODES[fault.code],
+        fault.message,
+        (("grpc-status-details-bin", fault.status().SerializeToString()),),
+    )

@@ -1,0 +1,160 @@
+"""The server, put together: bind, load, serve, drain."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
+from sentido_bundle import Bundle
+
+from sentido_server import embedding, models, prediction, record, tokenization
+from sentido_server.aio import AioTransport
+from sentido_server.catalog import Catalog
+from sentido_server.config import Config
+from sentido_server.pipeline import Pipeline
+from sentido_server.rpc import Limits, Rpc, State
+
+RPCS: tuple[Rpc[Any], ...] = (
+    *prediction.RPCS,
+    *embedding.RPCS,
+    *tokenization.RPCS,
+    *models.RPCS,
+)
+SERVICES = tuple(
+    service.full_name
+    for file in (prediction_pb2, embedding_pb2, tokenizer_pb2, model_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
+
+
+class StartError(Exception):
+    """The server cannot start. The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that accepts connections; it serves once its bundles are loaded."""
+
+    address: str  # with the real port
+    catalog: Catalog
+
+
+@asynccontextmanager
+async def serve(config: Config) -> AsyncIterator[Running]:
+    """Run a server: bound and loaded inside the block, drained and stopped when it is left.
+
+    Raises StartError if the address cannot be bound, BundleError if a bundle is bad.
+    """
+    pipeline = Pipeline(config.thread_count(), config.max_pending)
+    transport = AioTransport(pipeline)
+    checker = health.aio.HealthServicer()
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", config.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),  # else a used port is bound without a word
+        ]
+    )
+    transport.register(server, RPCS)
+    health_pb2_grpc.add_HealthServicer_to_server(checker, server)
+    reflection.enable_server_reflection(
+        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+    address = _bind(server, config.listen)
+    await _set_health(checker, health_pb2.HealthCheckResponse.NOT_SERVING)
+    await server.start()
+    try:
+        catalog = await asyncio.to_thread(_load, config.bundle)
+        pipeline.open(_state(config, catalog))
+        await _set_health(checker, health_pb2.HealthCheckResponse.SERVING)
+        yield Running(address, catalog)
+    finally:
+        await checker.enter_graceful_shutdown()
+        if not await transport.drain(config.drain_seconds):
+            record.event("drain timed out", seconds=config.drain_seconds)
+        await server.stop(grace=None)  # ends what never ends by itself: health's Watch
+        pipeline.close()
+
+
+async def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once."""
+    started = time.monotonic()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(name: str) -> None:
+        if stopping.is_set():
+            record.event("stopped at once", signal=name)
+            os._exit(1)  # a compute thread cannot be interrupted otherwise
+        record.event("stopping", signal=name)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number.name)
+    async with serve(config) as running:
+        record.event(
+            "serving",
+            address=running.address,
+            models=[bundle.name for bundle in running.catalog.bundles],
+            threads=config.thread_count(),
+            seconds=round(time.monotonic() - started, 3),
+        )
+        await stopping.wait()
+    record.event("stopped")
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> str:
+    """Bind the address and give it with the real port. Raises StartError."""
+    host, colon, port = listen.rpartition(":")
+    is_socket = listen.startswith("unix:")
+    if not is_socket and not (colon and host and port.isdecimal() and int(port) < 65536):
+        raise StartError(
+            f"--listen {listen!r}: an address and a port are needed, such as 127.0.0.1:50051"
+        )
+    try:
+        bound = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise StartError(
+            f"cannot listen on {listen}: the port is in use, or the address is not this machine's;"
+            " choose another with --listen"
+        ) from error
+    return listen if is_socket else f"{host}:{bound}"
+
+
+def _load(directories: Sequence[Path]) -> Catalog:
+    bundles = []
+    for directory in directories:
+        started = time.monotonic()
+        bundle = Bundle.load(directory)
+        bundles.append(bundle)
+        record.event(
+            "loaded",
+            model=bundle.name,
+            version=bundle.manifest.version,
+            digest=bundle.digest,
+            seconds=round(time.monotonic() - started, 3),
+        )
+    try:
+        return Catalog(bundles)
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+
+def _state(config: Config, catalog: Catalog) -> State:
+    limits = Limits(config.max_text_characters, config.max_texts, config.max_message_bytes)
+    return State(catalog, limits, version("sentido-server"))
+
+
+async def _set_health(checker: Any, status: int) -> None:
+    for service in ("", *SERVICES):
+        await checker.set(service, status)

@@ -1,0 +1,42 @@
+"""The loaded models, by name."""
+
+from collections.abc import Sequence
+
+from sentido.v1.common_pb2 import ModelSelector
+from sentido_bundle import Bundle
+
+from sentido_server.faults import NotFound
+
+
+class Catalog:
+    """The bundles that a server answers from. Immutable."""
+
+    def __init__(self, bundles: Sequence[Bundle]) -> None:
+        """Take one or more bundles, the default first. Raises ValueError for two of one name."""
+        self.bundles = tuple(bundles)
+        self._by_name = {bundle.name: bundle for bundle in bundles}
+        if len(self._by_name) < len(self.bundles):
+            names = [bundle.name for bundle in bundles]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(
+                f"two bundles are named {twice!r}: export one of them again with another --name"
+            )
+
+    @property
+    def default(self) -> Bundle:
+        """The model of a call that names none."""
+        return self.bundles[0]
+
+    def find(self, selector: ModelSelector) -> Bundle:
+        """Give the model that a call asks for. Raises NotFound."""
+        bundle = self._by_name.get(selector.name) if selector.name else self.default
+        if bundle is None:
+            raise NotFound(
+                f"no model {selector.name!r} is loaded, there are: {', '.join(self._by_name)}"
+            )
+        if selector.version not in ("", bundle.manifest.version):
+            raise NotFound(
+                f"version {selector.version!r} of model {bundle.name!r} is not loaded, but"
+                f" {bundle.manifest.version!r} is"
+            )
+        return bundle

@@ -1,0 +1,120 @@
+"""The server's settings, each declared once: a flag, a SENTIDO_* variable, a default, a help text."""
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+from sentido_bundle import default_bundle
+
+_DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."
+_EPILOG = """\
+Each flag can also be set by an environment variable, --max-texts by SENTIDO_MAX_TEXTS; a flag
+wins. Several bundles in SENTIDO_BUNDLE are separated by ':'.
+
+Health (grpc.health.v1) is NOT_SERVING until every bundle is loaded and verified. SIGTERM and
+SIGINT finish what was accepted and exit with 0; a second one stops at once.
+
+examples:
+  sentido-server                                   serve the default bundle
+  sentido-server --bundle bundles/mine --listen 0.0.0.0:50051"""
+
+
+def _setting(default: Any, text: str, *, least: int | None = None, choices: tuple[str, ...] = ()) -> Any:
+    return dataclasses.field(
+        default=default, metadata={"help": text, "least": least, "choices": choices}
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a server."""
+
+    bundle: tuple[Path, ...] = _setting(
+        (default_bundle(),),
+        "folder of a bundle; give it again for more, the first answers calls that name no model"
+        " (default: the shipped one)",
+    )
+    listen: str = _setting(
+        "127.0.0.1:50051", "address and port, port 0 for a free one, or unix:/path/to/socket"
+    )
+    max_text_characters: int = _setting(1_000_000, "Unicode code points a text", least=1)
+    max_texts: int = _setting(4096, "texts or words a call or stream message", least=1)
+    max_message_bytes: int = _setting(16 * 1024 * 1024, "bytes a message on the wire", least=1024)
+    max_pending: int = _setting(
+        1024, "calls that wait or are computed at once; more are refused", least=1
+    )
+    threads: int = _setting(0, "compute threads; 0 for one a CPU", least=0)
+    drain_seconds: int = _setting(
+        30, "seconds that accepted calls have to finish after SIGTERM", least=0
+    )
+    log_format: str = _setting(
+        "auto", "json, text, or auto: text on a terminal", choices=("auto", "json", "text")
+    )
+
+    @classmethod
+    def load(cls, argv: Sequence[str], environ: Mapping[str, str]) -> Self:
+        """Read the settings: flag, else variable, else default. Exits with 2 for a bad one."""
+        parser = _parser(cls)
+        values: dict[str, Any] = {}
+        for setting in dataclasses.fields(cls):
+            variable = "SENTIDO_" + setting.name.upper()
+            if environ.get(variable):
+                try:
+                    values[setting.name] = _from_variable(setting, environ[variable])
+                except argparse.ArgumentTypeError as error:
+                    parser.error(f"{variable}: {error}")
+        values.update({k: v for k, v in vars(parser.parse_args(argv)).items() if v is not None})
+        values["bundle"] = tuple(values.get("bundle", cls.bundle))
+        return cls(**values)
+
+    def thread_count(self) -> int:
+        """The number of compute threads."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+
+def _parser(config: type[Config]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sentido-server",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('sentido-server')}")
+    for setting in dataclasses.fields(config):
+        text = setting.metadata["help"]
+        if setting.name == "bundle":
+            parser.add_argument("--bundle", type=Path, action="append", metavar="DIR", help=text)
+            continue
+        parser.add_argument(
+            "--" + setting.name.replace("_", "-"),
+            type=_type(setting),
+            metavar="N" if setting.type is int else setting.name.split("_")[-1].upper(),
+            help=f"{text} (default: {setting.default})",
+        )
+    return parser
+
+
+def _from_variable(setting: dataclasses.Field[Any], text: str) -> Any:
+    if setting.name == "bundle":
+        return [Path(part) for part in text.split(os.pathsep) if part]
+    return _type(setting)(text)
+
+
+def _type(setting: dataclasses.Field[Any]) -> Any:
+    least, choices = setting.metadata["least"], setting.metadata["choices"]
+
+    def parse(text: str) -> int | str:
+        if setting.type is int:
+            if not text.strip().lstrip("-").isdecimal() or int(text) < least:
+                raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
+            return int(text)
+        if choices and text not in choices:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choices)}")
+        return text
+
+    return parse

@@ -1,0 +1,189 @@
+"""The RPCs of EmbeddingService."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sentido.v1 import embedding_pb2
+from sentido.v1.common_pb2 import DATA_TYPE_FLOAT32, Tensor
+from sentido.v1.embedding_pb2 import (
+    BatchEmbedRequest,
+    BatchEmbedResponse,
+    EmbedRequest,
+    EmbedResponse,
+    EmbedTokensRequest,
+    EmbedTokensResponse,
+    FindNearestWordsRequest,
+    FindNearestWordsResponse,
+    LookupWordsRequest,
+    LookupWordsResponse,
+    NearestWord,
+    Word,
+)
+from sentido_bundle import normalize
+
+from sentido_server.faults import InvalidArgument, NotFound, Violation
+from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, Steps, served_by
+from sentido_server.texts import TextCheck, check_count, check_enum, usage
+from sentido_server.tokens import token_messages
+
+SERVICE = "sentido.v1.EmbeddingService"
+
+_DEFAULT_NEIGHBOURS = 10
+_MOST_NEIGHBOURS = 1000
+
+
+def prepare_embed(state: State, request: EmbedRequest) -> Plan:
+    """Check and tokenize the text; the mean of word vectors needs nothing computed."""
+    bundle = state.catalog.find(request.model)
+    check_enum("kind", request.kind, embedding_pb2.EmbeddingKind.items())
+    check = TextCheck(bundle.tokenizer, state.limits, request.truncation)
+    return _plan_embed(request.kind, [Item(bundle, check.one("text", request.text))])
+
+
+def reply_embed(request: EmbedRequest, plan: Plan, results: Sequence[Result]) -> EmbedResponse:
+    """Give the one vector."""
+    (vector,) = _embeddings(plan, results)
+    (item,) = plan.notes
+    return EmbedResponse(
+        embedding=_tensor(vector, request.normalize),
+        usage=usage(item.encoding),
+        served_by=served_by(plan),
+    )
+
+
+def prepare_batch_embed(state: State, request: BatchEmbedRequest) -> Plan:
+    """Check and tokenize all texts, or name every bad one."""
+    bundle = state.catalog.find(request.model)
+    check_enum("kind", request.kind, embedding_pb2.EmbeddingKind.items())
+    check = TextCheck(bundle.tokenizer, state.limits, request.truncation)
+    encodings = check.all("texts", request.texts)
+    return _plan_embed(request.kind, [Item(bundle, encoding) for encoding in encodings])
+
+
+def reply_batch_embed(
+    request: BatchEmbedRequest, plan: Plan, results: Sequence[Result]
+) -> BatchEmbedResponse:
+    """Give a vector a text."""
+    return BatchEmbedResponse(
+        embeddings=_tensor(np.stack(_embeddings(plan, results)), request.normalize),
+        usages=[usage(item.encoding) for item in plan.notes],
+        served_by=served_by(plan),
+    )
+
+
+def prepare_embed_tokens(state: State, request: EmbedTokensRequest) -> Plan:
+    """Check and tokenize the text, with offsets."""
+    bundle = state.catalog.find(request.model)
+    check_enum("kind", request.kind, embedding_pb2.TokenEmbeddingKind.items())
+    check = TextCheck(bundle.tokenizer, state.limits, request.truncation)
+    item = Item(bundle, check.one("text", request.text), every_step=True)
+    tokens = bundle.tokenizer.read_tokens(request.text, check.truncation)
+    wants_steps = request.kind == embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN
+    return Plan(bundle, [item] if wants_steps else [], notes=(item, tokens))
+
+
+def reply_embed_tokens(
+    request: EmbedTokensRequest, plan: Plan, results: Sequence[Result]
+) -> EmbedTokensResponse:
+    """Give a vector a token."""
+    item, tokens = plan.notes
+    if results:
+        assert isinstance(results[0], Steps)
+        rows = results[0].hidden
+    else:
+        rows = item.bundle.embed_words(item.encoding.ids)
+    return EmbedTokensResponse(
+        tokens=token_messages(tokens),
+        embeddings=_tensor(rows, request.normalize),
+        usage=usage(item.encoding),
+        served_by=served_by(plan),
+    )
+
+
+def prepare_lookup_words(state: State, request: LookupWordsRequest) -> Plan:
+    """Look the words up; the notes hold an id or None a word."""
+    bundle = state.catalog.find(request.model)
+    check_count("words", len(request.words), state.limits)
+    return Plan(bundle, notes=[bundle.tokenizer.lookup(word) for word in request.words])
+
+
+def reply_lookup_words(
+    request: LookupWordsRequest, plan: Plan, _: Sequence[Result]
+) -> LookupWordsResponse:
+    """Give the ids and rows."""
+    assert plan.bundle is not None
+    rows = np.zeros((len(plan.notes), plan.bundle.embeddings.shape[1]), np.float32)
+    for row, id in zip(rows, plan.notes, strict=True):
+        if id is not None:
+            row[:] = plan.bundle.embeddings[id]
+    return LookupWordsResponse(
+        words=[
+            Word(text=word, id=id or 0, out_of_vocabulary=id is None)
+            for word, id in zip(request.words, plan.notes, strict=True)
+        ],
+        embeddings=_tensor(rows, request.normalize),
+        served_by=served_by(plan),
+    )
+
+
+def prepare_find_nearest_words(state: State, request: FindNearestWordsRequest) -> Plan:
+    """Find the word's id; the notes hold it and how many neighbours are wanted."""
+    bundle = state.catalog.find(request.model)
+    limit = request.limit or _DEFAULT_NEIGHBOURS
+    if not 1 <= limit <= _MOST_NEIGHBOURS:
+        raise InvalidArgument([Violation("limit", f"is {limit}, 1 to {_MOST_NEIGHBOURS} is needed")])
+    id = bundle.tokenizer.lookup(request.word)
+    if id is None:
+        shown = request.word if len(request.word) <= 40 else request.word[:40] + "…"
+        raise NotFound(f"word {shown!r} is not in the vocabulary of model {bundle.name!r}")
+    return Plan(bundle, notes=(id, limit))
+
+
+def reply_find_nearest_words(
+    _: FindNearestWordsRequest, plan: Plan, __: Sequence[Result]
+) -> FindNearestWordsResponse:
+    """Give the neighbours, the nearest first."""
+    assert plan.bundle is not None
+    return FindNearestWordsResponse(
+        words=[
+            NearestWord(text=word.text, id=word.id, similarity=word.similarity)
+            for word in plan.bundle.nearest(*plan.notes)
+        ],
+        served_by=served_by(plan),
+    )
+
+
+def _plan_embed(kind: int, items: list[Item]) -> Plan:
+    """Plan a text's vector: only the hidden state is computed; the notes hold the items."""
+    bundle = items[0].bundle
+    return Plan(bundle, [] if kind == embedding_pb2.EMBEDDING_KIND_MEAN else items, notes=items)
+
+
+def _embeddings(plan: Plan, results: Sequence[Result]) -> list[NDArray[np.float32]]:
+    if not plan.items:
+        return [item.bundle.embed_mean(item.encoding.ids) for item in plan.notes]
+    return [result.hidden for result in results if isinstance(result, Final)]
+
+
+def _tensor(array: NDArray[np.float32], unit_length: bool) -> Tensor:
+    if unit_length:
+        array = normalize(array)
+    data: Any = np.ascontiguousarray(array, "<f4").tobytes()
+    return Tensor(data_type=DATA_TYPE_FLOAT32, shape=array.shape, data=data)
+
+
+RPCS = (
+    Rpc(SERVICE, "Embed", EmbedRequest, prepare_embed, reply_embed),
+    Rpc(SERVICE, "BatchEmbed", BatchEmbedRequest, prepare_batch_embed, reply_batch_embed),
+    Rpc(SERVICE, "EmbedTokens", EmbedTokensRequest, prepare_embed_tokens, reply_embed_tokens),
+    Rpc(SERVICE, "LookupWords", LookupWordsRequest, prepare_lookup_words, reply_lookup_words),
+    Rpc(
+        SERVICE,
+        "FindNearestWords",
+        FindNearestWordsRequest,
+        prepare_find_nearest_words,
+        reply_find_nearest_words,
+    ),
+)

@@ -1,0 +1,120 @@
+"""What a call can be answered with instead of a response.
+
+    Fault
+    +-- InvalidArgument     the caller's request; names every bad field
+    +-- NotFound            a model, a version or a word
+    +-- QueueFull           RESOURCE_EXHAUSTED, with the delay after which to try again
+    +-- Unavailable         loading or draining; another server may answer
+    +-- DeadlineExceeded    expired before it was computed
+    +-- Cancelled           abandoned before it was computed
+    +-- Internal            a bug: a fixed sentence and an id to find in the log
+
+Each carries its status code; `status()` gives the google.rpc.Status that goes over the wire.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+_MOST_VIOLATIONS = 20  # a client takes 8 KiB of trailing metadata by default
+
+
+class Fault(Exception):
+    """A call that gets a status instead of a response."""
+
+    code: ClassVar[int]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def details(self) -> Sequence[Message]:
+        """Give the google.rpc details that explain the fault to a program."""
+        return ()
+
+    def status(self) -> status_pb2.Status:
+        """Give the fault as it goes over the wire."""
+        status = status_pb2.Status(code=self.code, message=self.message)
+        for detail in self.details():
+            status.details.add().Pack(detail)
+        return status
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One bad field of a request, by its path (`texts[17]`), and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class InvalidArgument(Fault):
+    """The request itself is wrong."""
+
+    code = code_pb2.INVALID_ARGUMENT
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        more = len(violations) - 1
+        first = f"{violations[0].field}: {violations[0].description}"
+        super().__init__(first + (f" (and {more} more)" if more else ""))
+
+    def details(self) -> Sequence[Message]:
+        """Name every bad field, up to what fits into a client's metadata."""
+        request = error_details_pb2.BadRequest()
+        for violation in self.violations[:_MOST_VIOLATIONS]:
+            request.field_violations.add(field=violation.field, description=violation.description)
+        return [request]
+
+
+class NotFound(Fault):
+    """Something that the request names is not there."""
+
+    code = code_pb2.NOT_FOUND
+
+
+class QueueFull(Fault):
+    """The server has as much work waiting as it accepts."""
+
+    code = code_pb2.RESOURCE_EXHAUSTED
+
+    def __init__(self, message: str, retry_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+    def details(self) -> Sequence[Message]:
+        """Say when to try again."""
+        delay = Duration()
+        delay.FromMilliseconds(round(self.retry_seconds * 1000))
+        return [error_details_pb2.RetryInfo(retry_delay=delay)]
+
+
+class Unavailable(Fault):
+    """The server is loading or draining."""
+
+    code = code_pb2.UNAVAILABLE
+
+
+class DeadlineExceeded(Fault):
+    """The call's deadline passed before it was computed."""
+
+    code = code_pb2.DEADLINE_EXCEEDED
+
+
+class Cancelled(Fault):
+    """The caller left before its call was computed."""
+
+    code = code_pb2.CANCELLED
+
+
+class Internal(Fault):
+    """A bug of ours."""
+
+    code = code_pb2.INTERNAL
+
+    def __init__(self, error_id: str) -> None:
+        super().__init__(f"internal error; the server's log has more under the id {error_id}")

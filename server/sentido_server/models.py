@@ -1,0 +1,98 @@
+"""The RPCs of ModelService."""
+
+from collections.abc import Sequence
+
+from sentido.v1.common_pb2 import ModelSelector
+from sentido.v1.model_pb2 import (
+    GetModelRequest,
+    GetModelResponse,
+    GetServerInfoRequest,
+    GetServerInfoResponse,
+    Limits,
+    ListModelsRequest,
+    ListModelsResponse,
+    Model,
+    Preprocessing,
+)
+from sentido_bundle import Bundle
+
+from sentido_server.rpc import Plan, Result, Rpc, State
+
+SERVICE = "sentido.v1.ModelService"
+
+
+def prepare_get_server_info(state: State, _: GetServerInfoRequest) -> Plan:
+    """Take the state along."""
+    return Plan(notes=state)
+
+
+def reply_get_server_info(
+    _: GetServerInfoRequest, plan: Plan, __: Sequence[Result]
+) -> GetServerInfoResponse:
+    """Give version, limits and the default model."""
+    state: State = plan.notes
+    return GetServerInfoResponse(
+        server_version=state.server_version,
+        limits=Limits(**vars(state.limits)),
+        default_model=state.catalog.default.name,
+    )
+
+
+def prepare_list_models(state: State, _: ListModelsRequest) -> Plan:
+    """Take the bundles along."""
+    return Plan(notes=state.catalog.bundles)
+
+
+def reply_list_models(
+    _: ListModelsRequest, plan: Plan, __: Sequence[Result]
+) -> ListModelsResponse:
+    """Describe every model."""
+    return ListModelsResponse(models=[_describe(bundle) for bundle in plan.notes])
+
+
+def prepare_get_model(state: State, request: GetModelRequest) -> Plan:
+    """Find the model."""
+    return Plan(state.catalog.find(ModelSelector(name=request.name)))
+
+
+def reply_get_model(_: GetModelRequest, plan: Plan, __: Sequence[Result]) -> GetModelResponse:
+    """Describe the model."""
+    assert plan.bundle is not None
+    return GetModelResponse(model=_describe(plan.bundle))
+
+
+def _describe(bundle: Bundle) -> Model:
+    manifest = bundle.manifest
+    rules = manifest.preprocessing
+    return Model(
+        name=manifest.name,
+        version=manifest.version,
+        bundle_digest=bundle.digest,
+        labels=manifest.labels,
+        preprocessing=Preprocessing(
+            lower=rules.lower,
+            filters=rules.filters,
+            split=rules.split,
+            out_of_vocabulary_token=rules.oov_token or "",
+            max_tokens=rules.max_tokens,
+            truncation=rules.truncation,
+        ),
+        vocabulary_size=manifest.dimensions.vocabulary,
+        embedding_dimension=manifest.dimensions.embedding,
+        hidden_units=manifest.dimensions.hidden,
+        metrics=manifest.metrics,
+        created=manifest.created,
+    )
+
+
+RPCS = (
+    Rpc(
+        SERVICE,
+        "GetServerInfo",
+        GetServerInfoRequest,
+        prepare_get_server_info,
+        reply_get_server_info,
+    ),
+    Rpc(SERVICE, "ListModels", ListModelsRequest, prepare_list_models, reply_list_models),
+    Rpc(SERVICE, "GetModel", GetModelRequest, prepare_get_model, reply_get_model),
+)

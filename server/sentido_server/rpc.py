@@ -1,0 +1,116 @@
+"""What an RPC is: two plain functions, and the values that go between them.
+
+`prepare(state, request) -> Plan` checks a request, tokenizes it and raises a Fault if it is bad;
+`reply(request, plan, results) -> response` puts the answer together. What happens before, between
+and after is the pipeline's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from google.protobuf.message import Message
+from numpy.typing import NDArray
+from sentido.v1.common_pb2 import ServedBy
+from sentido_bundle import Bundle, Encoding
+
+from sentido_server.catalog import Catalog
+
+Request = TypeVar("Request", bound=Message)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a call may hold."""
+
+    max_text_characters: int  # Unicode code points
+    max_texts: int  # texts or words, a call or a stream message
+    max_message_bytes: int  # on the wire
+
+
+@dataclass(frozen=True)
+class State:
+    """What every RPC answers from."""
+
+    catalog: Catalog
+    limits: Limits
+    server_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One text for a compute thread: checked, tokenized, bound to the bundle it started with."""
+
+    bundle: Bundle
+    encoding: Encoding
+    every_step: bool = False  # wants the LSTM's state after each token, not after the last
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The result of an item: what the model says after the last token."""
+
+    probabilities: NDArray[np.float32]  # (labels,)
+    hidden: NDArray[np.float32]  # (hidden,)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The result of an item that wants every step."""
+
+    hidden: NDArray[np.float32]  # (tokens, hidden)
+
+
+Result = Final | Steps
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `prepare` found out: the items to compute and whatever `reply` wants to know."""
+
+    bundle: Bundle | None = None
+    items: Sequence[Item] = ()
+    notes: Any = None
+
+
+@dataclass(frozen=True)
+class Rpc(Generic[Request]):
+    """One row of the table of RPCs."""
+
+    service: str  # with its package: "sentido.v1.PredictionService"
+    name: str
+    request: type[Request]
+    prepare: Callable[[State, Request], Plan]
+    reply: Callable[[Request, Plan, Sequence[Result]], Message]
+    streaming: bool = field(default=False)  # both ways; the functions then see one message
+
+    @property
+    def path(self) -> str:
+        """The method's name in HTTP/2."""
+        return f"/{self.service}/{self.name}"
+
+
+def run(items: Sequence[Item]) -> list[Result]:
+    """Compute items, on a compute thread. One result an item, in order."""
+    results: dict[int, Result] = {}
+    groups: dict[int, list[int]] = {}  # of one bundle, each
+    for index, item in enumerate(items):
+        if item.every_step:
+            results[index] = Steps(item.bundle.run_steps(item.encoding.ids))
+        else:
+            groups.setdefault(id(item.bundle), []).append(index)
+    for indices in groups.values():
+        outputs = items[indices[0]].bundle.run([items[i].encoding.ids for i in indices])
+        for row, index in enumerate(indices):
+            results[index] = Final(outputs.probabilities[row], outputs.hidden[row])
+    return [results[index] for index in range(len(items))]
+
+
+def served_by(plan: Plan) -> ServedBy:
+    """Name the bundle that answered."""
+    assert plan.bundle is not None  # of every RPC that says by what it was served
+    manifest = plan.bundle.manifest
+    return ServedBy(
+        model=manifest.name, version=manifest.version, bundle_digest=plan.bundle.digest
+    )

@@ -1,0 +1,18 @@
+"""Tokens as messages, for the RPCs that answer with them."""
+
+from collections.abc import Iterable, Iterator
+
+from sentido.v1.common_pb2 import Token
+from sentido_bundle import Token as BundleToken
+
+
+def token_messages(tokens: Iterable[BundleToken]) -> Iterator[Token]:
+    """Turn tokens into messages."""
+    for token in tokens:
+        yield Token(
+            id=token.id,
+            text=token.text,
+            start=token.start,
+            end=token.end,
+            out_of_vocabulary=token.out_of_vocabulary,
+        )
