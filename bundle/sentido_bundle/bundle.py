@@ -106,7 +106,9 @@ class Bundle:
         bundle = cls(
             manifest,
             hashlib.sha256(files["manifest.json"]).hexdigest(),
-            Tokenizer(_parse_vocabulary(files["vocabulary.json"], manifest), manifest.preprocessing),
+            Tokenizer(
+                _parse_vocabulary(files["vocabulary.json"], manifest), manifest.preprocessing
+            ),
             _embedding_table(files, manifest),
             _open_graph("model.onnx", files, classified),
             _open_graph("tokens.onnx", files, stepped),
@@ -220,7 +222,9 @@ class Bundle:
 def normalize(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Divide each vector (the last axis) by its Euclidean length; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    unit: NDArray[np.float32] = vectors / np.where(lengths == 0, np.float32(1), lengths)
+    unit: NDArray[np.float32] = np.divide(
+        vectors, np.where(lengths == 0, 1, lengths), dtype=np.float32
+    )
     return unit
 
 
@@ -305,18 +309,18 @@ def _read_graph(name: str, files: Mapping[str, bytes]) -> Graph:
 def _embedding_table(files: Mapping[str, bytes], manifest: Manifest) -> NDArray[np.float32]:
     """Give the embedding matrix as a view of `weights.bin`: (vocabulary, embedding)."""
     wanted = (manifest.dimensions.vocabulary, manifest.dimensions.embedding)
-    tensors = [_read_graph(name, files).tensors.get(TABLE) for name in ("model.onnx", "tokens.onnx")]
-    for name, tensor in zip(("model.onnx", "tokens.onnx"), tensors, strict=True):
+    offsets = set()
+    for name in ("model.onnx", "tokens.onnx"):
+        tensor = _read_graph(name, files).tensors.get(TABLE)
         if tensor is None or tensor.location is None or tensor.data_type != _FLOAT32:
             raise BundleError(f"{name}: no float32 tensor {TABLE!r} in weights.bin")
         if tensor.shape != wanted:
             raise BundleError(f"{name}: tensor {TABLE!r} has shape {tensor.shape}, not {wanted}")
-    if tensors[0] != tensors[1]:
+        offsets.add(tensor.offset)
+    if len(offsets) != 1:
         raise BundleError(f"tokens.onnx: its tensor {TABLE!r} is another one than in model.onnx")
-    flat = np.frombuffer(
-        files["weights.bin"], "<f4", count=wanted[0] * wanted[1], offset=tensors[0].offset
-    )
-    return flat.reshape(wanted)
+    size = wanted[0] * wanted[1]
+    return np.frombuffer(files["weights.bin"], "<f4", size, offsets.pop()).reshape(wanted)
 
 
 def _open_graph(name: str, files: Mapping[str, bytes], outputs: _Shapes) -> InferenceSession:

@@ -35,7 +35,7 @@ def parse_golden(data: bytes, hidden: int, labels: int) -> list[GoldenText]:
 
 
 def dump_golden(texts: Sequence[GoldenText]) -> bytes:
-    """The bytes of `golden.json`; floats in the fewest digits that give the same float32."""
+    """Give the bytes of `golden.json`; floats in the fewest digits that give the same float32."""
     items = [
         {
             "text": golden.text,

@@ -23,6 +23,7 @@ OPERATORS = frozenset(
 
 _ITEM_SIZES = {1: 4, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}  # TensorProto.DataType: bytes an element
 _EXTERNAL = 1  # TensorProto.DataLocation
+_TENSORS_AND_GRAPHS = {5, 6, 10, 11, 22, 23}  # fields of AttributeProto, sparse ones too
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def _check_tensor(name: str, tensor: Tensor, external_sizes: dict[str, int]) -> 
     claimed = math.prod(tensor.shape) * _ITEM_SIZES[tensor.data_type]
     if tensor.length != claimed:
         raise BundleError(
-            f"{where} claims {claimed} bytes by its shape {tensor.shape}, {tensor.length} are stored"
+            f"{where} claims {claimed} bytes by its shape {tensor.shape}, but"
+            f" {tensor.length} are stored"
         )
     if tensor.location is None:
         return
@@ -113,10 +115,8 @@ def _read_node(name: str, node: memoryview) -> str:
             operator = _text(value)
         elif number == 7:
             domain = _text(value)
-        elif number == 5:
-            # tensors, graphs and sparse tensors inside an attribute
-            if {5, 6, 10, 11, 22, 23} & {n for n, _ in fields(_message(value))}:
-                raise BundleError(f"{name}: a node holds a tensor or a graph of its own")
+        elif number == 5 and _TENSORS_AND_GRAPHS & {n for n, _ in fields(_message(value))}:
+            raise BundleError(f"{name}: a node holds a tensor or a graph of its own")
     return operator if domain in ("", "ai.onnx") else f"{domain}.{operator}"
 
 
@@ -149,7 +149,7 @@ def _read_tensor(data: memoryview) -> Tensor:
 
 
 def _integers(value: Value) -> Iterator[int]:
-    """The elements of a repeated int64 field, packed or not."""
+    """Give the elements of a repeated int64 field, packed or not."""
     if isinstance(value, int):
         yield value
         return

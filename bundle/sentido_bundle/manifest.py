@@ -142,7 +142,7 @@ class Manifest:
         return manifest
 
     def dump(self) -> bytes:
-        """The bytes of `manifest.json`."""
+        """Give the bytes of `manifest.json`."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
@@ -183,16 +183,22 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return None if value is None else _read(typing.get_args(kind)[0], value, where)
     if origin is tuple:
         items = _expect(list, value, where)
-        return tuple(_read(typing.get_args(kind)[0], v, f"{where}[{i}]") for i, v in enumerate(items))
+        return tuple(
+            _read(typing.get_args(kind)[0], v, f"{where}[{i}]") for i, v in enumerate(items)
+        )
     if origin is dict:
         _, inner = typing.get_args(kind)
         table = _expect(dict, value, where)
-        return {k: v if inner is Any else _read(inner, v, f"{where}[{k!r}]") for k, v in table.items()}
+        return {
+            k: v if inner is Any else _read(inner, v, f"{where}[{k!r}]") for k, v in table.items()
+        }
     if kind is float and type(value) is int:
         return float(value)
     if issubclass(kind, StrEnum):
         if value not in list(kind):
-            raise BundleError(f"manifest.json: {where} is {value!r}, not one of {[*map(str, kind)]}")
+            raise BundleError(
+                f"manifest.json: {where} is {value!r}, not one of {[*map(str, kind)]}"
+            )
         return kind(value)
     return _expect(kind, value, where)
 
@@ -214,9 +220,19 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
         raise BundleError(f"manifest.json: {prefix}{error}") from error
 
 
+_KINDS = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+
+
 def _expect(kind: type, value: Any, where: str) -> Any:
     if type(value) is not kind:  # not isinstance: true is not a number
-        names = {dict: "an object", list: "an array", str: "a string", int: "a whole number"}
-        wanted = names.get(kind, {float: "a number", bool: "true or false"}.get(kind, kind.__name__))
-        raise BundleError(f"manifest.json: {where or 'the whole'} is {value!r:.80}, {wanted} is needed")
+        raise BundleError(
+            f"manifest.json: {where or 'the whole'} is {value!r:.80}, {_KINDS[kind]} is needed"
+        )
     return value

@@ -1,9 +1,9 @@
-"""From text to ids: Keras' `Tokenizer`, exactly, and then truncation.
+r"""From text to ids: Keras' `Tokenizer`, exactly, and then truncation.
 
 The one place in Sentido where this happens, in training, serving and scoring alike. The rules
 (source: `keras.src.legacy.preprocessing.text`, checked against it in the tests): lower-case the
 whole text, turn every character of `filters` into `split`, split on `split` alone and drop empty
-strings (so no-break spaces, `\\r` and ideographic spaces stay inside words), look each word up,
+strings (so no-break spaces, `\r` and ideographic spaces stay inside words), look each word up,
 drop unknown words or give them the id of `oov_token`; then keep the last `max_tokens` ids.
 """
 

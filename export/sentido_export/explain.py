@@ -5,6 +5,7 @@ Two sentences go through Keras' own classes, one step at a time, and every claim
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 from sentido_bundle import Preprocessing, Tokenizer, Truncation, fit_vocabulary
 
 from sentido_export.errors import ExportError
@@ -26,20 +27,20 @@ def explain_embedding(seed: int) -> None:
         truncation=Truncation.PRE,
     )
     print("Two texts are to become numbers that a network can learn from:")
-    for text in TEXTS:
-        print(f"  {text!r}")
+    for sentence in TEXTS:
+        print(f"  {sentence!r}")
 
     print("\n1. Every different word gets an id, the most frequent word first. Id 0 stays free.")
     vocabulary, found = fit_vocabulary(TEXTS, preprocessing)
     print(f"Found {found} unique tokens.")
-    print("  " + ", ".join(f"{word!r} = {id}" for id, word in enumerate(vocabulary) if id))
+    print("  " + ", ".join(f"{word!r} = {index}" for index, word in enumerate(vocabulary) if index))
 
     print(f"\n2. Each text becomes the ids of its words, padded with 0 on the left to {LENGTH}.")
     tokenizer = Tokenizer(vocabulary, preprocessing)
-    sequences = [tokenizer.encode(text).ids for text in TEXTS]
+    sequences = [tokenizer.encode(sentence).ids for sentence in TEXTS]
     padded = keras.utils.pad_sequences(sequences, maxlen=LENGTH)  # (texts, time)
-    for row, text in zip(padded, TEXTS, strict=True):
-        print(f"  {row}  {text!r}")
+    for row, sentence in zip(padded, TEXTS, strict=True):
+        print(f"  {row}  {sentence!r}")
     _check(np.array_equal(padded, [[0, 0, 1, 2, 3, 4], [0, 1, 2, 5, 3, 4]]), "the padded ids")
 
     print(
@@ -59,7 +60,9 @@ def explain_embedding(seed: int) -> None:
     (weights,) = layer.get_weights()  # (words, dimensions)
     print(f"Weights, shape {weights.shape}:\n{_indent(weights)}")
 
-    print("\n5. The output is made of rows of that matrix: position by position, the row of the id.")
+    print(
+        "\n5. The output is made of rows of that matrix: position by position, the row of the id."
+    )
     for text, position in ((0, 2), (1, 1), (1, 3)):
         id = int(padded[text, position])
         print(
@@ -72,7 +75,7 @@ def explain_embedding(seed: int) -> None:
     _check(np.array_equal(output[0, 5], output[1, 5]), "the vectors of one word in two texts")
 
 
-def _indent(array: np.ndarray) -> str:  # type: ignore[type-arg]
+def _indent(array: NDArray[np.float32]) -> str:
     return "\n".join("  " + line for line in str(array).splitlines())
 
 

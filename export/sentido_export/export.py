@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 from sentido_bundle import (
     Bundle,
     Dimensions,
@@ -57,6 +58,7 @@ def export(options: Options) -> Bundle:
     recipe, seed = options.recipe, options.seed
     check_target(options.out)
     keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
 
     parts = _load(options)
     preprocessing = Preprocessing(
@@ -76,7 +78,7 @@ def export(options: Options) -> Bundle:
 
     layers = build(recipe, len(vocabulary), len(parts.train.label_names))
     layers.model.summary()
-    best_epoch = train.train(layers, tokenizer, parts, recipe, seed)
+    weights_of = train.train(layers, tokenizer, parts, recipe, seed)
     metrics = train.evaluate(layers, tokenizer, parts.test)
     if metrics["accuracy"] < options.min_accuracy:
         raise ExportError(
@@ -95,7 +97,7 @@ def export(options: Options) -> Bundle:
         labels=parts.train.label_names,
         preprocessing=preprocessing,
         dimensions=Dimensions(len(vocabulary), recipe.dimensions, recipe.units),
-        training=_training_facts(options, parts, found, best_epoch),
+        training=_training_facts(options, parts, found, weights_of),
         metrics=metrics,
         parity=Parity(texts=0, largest_difference=0.0, tolerance=verify.TOLERANCE),
         tools=_tool_versions(),
@@ -118,7 +120,7 @@ def _load(options: Options) -> data.Split:
 
 
 def _training_facts(
-    options: Options, parts: data.Split, found: int, best_epoch: int
+    options: Options, parts: data.Split, found: int, weights_of: str
 ) -> dict[str, object]:
     return {
         "data": options.data if options.data == data.REVIEWS else Path(options.data).name,
@@ -132,13 +134,11 @@ def _training_facts(
         "settings": dataclasses.asdict(options.recipe),
         "mask": True,
         "seed": options.seed,
-        "best_epoch": best_epoch,
+        "weights": weights_of,
     }
 
 
 def _tool_versions() -> dict[str, str]:
     packages = ("sentido-export", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
     versions = {name: importlib.metadata.version(name) for name in packages}
-    import tensorflow
-
-    return {"python": platform.python_version(), "tensorflow": tensorflow.__version__, **versions}
+    return {"python": platform.python_version(), "tensorflow": tf.__version__, **versions}

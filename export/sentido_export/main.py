@@ -40,8 +40,10 @@ same on one machine with one set of library versions, and differ a little elsewh
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     arguments = _parser().parse_args(argv)
-    # TensorFlow reads this when it is imported, which is why that happens below.
+    # TensorFlow reads these when it is imported, which is why that happens below: no chatter, and
+    # no sums in an order of oneDNN's choice.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         if arguments.explain_embedding:
             from sentido_export.explain import explain_embedding
@@ -131,7 +133,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('sentido-export')}")
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {version('sentido-export')}"
+    )
     parser.add_argument(
         "--explain-embedding",
         action="store_true",
@@ -149,7 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
     source.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
     source.add_argument(
-        "--limit", type=_whole(2), metavar="N", help="use N texts, drawn at random, balanced by label"
+        "--limit",
+        type=_whole(2),
+        metavar="N",
+        help="use N texts, drawn at random, balanced by label",
     )
     source.add_argument(
         "--validation",
@@ -177,7 +184,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         values = ", ".join(f"{name}: {getattr(recipe, flag)}" for name, recipe in RECIPES.items())
         model.add_argument(
-            "--" + flag.replace("_", "-"), type=_whole(least), metavar="N", help=f"{text} ({values})"
+            "--" + flag.replace("_", "-"),
+            type=_whole(least),
+            metavar="N",
+            help=f"{text} ({values})",
         )
 
     result = parser.add_argument_group("result")
@@ -188,7 +198,11 @@ def _parser() -> argparse.ArgumentParser:
         "--name", type=_plain_name("name"), help="the model's name (default: after the data)"
     )
     result.add_argument(
-        "--model-version", type=_plain_name("version"), default="1", metavar="VERSION", help="default: 1"
+        "--model-version",
+        type=_plain_name("version"),
+        default="1",
+        metavar="VERSION",
+        help="default: 1",
     )
     result.add_argument(
         "--min-accuracy",

@@ -37,6 +37,7 @@ class Layers:
         self, sequences: Sequence[NDArray[np.int32]]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Let Keras, with its mask, answer: (texts, hidden) and (texts, labels)."""
+
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[tf.TensorSpec([None, None], tf.int32)]
         )

@@ -14,11 +14,12 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float
-    final_learning_rate: float  # reached along half a cosine
-    word_dropout: float  # share of the words hidden from the model in training, drawn every epoch
+    final_learning_rate: float  # of the last step, reached by equal factors
+    clip_norm: float | None  # longest gradient, for each weight matrix; None: any
+    word_dropout: float  # share of the words left out in training, others in every epoch
     spatial_dropout: float  # share of a text's vector elements dropped for all of its words
     dropout: float  # share of the LSTM's final state dropped
-    averaging: float  # momentum of the average of the weights over the steps; 0: none
+    averaged_epochs: int  # the weights may be the mean of those after so many last epochs
 
 
 TUTORIAL = Recipe(
@@ -30,10 +31,11 @@ TUTORIAL = Recipe(
     batch_size=64,
     learning_rate=1e-3,
     final_learning_rate=1e-3,
+    clip_norm=None,
     word_dropout=0.0,
     spatial_dropout=0.0,
     dropout=0.0,
-    averaging=0.0,
+    averaged_epochs=1,
 )
 """The classic tutorial: quick, good enough to see that everything works."""
 
@@ -46,10 +48,11 @@ BEST = Recipe(
     batch_size=64,
     learning_rate=2e-3,
     final_learning_rate=2.5e-4,
-    word_dropout=0.2,
+    clip_norm=1.0,
+    word_dropout=0.4,
     spatial_dropout=0.5,
     dropout=0.3,
-    averaging=0.0,
+    averaged_epochs=3,
 )
 """What the default bundle is trained with."""
 

@@ -1,6 +1,8 @@
-"""Training and evaluation, in batches of texts of near length, so that little padding is computed."""
+"""Training and evaluation, in batches of near length, so that little padding is computed."""
 
+import itertools
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,37 +37,66 @@ def encode(tokenizer: Tokenizer, data: Dataset) -> Encoded:
     return Encoded([tokenizer.encode(text).ids for text in data.texts], data.labels)
 
 
-def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, seed: int) -> int:
-    """Train the model in place; return the number of the epoch whose weights it has, from 1.
+def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, seed: int) -> str:
+    """Train the model in place; return whose weights it has ("epoch 3", "mean of epochs 3 to 5").
 
-    After each epoch the validation loss is taken; the weights with the lowest are kept.
+    After each epoch the validation loss is taken, and training stops when it has not improved for
+    a while. The model keeps the weights with the lowest: those of one epoch or, if the recipe
+    allows, the mean of those of its last ones, which often generalizes better.
     """
     train_set, validation_set = encode(tokenizer, split.train), encode(tokenizer, split.validation)
-    steps = math.ceil(len(train_set.sequences) / recipe.batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(
+    steps = math.ceil(len(split.train) / recipe.batch_size)
+    rate = keras.optimizers.schedules.ExponentialDecay(
         recipe.learning_rate,
         decay_steps=steps * recipe.epochs,
-        alpha=recipe.final_learning_rate / recipe.learning_rate,
+        decay_rate=recipe.final_learning_rate / recipe.learning_rate,
     )
-    layers.model.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        loss="binary_crossentropy" if layers.dense.units == 1 else "sparse_categorical_crossentropy",
+    model, is_binary = layers.model, layers.dense.units == 1
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate, clipnorm=recipe.clip_norm),
+        loss="binary_crossentropy" if is_binary else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    stopping = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=_PATIENCE, restore_best_weights=True
+    validation = _dataset(
+        lambda: _batches_by_length(validation_set), math.ceil(len(split.validation) / _EVALUATED)
     )
-    generator = np.random.default_rng(seed)
-    layers.model.fit(
-        _dataset(lambda: _training_batches(train_set, recipe, generator), steps),
+    stopping = keras.callbacks.EarlyStopping(patience=_PATIENCE, restore_best_weights=True)
+    snapshots = _Snapshots(recipe.averaged_epochs)
+    epochs = itertools.count()
+    model.fit(
+        _dataset(lambda: _training_batches(train_set, recipe, (seed, next(epochs))), steps),
         epochs=recipe.epochs,
-        validation_data=_dataset(
-            lambda: _batches_by_length(validation_set), math.ceil(len(split.validation) / _EVALUATED)
-        ),
-        callbacks=[stopping],
+        validation_data=validation,
+        callbacks=[snapshots, stopping],
         shuffle=False,  # the batches are
     )
-    return int(stopping.best_epoch) + 1
+    if recipe.averaged_epochs > 1:
+        best = model.get_weights()
+        model.set_weights(snapshots.mean())
+        if model.evaluate(validation, verbose=0)[0] < stopping.best:
+            return f"mean of epochs {snapshots.first} to {snapshots.last}"
+        model.set_weights(best)
+    return f"epoch {stopping.best_epoch + 1}"
+
+
+class _Snapshots(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the weights after each of the last epochs."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._weights: deque[list[Any]] = deque(maxlen=count)
+        self.last = 0  # epoch, from 1
+
+    @property
+    def first(self) -> int:
+        return self.last - len(self._weights) + 1
+
+    def on_epoch_end(self, epoch: int, _: Any = None) -> None:
+        self._weights.append(self.model.get_weights())
+        self.last = epoch + 1
+
+    def mean(self) -> list[Any]:
+        return [np.mean(arrays, axis=0) for arrays in zip(*self._weights, strict=True)]
 
 
 def evaluate(layers: Layers, tokenizer: Tokenizer, data: Dataset) -> dict[str, float]:
@@ -96,20 +127,20 @@ def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, f
     return (centre - margin) / scale, (centre + margin) / scale
 
 
-def _training_batches(
-    data: Encoded, recipe: Recipe, generator: np.random.Generator
-) -> Iterator[_Batch]:
-    """Give one epoch: batches of near length, in random order, with words hidden at random."""
+def _training_batches(data: Encoded, recipe: Recipe, seed: tuple[int, int]) -> Iterator[_Batch]:
+    """Give one epoch: batches of near length, in random order, some words left out at random."""
+    generator = np.random.default_rng(seed)
     lengths = np.array([len(ids) for ids in data.sequences])
     jittered = lengths * generator.uniform(1 - _JITTER, 1 + _JITTER, len(lengths))
     order = np.argsort(jittered, kind="stable")
-    starts = generator.permutation(np.arange(0, len(order), recipe.batch_size))
-    for start in starts:
+    for start in generator.permutation(np.arange(0, len(order), recipe.batch_size)):
         rows = order[start : start + recipe.batch_size]
-        batch = pad([data.sequences[i] for i in rows])  # (batch, time)
+        sequences = [data.sequences[i] for i in rows]
         if recipe.word_dropout:
-            batch[generator.random(batch.shape) < recipe.word_dropout] = 0  # masked
-        yield batch, data.labels[rows]
+            sequences = [
+                ids[generator.random(len(ids)) >= recipe.word_dropout] for ids in sequences
+            ]
+        yield pad(sequences), data.labels[rows]
 
 
 def _batches_by_length(data: Encoded) -> Iterator[_Batch]:

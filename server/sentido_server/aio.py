@@ -1,4 +1,4 @@
-"""The transport on `grpc.aio`: turns its calls into the pipeline's, and Faults into its statuses."""
+"""The transport on `grpc.aio`: its calls become the pipeline's, Faults become its statuses."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -51,7 +51,7 @@ class AioTransport:
         """Register every RPC. Requests arrive as bytes: parsing them is the pipeline's."""
         services: dict[str, dict[str, Any]] = {}
         for rpc in rpcs:
-            handler = (
+            handler: Any = (
                 grpc.stream_stream_rpc_method_handler(self._guard(rpc, self._stream))
                 if rpc.streaming
                 else grpc.unary_unary_rpc_method_handler(self._guard(rpc, self._unary))
@@ -77,7 +77,7 @@ class AioTransport:
             # Counted until its status is sent, so that draining cuts no answer off.
             self._open_calls += 1
             self._idle.clear()
-            context.add_done_callback(self._count_down)
+            context.add_done_callback(self._count_down)  # type: ignore[arg-type]
             call = AioCall(context)
             try:
                 entry = self._pipeline.begin(rpc, call)
@@ -138,9 +138,10 @@ class AioTransport:
             if not answer.done():  # the caller may have left
                 answer.set_result(outcome)
 
-        self._pipeline.submit(
-            rpc, call, entry, request, lambda outcome: loop.call_soon_threadsafe(settle, outcome)
-        )
+        def finish(outcome: Outcome) -> None:
+            loop.call_soon_threadsafe(settle, outcome)
+
+        self._pipeline.submit(rpc, call, entry, request, finish)
         outcome = await answer
         if isinstance(outcome, Fault):
             raise outcome

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 from sentido_bundle import Bundle
@@ -21,6 +21,7 @@ from sentido_server import embedding, models, prediction, record, tokenization
 from sentido_server.aio import AioTransport
 from sentido_server.catalog import Catalog
 from sentido_server.config import Config
+from sentido_server.health import Health
 from sentido_server.pipeline import Pipeline
 from sentido_server.rpc import Limits, Rpc, State
 
@@ -35,6 +36,9 @@ SERVICES = tuple(
     for file in (prediction_pb2, embedding_pb2, tokenizer_pb2, model_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
+
+
+_GOODBYE_SECONDS = 1.0  # for what is still open after draining: answers on the wire, reflection
 
 
 class StartError(Exception):
@@ -57,7 +61,7 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     """
     pipeline = Pipeline(config.thread_count(), config.max_pending)
     transport = AioTransport(pipeline)
-    checker = health.aio.HealthServicer()
+    checker = Health(SERVICES)
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", config.max_message_bytes),
@@ -71,18 +75,19 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
     address = _bind(server, config.listen)
-    await _set_health(checker, health_pb2.HealthCheckResponse.NOT_SERVING)
+    await checker.set_serving(False)
     await server.start()
     try:
         catalog = await asyncio.to_thread(_load, config.bundle)
         pipeline.open(_state(config, catalog))
-        await _set_health(checker, health_pb2.HealthCheckResponse.SERVING)
+        await checker.set_serving(True)
         yield Running(address, catalog)
     finally:
-        await checker.enter_graceful_shutdown()
+        await checker.set_serving(False)
         if not await transport.drain(config.drain_seconds):
             record.event("drain timed out", seconds=config.drain_seconds)
-        await server.stop(grace=None)  # ends what never ends by itself: health's Watch
+        checker.end_watches()
+        await server.stop(_GOODBYE_SECONDS)
         pipeline.close()
 
 
@@ -153,8 +158,3 @@ def _load(directories: Sequence[Path]) -> Catalog:
 def _state(config: Config, catalog: Catalog) -> State:
     limits = Limits(config.max_text_characters, config.max_texts, config.max_message_bytes)
     return State(catalog, limits, version("sentido-server"))
-
-
-async def _set_health(checker: Any, status: int) -> None:
-    for service in ("", *SERVICES):
-        await checker.set(service, status)

@@ -1,4 +1,4 @@
-"""The server's settings, each declared once: a flag, a SENTIDO_* variable, a default, a help text."""
+"""The server's settings, each declared once: flag, SENTIDO_* variable, default, help text."""
 
 import argparse
 import dataclasses
@@ -24,7 +24,9 @@ examples:
   sentido-server --bundle bundles/mine --listen 0.0.0.0:50051"""
 
 
-def _setting(default: Any, text: str, *, least: int | None = None, choices: tuple[str, ...] = ()) -> Any:
+def _setting(
+    default: Any, text: str, *, least: int | None = None, choices: tuple[str, ...] = ()
+) -> Any:
     return dataclasses.field(
         default=default, metadata={"help": text, "least": least, "choices": choices}
     )
@@ -73,7 +75,7 @@ class Config:
         return cls(**values)
 
     def thread_count(self) -> int:
-        """The number of compute threads."""
+        """Give the number of compute threads."""
         return self.threads or len(os.sched_getaffinity(0))
 
 
@@ -84,7 +86,9 @@ def _parser(config: type[Config]) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('sentido-server')}")
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {version('sentido-server')}"
+    )
     for setting in dataclasses.fields(config):
         text = setting.metadata["help"]
         if setting.name == "bundle":
@@ -111,7 +115,9 @@ def _type(setting: dataclasses.Field[Any]) -> Any:
     def parse(text: str) -> int | str:
         if setting.type is int:
             if not text.strip().lstrip("-").isdecimal() or int(text) < least:
-                raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
+                raise argparse.ArgumentTypeError(
+                    f"{text!r} is not a whole number of {least} or more"
+                )
             return int(text)
         if choices and text not in choices:
             raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choices)}")

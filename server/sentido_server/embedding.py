@@ -133,7 +133,9 @@ def prepare_find_nearest_words(state: State, request: FindNearestWordsRequest) -
     bundle = state.catalog.find(request.model)
     limit = request.limit or _DEFAULT_NEIGHBOURS
     if not 1 <= limit <= _MOST_NEIGHBOURS:
-        raise InvalidArgument([Violation("limit", f"is {limit}, 1 to {_MOST_NEIGHBOURS} is needed")])
+        raise InvalidArgument(
+            [Violation("limit", f"is {limit}, 1 to {_MOST_NEIGHBOURS} is needed")]
+        )
     id = bundle.tokenizer.lookup(request.word)
     if id is None:
         shown = request.word if len(request.word) <= 40 else request.word[:40] + "…"

@@ -43,9 +43,7 @@ def prepare_list_models(state: State, _: ListModelsRequest) -> Plan:
     return Plan(notes=state.catalog.bundles)
 
 
-def reply_list_models(
-    _: ListModelsRequest, plan: Plan, __: Sequence[Result]
-) -> ListModelsResponse:
+def reply_list_models(_: ListModelsRequest, plan: Plan, __: Sequence[Result]) -> ListModelsResponse:
     """Describe every model."""
     return ListModelsResponse(models=[_describe(bundle) for bundle in plan.notes])
 

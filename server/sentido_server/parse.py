@@ -1,8 +1,8 @@
 """Turns the bytes of a request into its message, or says which field is wrong."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from sentido_bundle.wire import fields
 
@@ -12,11 +12,11 @@ Request = TypeVar("Request", bound=Message)
 
 
 def parse(request: type[Request], body: bytes) -> Request:
-    """Parse a request. Raises InvalidArgument naming the string that is not UTF-8, if that is it."""
+    """Parse a request. Raises InvalidArgument, naming a string that is not UTF-8."""
     try:
         return request.FromString(body)
     except DecodeError as error:
-        descriptor: Descriptor = request.DESCRIPTOR
+        descriptor = request.DESCRIPTOR
         try:
             bad = _not_utf8(descriptor, memoryview(body), "")
         except (ValueError, IndexError):
@@ -25,7 +25,7 @@ def parse(request: type[Request], body: bytes) -> Request:
         raise InvalidArgument([bad or broken]) from error
 
 
-def _not_utf8(descriptor: Descriptor, body: memoryview, prefix: str) -> Violation | None:
+def _not_utf8(descriptor: Any, body: memoryview, prefix: str) -> Violation | None:
     """Find the first string field that is not UTF-8."""
     seen: dict[int, int] = {}
     for number, value in fields(body):

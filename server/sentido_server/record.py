@@ -41,7 +41,7 @@ def failure(name: str, error: BaseException, **facts: Any) -> None:
 
 @dataclass
 class CallRecord:
-    """What one call's line will say. Lives as long as the call, written to by one thread at a time."""
+    """What one call's line will say. Lives as long as the call; one thread at a time writes."""
 
     rpc: str
     peer: str

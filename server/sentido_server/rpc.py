@@ -111,6 +111,4 @@ def served_by(plan: Plan) -> ServedBy:
     """Name the bundle that answered."""
     assert plan.bundle is not None  # of every RPC that says by what it was served
     manifest = plan.bundle.manifest
-    return ServedBy(
-        model=manifest.name, version=manifest.version, bundle_digest=plan.bundle.digest
-    )
+    return ServedBy(model=manifest.name, version=manifest.version, bundle_digest=plan.bundle.digest)

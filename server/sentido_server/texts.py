@@ -9,7 +9,7 @@ from sentido_bundle import Encoding, Tokenizer, Truncation
 from sentido_server.faults import InvalidArgument, Violation
 from sentido_server.rpc import Limits
 
-_TRUNCATIONS = {
+_TRUNCATIONS: dict[int, Truncation | None] = {
     common_pb2.TRUNCATION_UNSPECIFIED: None,
     common_pb2.TRUNCATION_FORBIDDEN: None,
     common_pb2.TRUNCATION_KEEP_LAST: Truncation.PRE,
@@ -31,7 +31,11 @@ def check_count(field: str, count: int, limits: Limits) -> None:
         raise InvalidArgument([Violation(field, "is empty, 1 or more are needed")])
     if count > limits.max_texts:
         raise InvalidArgument(
-            [Violation(field, f"has {count} elements, at most {limits.max_texts} are allowed a call")]
+            [
+                Violation(
+                    field, f"has {count} elements, at most {limits.max_texts} are allowed a call"
+                )
+            ]
         )
 
 
@@ -39,7 +43,7 @@ class TextCheck:
     """Checks and tokenizes texts by the options of one request."""
 
     def __init__(self, tokenizer: Tokenizer, limits: Limits, truncation: int) -> None:
-        """`truncation`: the enum's value. Raises InvalidArgument if it is unknown."""
+        """Take the enum's value `truncation`. Raises InvalidArgument if it is unknown."""
         check_enum("truncation", truncation, common_pb2.Truncation.items())
         self.truncation = _TRUNCATIONS[truncation]  # None: as recorded in the bundle
         self._forbidden = truncation == common_pb2.TRUNCATION_FORBIDDEN

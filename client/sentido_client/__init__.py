@@ -1,0 +1,67 @@
+"""Calls a Sentido server.
+
+    from sentido_client import Client
+
+    with Client("localhost:50051") as client:
+        client.predict("A wonderful little film.").label  # "positive"
+        client.embed(["good", "bad"]).shape  # (2, 100)
+
+`Client` waits for its answers, `AsyncClient` has the same verbs for asyncio. Results are frozen
+dataclasses and NumPy arrays; errors are SentidoError and its kinds.
+"""
+
+from sentido_client.async_client import AsyncClient
+from sentido_client.client import Client
+from sentido_client.errors import (
+    AuthenticationError,
+    CallCancelledError,
+    DeadlineError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    SentidoError,
+    ServerError,
+    TooLargeError,
+    UnavailableError,
+    Violation,
+)
+from sentido_client.results import (
+    Limits,
+    Model,
+    Neighbour,
+    Prediction,
+    Preprocessing,
+    Score,
+    Token,
+    TokenEmbeddings,
+    Tokenization,
+    Usage,
+    Word,
+)
+
+__all__ = [
+    "AsyncClient",
+    "AuthenticationError",
+    "CallCancelledError",
+    "Client",
+    "DeadlineError",
+    "InvalidRequestError",
+    "Limits",
+    "Model",
+    "Neighbour",
+    "NotFoundError",
+    "OverloadedError",
+    "Prediction",
+    "Preprocessing",
+    "Score",
+    "SentidoError",
+    "ServerError",
+    "Token",
+    "TokenEmbeddings",
+    "Tokenization",
+    "TooLargeError",
+    "UnavailableError",
+    "Usage",
+    "Violation",
+    "Word",
+]

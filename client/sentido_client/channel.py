@@ -1,0 +1,43 @@
+"""How a channel is set up: everything that gRPC can do for us is asked of gRPC."""
+
+import json
+
+SERVICE_CONFIG = json.dumps(
+    {
+        "loadBalancingConfig": [{"round_robin": {}}],  # over every address of a dns:/// name
+        "healthCheckConfig": {"serviceName": ""},  # only servers that say they are SERVING
+        "methodConfig": [
+            {
+                "name": [{}],  # every method
+                "retryPolicy": {
+                    "maxAttempts": 5,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "2s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+    }
+)
+
+_SIZES = [
+    # The server's limit is on what it receives; its answers may be larger than gRPC's 4 MiB.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_metadata_size", 64 * 1024),
+]
+
+OPTIONS = [
+    *_SIZES,
+    ("grpc.service_config", SERVICE_CONFIG),
+    ("grpc.per_rpc_retry_buffer_size", 32 * 1024 * 1024),  # a larger call would not be retried
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
+"""Of the channel that calls are made on."""
+
+PLAIN_OPTIONS = [*_SIZES, ("grpc.enable_retries", 0)]
+"""Of a channel to ask for health: it must connect to servers that are not SERVING too."""

@@ -1,0 +1,355 @@
+"""The client that blocks."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, overload
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sentido.v1 import (
+    embedding_pb2,
+    embedding_pb2_grpc,
+    model_pb2,
+    model_pb2_grpc,
+    prediction_pb2,
+    prediction_pb2_grpc,
+    tokenizer_pb2,
+    tokenizer_pb2_grpc,
+)
+
+from sentido_client import requests, results
+from sentido_client.channel import OPTIONS, PLAIN_OPTIONS
+from sentido_client.errors import (
+    InvalidRequestError,
+    OverloadedError,
+    UnavailableError,
+    from_rpc_error,
+)
+from sentido_client.requests import Chunk, EmbeddingKindName, TokenKindName, TruncationName
+from sentido_client.results import (
+    Limits,
+    Model,
+    Neighbour,
+    Prediction,
+    TokenEmbeddings,
+    Tokenization,
+    Vectors,
+    Word,
+)
+from sentido_client.stream import PredictStream
+
+Response = TypeVar("Response")
+
+
+class Client:
+    """Calls a Sentido server and waits for the answer.
+
+    `address`: "host:port", or "dns:///name:port" to spread calls over every address of a name.
+    `timeout`: seconds that each RPC may take, a list of texts being several; a stream may take as
+    long as it likes but not go without an answer for so long.
+
+    Safe to use from several threads. It connects on the first call, so it survives a fork before
+    that, and lives until `close` or the end of its `with` block.
+    """
+
+    def __init__(self, address: str = "localhost:50051", *, timeout: float = 30.0) -> None:
+        self.address = address
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._open_channel: grpc.Channel | None = None
+        self._limits: Limits | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. A later call opens them again."""
+        with self._lock:
+            if self._open_channel is not None:
+                self._open_channel.close()
+            self._open_channel = None
+
+    def wait_until_ready(self, timeout: float = 30.0) -> None:
+        """Wait until a server is SERVING. Raises UnavailableError after `timeout` seconds."""
+        ready = grpc.channel_ready_future(self._channel)
+        try:
+            ready.result(timeout)
+        except grpc.FutureTimeoutError as error:
+            raise UnavailableError(
+                f"no server is ready at {self.address} after {timeout:g} seconds"
+            ) from error
+        finally:
+            ready.cancel()
+
+    def health(self, service: str = "") -> str:
+        """Ask for a service's health: "SERVING", "NOT_SERVING" or "SERVICE_UNKNOWN".
+
+        `service`: "" for the whole server, or a name such as "sentido.v1.PredictionService".
+        """
+        with grpc.insecure_channel(self.address, PLAIN_OPTIONS) as channel:
+            check = health_pb2_grpc.HealthStub(channel).Check
+            try:
+                answer = check(health_pb2.HealthCheckRequest(service=service), timeout=self.timeout)
+            except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.NOT_FOUND:
+                    return "SERVICE_UNKNOWN"
+                raise from_rpc_error(error, self.address) from error
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self, texts: str, *, model: str = "", truncation: TruncationName = "recorded"
+    ) -> Prediction: ...
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self, texts: Sequence[str], *, model: str = "", truncation: TruncationName = "recorded"
+    ) -> list[Prediction]: ...
+    @overload
+    def predict(
+        self,
+        texts: Iterable[str],
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        errors: Literal["raise"] = "raise",
+    ) -> Iterator[Prediction]: ...
+    @overload
+    def predict(
+        self,
+        texts: Iterable[str],
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        errors: Literal["return"],
+    ) -> Iterator[Prediction | InvalidRequestError]: ...
+    def predict(
+        self,
+        texts: str | Sequence[str] | Iterable[str],
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        errors: Literal["raise", "return"] = "raise",
+    ) -> Prediction | list[Prediction] | Iterator[Prediction | InvalidRequestError]:
+        """Classify one text, a list of texts, or a stream of them.
+
+        A str gives a Prediction, a sequence a list, any other iterable an iterator that answers
+        in order while it reads ahead a little. `model`: a name, "" for the server's default.
+        `truncation`: "recorded" with the model, "keep_last", "keep_first", or "forbidden", which
+        makes a text of more tokens than the model reads an error. `errors`: of an iterable only,
+        "return" to get an InvalidRequestError in the place of a bad text instead of its raising.
+        """
+        options = requests.text_options(model, truncation)
+        if isinstance(texts, str):
+            request = prediction_pb2.PredictRequest(text=requests.check_text(texts), **options)
+            answer = self._call(self._predictions.Predict, request)
+            return results.prediction(answer.prediction, answer.served_by)
+        if not isinstance(texts, Sequence):
+            return self._stream(texts, options, errors)
+        return [
+            results.prediction(prediction, answer.served_by)
+            for answer in self._chunked(
+                self._predictions.BatchPredict,
+                lambda chunk: prediction_pb2.BatchPredictRequest(texts=chunk, **options),
+                texts,
+            )
+            for prediction in answer.predictions
+        ]
+
+    def embed(
+        self,
+        texts: str | Iterable[str],
+        *,
+        model: str = "",
+        kind: EmbeddingKindName = "hidden",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+    ) -> Vectors:
+        """Give one vector a text: (dimension,) for a str, else (texts, dimension).
+
+        `kind`: "hidden", the LSTM's final state, or "mean", the mean of the word vectors.
+        `normalize`: divide each by its Euclidean length. The rest as for `predict`.
+        """
+        options = requests.embed_options(model, truncation, kind, normalize)
+        if isinstance(texts, str):
+            request = embedding_pb2.EmbedRequest(text=requests.check_text(texts), **options)
+            return results.vectors(self._call(self._embeddings.Embed, request).embedding)
+        parts = [
+            results.vectors(answer.embeddings)
+            for answer in self._chunked(
+                self._embeddings.BatchEmbed,
+                lambda chunk: embedding_pb2.BatchEmbedRequest(texts=chunk, **options),
+                texts,
+            )
+        ]
+        return np.concatenate(parts) if parts else self._no_vectors(model, kind)
+
+    def embed_tokens(
+        self,
+        text: str,
+        *,
+        model: str = "",
+        kind: TokenKindName = "word",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+    ) -> TokenEmbeddings:
+        """Give the tokens that the model read and a vector for each, (tokens, dimension).
+
+        `kind`: "word", the rows of the embedding matrix, or "hidden", the LSTM's state after each
+        token. The rest as for `embed`.
+        """
+        request = embedding_pb2.EmbedTokensRequest(
+            text=requests.check_text(text),
+            kind=requests.token_kind(kind),
+            normalize=normalize,
+            **requests.text_options(model, truncation),
+        )
+        return results.token_embeddings(self._call(self._embeddings.EmbedTokens, request))
+
+    @overload
+    def lookup(  # type: ignore[overload-overlap]
+        self, words: str, *, model: str = "", normalize: bool = False
+    ) -> Word: ...
+    @overload
+    def lookup(
+        self, words: Iterable[str], *, model: str = "", normalize: bool = False
+    ) -> list[Word]: ...
+    def lookup(
+        self, words: str | Iterable[str], *, model: str = "", normalize: bool = False
+    ) -> Word | list[Word]:
+        """Look up one word or several: id and vector, or that the model does not know it."""
+        found = [
+            word
+            for answer in self._chunked(
+                self._embeddings.LookupWords,
+                lambda chunk: embedding_pb2.LookupWordsRequest(
+                    words=chunk, model=requests.selector(model), normalize=normalize
+                ),
+                [words] if isinstance(words, str) else words,
+            )
+            for word in results.words(answer)
+        ]
+        return found[0] if isinstance(words, str) else found
+
+    def nearest(self, word: str, k: int = 10, *, model: str = "") -> list[Neighbour]:
+        """Give the `k` (1 to 1000) words nearest to a word, by cosine similarity.
+
+        Raises NotFoundError for a word that is not in the model's vocabulary.
+        """
+        request = embedding_pb2.FindNearestWordsRequest(
+            word=requests.check_text(word),
+            limit=requests.check_neighbours(k),
+            model=requests.selector(model),
+        )
+        return results.neighbours(self._call(self._embeddings.FindNearestWords, request))
+
+    def tokenize(
+        self, text: str, *, model: str = "", truncation: TruncationName = "recorded"
+    ) -> Tokenization:
+        """Show what the model's tokenizer makes of a text."""
+        request = tokenizer_pb2.TokenizeRequest(
+            text=requests.check_text(text), **requests.text_options(model, truncation)
+        )
+        return results.tokenization(self._call(self._tokenizers.Tokenize, request))
+
+    def model(self, name: str = "") -> Model:
+        """Describe a model, "" for the server's default. Raises NotFoundError."""
+        answer = self._call(self._models.GetModel, model_pb2.GetModelRequest(name=name))
+        return results.model(answer.model)
+
+    def models(self) -> list[Model]:
+        """Describe every model, the default first."""
+        answer = self._call(self._models.ListModels, model_pb2.ListModelsRequest())
+        return [results.model(message) for message in answer.models]
+
+    def limits(self) -> Limits:
+        """Give what a call to the server may hold; asked for once."""
+        if self._limits is None:
+            request = model_pb2.GetServerInfoRequest()
+            self._limits = results.limits(self._call(self._models.GetServerInfo, request))
+        return self._limits
+
+    @property
+    def _channel(self) -> grpc.Channel:
+        with self._lock:
+            if self._open_channel is None:
+                self._open_channel = grpc.insecure_channel(self.address, OPTIONS)
+            return self._open_channel
+
+    @property
+    def _predictions(self) -> Any:
+        return prediction_pb2_grpc.PredictionServiceStub(self._channel)
+
+    @property
+    def _embeddings(self) -> Any:
+        return embedding_pb2_grpc.EmbeddingServiceStub(self._channel)
+
+    @property
+    def _tokenizers(self) -> Any:
+        return tokenizer_pb2_grpc.TokenizerServiceStub(self._channel)
+
+    @property
+    def _models(self) -> Any:
+        return model_pb2_grpc.ModelServiceStub(self._channel)
+
+    def _call(self, method: Any, request: Any) -> Any:
+        return self._finish(method, request, method.future(request, timeout=self.timeout), 0)
+
+    def _chunked(
+        self, method: Any, request: Callable[[Sequence[str]], Any], texts: Iterable[str]
+    ) -> Iterator[Any]:
+        """Send texts in several calls, a few at a time; give the answers in order."""
+        flying: deque[tuple[Chunk, Any, Any]] = deque()
+        try:
+            for chunk in requests.cut(texts, self.limits()):
+                message = request(chunk.texts)
+                flying.append((chunk, message, method.future(message, timeout=self.timeout)))
+                if len(flying) == requests.WINDOW:
+                    oldest, message, future = flying.popleft()
+                    yield self._finish(method, message, future, oldest.offset)
+            while flying:
+                oldest, message, future = flying.popleft()
+                yield self._finish(method, message, future, oldest.offset)
+        finally:
+            for _, _, future in flying:
+                future.cancel()
+
+    def _finish(self, method: Any, request: Any, future: Any, offset: int) -> Any:
+        """Wait for an answer; send the request again as often as a full server asks for it."""
+        end = time.monotonic() + self.timeout
+        while True:
+            try:
+                return future.result()
+            except grpc.RpcError as error:
+                fault = from_rpc_error(error, self.address, offset)
+                left = end - time.monotonic()
+                if not isinstance(fault, OverloadedError) or fault.retry_after >= left:
+                    raise fault from error
+            time.sleep(fault.retry_after)
+            future = method.future(request, timeout=left - fault.retry_after)
+
+    def _stream(
+        self, texts: Iterable[str], options: dict[str, Any], errors: str
+    ) -> Iterator[Prediction | InvalidRequestError]:
+        requests.check_errors(errors)
+        stream = PredictStream(self.address, self.limits(), self.timeout, options)
+        for answer in stream.run(self._predictions.StreamPredict, texts):
+            if isinstance(answer, InvalidRequestError) and errors == "raise":
+                raise answer
+            yield answer
+
+    def _no_vectors(self, model: str, kind: EmbeddingKindName) -> Vectors:
+        facts = self.model(model)
+        dimension = facts.hidden_units if kind == "hidden" else facts.embedding_dimension
+        return np.empty((0, dimension), np.float32)

@@ -1,0 +1,145 @@
+"""What can go wrong with a call, and the one place where gRPC's errors become ours.
+
+SentidoError
++-- InvalidRequestError   a bad text or argument; names each by the caller's own index
++-- NotFoundError         no such model, version or word
++-- OverloadedError       the server's queue is full, also after waiting as it asked
++-- TooLargeError         a message over a size limit of the wire
++-- UnavailableError      no server answers, or none that is ready, also after retries
++-- DeadlineError         no answer in time
++-- CallCancelledError    the call was cancelled
++-- AuthenticationError   a token is missing, wrong, or not enough
++-- ServerError           the server failed, or does not speak this protocol
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+_DETAILS = "grpc-status-details-bin"
+_INDEXED = re.compile(r"\btexts\[(\d+)\]")
+
+
+class SentidoError(Exception):
+    """Anything that went wrong with a call."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One bad field of a request."""
+
+    field: str  # "text", "texts[17]" (the caller's own index), "truncation", ...
+    description: str
+    index: int | None  # of the bad text among those given, None for another field
+
+
+class InvalidRequestError(SentidoError):
+    """The request is wrong; trying again gives the same. `violations` says which fields are."""
+
+    def __init__(self, message: str, violations: Iterable[Violation] = ()) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations)
+
+    @property
+    def index(self) -> int | None:
+        """The index of the first bad text among those given, None if it is not about a text."""
+        return next((v.index for v in self.violations if v.index is not None), None)
+
+
+class NotFoundError(SentidoError):
+    """A model, version or word that the server does not have."""
+
+
+class OverloadedError(SentidoError):
+    """The server has as much work as it accepts. `retry_after`: seconds to wait."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooLargeError(SentidoError):
+    """A message over a size limit of the wire."""
+
+
+class UnavailableError(SentidoError):
+    """No server answers at the address, or none that is ready."""
+
+
+class DeadlineError(SentidoError):
+    """No answer in time."""
+
+
+class CallCancelledError(SentidoError):
+    """The call was cancelled."""
+
+
+class AuthenticationError(SentidoError):
+    """A token is missing, wrong, or does not allow the call."""
+
+
+class ServerError(SentidoError):
+    """The server failed, or does not speak this protocol."""
+
+
+def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
+    """Turn a grpc.RpcError, sync or async, into ours; raise it `from error`.
+
+    `offset`: what to add to the index of a text in the request to get the caller's own.
+    """
+    code, details = error.code(), error.details() or ""
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        for retry in _details(_status(error), error_details_pb2.RetryInfo):
+            return OverloadedError(details, retry.retry_delay.ToMilliseconds() / 1000)
+        return TooLargeError(details)
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return from_status(_status(error) or status_pb2.Status(message=details), offset)
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return UnavailableError(f"no server is ready at {address}: {details}")
+    kinds: dict[Any, type[SentidoError]] = {
+        grpc.StatusCode.NOT_FOUND: NotFoundError,
+        grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
+        grpc.StatusCode.CANCELLED: CallCancelledError,
+        grpc.StatusCode.UNAUTHENTICATED: AuthenticationError,
+        grpc.StatusCode.PERMISSION_DENIED: AuthenticationError,
+    }
+    if code in kinds:
+        return kinds[code](details or code.name)
+    return ServerError(f"{code.name}: {details}")
+
+
+def from_status(status: status_pb2.Status, offset: int) -> InvalidRequestError:
+    """Turn the status of a bad text into an error; `offset` as in `from_rpc_error`."""
+    violations = []
+    for request in _details(status, error_details_pb2.BadRequest):
+        for violation in request.field_violations:
+            field, index = _shift(violation.field, offset)
+            violations.append(Violation(field, violation.description, index))
+    return InvalidRequestError(_shift(status.message, offset)[0], violations)
+
+
+def _shift(text: str, offset: int) -> tuple[str, int | None]:
+    """Add `offset` to the index in "texts[17]"; give the text and the first index in it."""
+    found = _INDEXED.search(text)
+    if found is None:
+        return text, None
+    index = int(found[1]) + offset
+    return text[: found.start()] + f"texts[{index}]" + text[found.end() :], index
+
+
+def _status(error: Any) -> status_pb2.Status | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == _DETAILS:
+            return status_pb2.Status.FromString(value)
+    return None
+
+
+def _details(status: status_pb2.Status | None, kind: Any) -> Iterable[Any]:
+    for detail in status.details if status else ():
+        message = kind()
+        if detail.Unpack(message):
+            yield message

@@ -1,0 +1,223 @@
+"""What calls return: frozen dataclasses and NumPy arrays, made here from the messages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sentido.v1 import common_pb2, embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What became of one text on its way to the model. Nothing is dropped silently."""
+
+    character_count: int  # code points of the text
+    token_count: int  # tokens that the model read
+    truncated_token_count: int  # tokens cut off a long text
+    out_of_vocabulary_count: int  # words that the model does not know
+
+
+@dataclass(frozen=True)
+class Score:
+    """A label and its probability."""
+
+    label: str
+    probability: float  # 0 to 1
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one text."""
+
+    label: str  # the most probable one
+    probability: float  # of that label, 0 to 1
+    scores: tuple[Score, ...]  # every label, in the model's order
+    usage: Usage
+    model: str  # its plain name
+    bundle_digest: str  # names every byte of the model
+
+
+@dataclass(frozen=True)
+class Token:
+    """One word of a text; `start` and `end` are code points of the text as given."""
+
+    id: int  # 0: unknown to the model, which never reads it
+    text: str
+    start: int
+    end: int
+    out_of_vocabulary: bool
+
+
+class TokenEmbeddings(NamedTuple):
+    """The tokens that the model read, and a vector for each."""
+
+    tokens: tuple[Token, ...]
+    vectors: Vectors  # (tokens, dimension)
+
+
+@dataclass(frozen=True)
+class Tokenization:
+    """What the tokenizer makes of one text."""
+
+    tokens: tuple[Token, ...]  # every word, also those that the model never reads
+    token_ids: tuple[int, ...]  # what the model reads
+    usage: Usage
+    model: str
+    bundle_digest: str
+
+
+@dataclass(frozen=True)
+class Word:
+    """What the model knows of a word."""
+
+    text: str
+    id: int  # 0 if it is not in the vocabulary
+    out_of_vocabulary: bool
+    vector: Vectors = field(repr=False)  # (dimension,), zeros if it is not in the vocabulary
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A word near another one."""
+
+    word: str
+    similarity: float  # cosine, -1 to 1
+    id: int
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a text becomes ids: the settings of Keras' Tokenizer, then truncation."""
+
+    lower: bool
+    filters: str
+    split: str
+    out_of_vocabulary_token: str  # "": unknown words are dropped
+    max_tokens: int
+    truncation: str  # "pre" keeps the last tokens of a long text, "post" the first
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is known of a loaded model."""
+
+    name: str
+    version: str
+    bundle_digest: str
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    vocabulary_size: int
+    embedding_dimension: int
+    hidden_units: int
+    metrics: Mapping[str, float]
+    created: str  # RFC 3339, UTC
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a call to the server may hold."""
+
+    max_text_characters: int
+    max_texts: int
+    max_message_bytes: int
+
+
+def usage(message: common_pb2.Usage) -> Usage:
+    """Read a Usage."""
+    return Usage(
+        message.character_count,
+        message.token_count,
+        message.truncated_token_count,
+        message.out_of_vocabulary_count,
+    )
+
+
+def prediction(message: prediction_pb2.Prediction, served_by: common_pb2.ServedBy) -> Prediction:
+    """Read a Prediction."""
+    return Prediction(
+        message.label,
+        message.probability,
+        tuple(Score(score.label, score.probability) for score in message.scores),
+        usage(message.usage),
+        served_by.model,
+        served_by.bundle_digest,
+    )
+
+
+def vectors(tensor: common_pb2.Tensor) -> Vectors:
+    """Read a Tensor: an array of its shape, that may be written to."""
+    if tensor.data_type != common_pb2.DATA_TYPE_FLOAT32:
+        raise ValueError(f"tensor of type {tensor.data_type}: this client reads float32 only")
+    flat = np.frombuffer(tensor.data, "<f4").astype(np.float32)  # a copy
+    return flat.reshape(tuple(tensor.shape))
+
+
+def token_embeddings(message: embedding_pb2.EmbedTokensResponse) -> TokenEmbeddings:
+    """Read the answer to EmbedTokens."""
+    return TokenEmbeddings(_tokens(message.tokens), vectors(message.embeddings))
+
+
+def tokenization(message: tokenizer_pb2.TokenizeResponse) -> Tokenization:
+    """Read the answer to Tokenize."""
+    return Tokenization(
+        _tokens(message.tokens),
+        tuple(message.token_ids),
+        usage(message.usage),
+        message.served_by.model,
+        message.served_by.bundle_digest,
+    )
+
+
+def words(message: embedding_pb2.LookupWordsResponse) -> list[Word]:
+    """Read the answer to LookupWords."""
+    rows = vectors(message.embeddings)
+    return [
+        Word(word.text, word.id, word.out_of_vocabulary, row)
+        for word, row in zip(message.words, rows, strict=True)
+    ]
+
+
+def neighbours(message: embedding_pb2.FindNearestWordsResponse) -> list[Neighbour]:
+    """Read the answer to FindNearestWords."""
+    return [Neighbour(word.text, word.similarity, word.id) for word in message.words]
+
+
+def model(message: model_pb2.Model) -> Model:
+    """Read a Model."""
+    rules = message.preprocessing
+    return Model(
+        name=message.name,
+        version=message.version,
+        bundle_digest=message.bundle_digest,
+        labels=tuple(message.labels),
+        preprocessing=Preprocessing(
+            rules.lower,
+            rules.filters,
+            rules.split,
+            rules.out_of_vocabulary_token,
+            rules.max_tokens,
+            rules.truncation,
+        ),
+        vocabulary_size=message.vocabulary_size,
+        embedding_dimension=message.embedding_dimension,
+        hidden_units=message.hidden_units,
+        metrics=dict(sorted(message.metrics.items())),
+        created=message.created,
+    )
+
+
+def limits(message: model_pb2.GetServerInfoResponse) -> Limits:
+    """Read a server's limits."""
+    return Limits(
+        message.limits.max_text_characters,
+        message.limits.max_texts,
+        message.limits.max_message_bytes,
+    )
+
+
+def _tokens(messages: Any) -> tuple[Token, ...]:
+    return tuple(Token(t.id, t.text, t.start, t.end, t.out_of_vocabulary) for t in messages)

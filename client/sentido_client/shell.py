@@ -1,0 +1,316 @@
+"""The subcommands of `sentido`: arguments in, a table for people or JSON lines for programs out."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Column, Table
+
+from sentido_client import results
+from sentido_client.client import Client
+from sentido_client.errors import InvalidRequestError, SentidoError
+
+_SHOWN_NUMBERS = 4  # of a vector, to people
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What every subcommand is told: whom to call, and how to print."""
+
+    address: str
+    timeout: float
+    model: str
+    as_json: bool
+
+    def client(self) -> Client:
+        """Make a client; the subcommand closes it."""
+        return Client(self.address, timeout=self.timeout)
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that every subcommand has; hand them over as a Session."""
+
+    @click.option(
+        "--address",
+        envvar="SENTIDO_ADDRESS",
+        default="localhost:50051",
+        show_default=True,
+        show_envvar=True,
+        help="Where the server is: host:port, or dns:///name:port for all of a name's addresses.",
+    )
+    @click.option(
+        "--timeout", default=30.0, show_default=True, help="Seconds that a call may take."
+    )
+    @click.option("--model", default="", help="The model to ask; default: the server's.")
+    @click.option(
+        "--json/--table",
+        "as_json",
+        default=None,
+        help="One JSON object a line, or a table; default: a table on a terminal.",
+    )
+    @wraps(command)
+    def with_session(
+        address: str, timeout: float, model: str, as_json: bool | None, **rest: Any
+    ) -> None:
+        as_json = not sys.stdout.isatty() if as_json is None else as_json
+        with _errors():
+            command(Session(address, timeout, model, as_json), **rest)
+
+    return with_session
+
+
+def _texts(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the arguments that name texts; hand them over as an iterable."""
+
+    @click.argument("texts", nargs=-1)
+    @click.option(
+        "--file",
+        "-f",
+        type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+        help="Read texts from a file, one a line; '-' is standard input.",
+    )
+    @wraps(command)
+    def with_texts(
+        session: Session, texts: tuple[str, ...], file: Path | None, **rest: Any
+    ) -> None:
+        if texts and file:
+            raise click.UsageError("give texts or --file, not both")
+        command(session, texts or _lines(file), **rest)
+
+    return with_texts
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sentido-client", message="%(prog)s %(version)s")
+def sentido() -> None:
+    r"""Ask a Sentido server for predictions and embedding vectors.
+
+    Texts are arguments, the lines of a --file, or the lines of standard input. On a terminal the
+    answers are tables, in a pipe JSON objects, one a line.
+
+    \b
+    sentido predict "A wonderful little film." "A dull mess."
+    sentido predict --file reviews.txt > predictions.jsonl
+    sentido nearest wonderful
+    """
+
+
+@sentido.command()
+@_options
+@_texts
+def predict(session: Session, texts: Iterable[str]) -> None:
+    """Classify texts.
+
+    A text that the server refuses is answered by an error in its place; the command then ends
+    with 1.
+    """
+    bad = 0
+    table = Table("label", "probability", "tokens", "unknown", "cut off", "text")
+    with session.client() as client:
+        kept: list[str] = []  # only for the table
+        answers = client.predict(
+            _keeping(texts, kept if not session.as_json else None),
+            model=session.model,
+            errors="return",
+        )
+        for index, answer in enumerate(answers):
+            if isinstance(answer, InvalidRequestError):
+                bad += 1
+                click.echo(f"sentido: {answer}", err=True)
+            if session.as_json:
+                _print_json(_prediction_facts(answer))
+            else:
+                table.add_row(*_prediction_row(answer), _short(kept[index]))
+    if not session.as_json:
+        _print_table(table)
+    if bad:
+        raise SystemExit(1)
+
+
+@sentido.command()
+@_options
+@_texts
+@click.option(
+    "--kind",
+    type=click.Choice(["hidden", "mean"]),
+    default="hidden",
+    show_default=True,
+    help="The LSTM's final state, or the mean of the word vectors.",
+)
+@click.option("--normalize", is_flag=True, help="Divide each vector by its length.")
+def embed(session: Session, texts: Iterable[str], kind: Any, normalize: bool) -> None:
+    """Give a vector for each text."""
+    texts = list(texts)
+    with session.client() as client:
+        vectors = client.embed(texts, model=session.model, kind=kind, normalize=normalize)
+    table = Table("dimension", "vector", "text")
+    for text, vector in zip(texts, vectors, strict=True):
+        if session.as_json:
+            _print_json({"embedding": _numbers(vector)})
+        else:
+            table.add_row(str(len(vector)), _few(vector), _short(text))
+    if not session.as_json:
+        _print_table(table)
+
+
+@sentido.command()
+@_options
+@_texts
+@click.option(
+    "--kind",
+    type=click.Choice(["word", "hidden"]),
+    default="word",
+    show_default=True,
+    help="The rows of the embedding matrix, or the LSTM's state after each token.",
+)
+def tokens(session: Session, texts: Iterable[str], kind: Any) -> None:
+    """Show the tokens that the model reads in each text, with their vectors."""
+    with session.client() as client:
+        for text in texts:
+            found, vectors = client.embed_tokens(text, model=session.model, kind=kind)
+            if session.as_json:
+                facts = [dataclasses.asdict(token) for token in found]
+                _print_json({"tokens": facts, "vectors": [_numbers(v) for v in vectors]})
+                continue
+            title = f"{_short(text)}  {vectors.shape}"
+            table = Table(
+                "id", "token", "start", "end", "vector", title=title, title_justify="left"
+            )
+            for token, vector in zip(found, vectors, strict=True):
+                place = (str(token.start), str(token.end))
+                table.add_row(str(token.id), token.text, *place, _few(vector))
+            _print_table(table)
+
+
+@sentido.command()
+@_options
+@click.argument("words", nargs=-1, required=True)
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+def nearest(session: Session, words: Sequence[str], k: int) -> None:
+    """Give the words whose vectors are nearest to a word's."""
+    with session.client() as client:
+        for word in words:
+            neighbours = client.nearest(word, k, model=session.model)
+            table = Table("word", "similarity", "id", title=word, title_justify="left")
+            for found in neighbours:
+                if session.as_json:
+                    _print_json({"of": word, **dataclasses.asdict(found)})
+                else:
+                    table.add_row(found.word, f"{found.similarity:.4f}", str(found.id))
+            if not session.as_json:
+                _print_table(table)
+
+
+@sentido.command()
+@_options
+def model(session: Session) -> None:
+    """Describe a model: --model NAME, or every one that the server has."""
+    with session.client() as client:
+        found = [client.model(session.model)] if session.model else client.models()
+    for facts in found:
+        if session.as_json:
+            _print_json(dataclasses.asdict(facts))
+            continue
+        table = Table("", Column(facts.name, overflow="fold"))
+        for name, value in dataclasses.asdict(facts).items():
+            if isinstance(value, dict):
+                value = "\n".join(f"{key} {item!r}" for key, item in value.items())
+            table.add_row(name, ", ".join(value) if isinstance(value, tuple) else str(value))
+        _print_table(table)
+
+
+@sentido.command()
+@_options
+@click.argument("service", default="")
+def health(session: Session, service: str) -> None:
+    """Print the server's health; end with 0 only if it is SERVING."""
+    with session.client() as client:
+        status = client.health(service)
+    if session.as_json:
+        _print_json({"status": status})
+    else:
+        click.echo(status)
+    if status != "SERVING":
+        raise SystemExit(1)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except SentidoError as error:
+        click.echo(f"sentido: {error}", err=True)
+        raise SystemExit(1) from error
+    except UnicodeDecodeError as error:
+        click.echo(f"sentido: the input is not UTF-8: {error}", err=True)
+        raise SystemExit(1) from error
+
+
+def _lines(file: Path | None) -> Iterator[str]:
+    """Give the lines of a file or of standard input, without their ends."""
+    if file is None and sys.stdin.isatty():
+        click.echo("reading texts from the terminal, one a line; end with Ctrl-D", err=True)
+    if file is None or str(file) == "-":
+        source = open(sys.stdin.fileno(), encoding="utf-8", newline="\n", closefd=False)  # noqa: SIM115
+    else:
+        source = file.open(encoding="utf-8", newline="\n")
+    with source:
+        for line in source:
+            yield line.removesuffix("\n").removesuffix("\r")
+
+
+def _keeping(texts: Iterable[str], kept: list[str] | None) -> Iterator[str]:
+    for text in texts:
+        if kept is not None:
+            kept.append(text)
+        yield text
+
+
+def _prediction_facts(answer: results.Prediction | InvalidRequestError) -> dict[str, Any]:
+    if isinstance(answer, InvalidRequestError):
+        return {"error": str(answer), "index": answer.index}
+    return dataclasses.asdict(answer)
+
+
+def _prediction_row(answer: results.Prediction | InvalidRequestError) -> tuple[str, ...]:
+    if isinstance(answer, InvalidRequestError):
+        return ("error", "", "", "", "")
+    usage = answer.usage
+    return (
+        answer.label,
+        f"{answer.probability:.4f}",
+        str(usage.token_count),
+        str(usage.out_of_vocabulary_count),
+        str(usage.truncated_token_count),
+    )
+
+
+def _print_json(facts: Any) -> None:
+    click.echo(json.dumps(facts, ensure_ascii=False))
+
+
+def _print_table(table: Table) -> None:
+    Console().print(table)
+
+
+def _numbers(vector: results.Vectors) -> list[float]:
+    """Give floats in the fewest digits that read back as the same float32."""
+    return [float(str(number)) for number in vector]
+
+
+def _few(vector: results.Vectors) -> str:
+    shown = " ".join(f"{number:+.4f}" for number in np.asarray(vector)[:_SHOWN_NUMBERS])
+    return shown + (" ..." if len(vector) > _SHOWN_NUMBERS else "")
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else line[:59] + "…"

