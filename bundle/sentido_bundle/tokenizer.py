@@ -51,16 +51,18 @@ def fit_vocabulary(texts: Iterable[str], preprocessing: Preprocessing) -> tuple[
     """Build a vocabulary as Keras' `fit_on_texts` does: the most frequent words first.
 
     Returns the vocabulary (index = id, "" at 0, at most `num_words` entries) and the number of
-    different words found. Words of equal count keep the order of their first appearance.
+    different words found. Words of equal count keep the order of their first appearance. Raises
+    ValueError if `oov_token` is one of them.
     """
     counts: Counter[str] = Counter()
     splitter = Tokenizer([""], preprocessing)
     for text in texts:
         counts.update(splitter.words(text))
     words = [word for word, _ in counts.most_common()]
-    if preprocessing.oov_token is not None:
-        words = [preprocessing.oov_token, *(w for w in words if w != preprocessing.oov_token)]
-    return ["", *words][: preprocessing.num_words], len(words)
+    oov = [] if preprocessing.oov_token is None else [preprocessing.oov_token]
+    if counts.keys() & oov:
+        raise ValueError(f"oov_token {oov[0]!r} is a word of the texts: choose one that is not")
+    return ["", *oov, *words][: preprocessing.num_words], len(words)
 
 
 class Tokenizer:

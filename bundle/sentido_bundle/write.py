@@ -34,8 +34,10 @@ def check_target(directory: Path) -> None:
         raise BundleError(f"{directory} exists; a bundle is never changed: name a new folder")
     parent = directory.absolute().parent
     existing = next(p for p in (parent, *parent.parents) if p.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise BundleError(f"{directory} cannot be written: no write permission in {existing}")
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".sentido-", dir=existing))
+    except OSError as error:
+        raise BundleError(f"{directory} cannot be written: {error.strerror}") from error
 
 
 def pack_bundle(

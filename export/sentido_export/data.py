@@ -170,8 +170,18 @@ def _csv(
             for row in reader:
                 if keep is None or row[keep[0]] == keep[1]:
                     yield f"{path}: line {reader.line_num}", row[text_column], row[label_column]
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             raise ExportError(f"{path}: after line {reader.line_num}: {error}") from error
+        except UnicodeDecodeError as error:  # raised for a block; which line was it?
+            raise ExportError(f"{path}: line {_first_bad_line(path)} is not UTF-8") from error
+
+
+def _first_bad_line(path: Path) -> int:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.decode("utf-8", errors="replace").encode() != line:
+                return number
+    return 0
 
 
 def _jsonl(path: Path, text_column: str, label_column: str) -> Iterator[_Row]:
@@ -220,7 +230,7 @@ def _folder(path: Path) -> Iterator[_Row]:
             try:
                 yield str(file), file.read_text(encoding="utf-8"), folder.name
             except UnicodeDecodeError as error:
-                raise ExportError(f"{file}: {error}") from error
+                raise ExportError(f"{file}: not UTF-8 at byte {error.start}") from error
 
 
 def _require_columns(where: Path, found: Sequence[str], text: str, label: str) -> None:

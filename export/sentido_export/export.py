@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import keras
-import tensorflow as tf
 from sentido_bundle import (
     Bundle,
     Dimensions,
@@ -23,10 +21,8 @@ from sentido_bundle import (
     write_bundle,
 )
 
-from sentido_export import data, train, verify
-from sentido_export.convert import convert
+from sentido_export import data
 from sentido_export.errors import ExportError
-from sentido_export.model import build
 from sentido_export.recipe import Recipe
 
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
@@ -57,9 +53,6 @@ def export(options: Options) -> Bundle:
     """Train a classifier and write it as a bundle. Raises ExportError or BundleError."""
     recipe, seed = options.recipe, options.seed
     check_target(options.out)
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-
     parts = _load(options)
     preprocessing = Preprocessing(
         lower=True,
@@ -76,6 +69,14 @@ def export(options: Options) -> Bundle:
         raise ExportError(f"{options.data}: the training texts hold no word")
     tokenizer = Tokenizer(vocabulary, preprocessing)
 
+    print("Starting TensorFlow ...", flush=True)  # only now: what is wrong is said at once
+    import tensorflow
+
+    from sentido_export import train, verify
+    from sentido_export.convert import convert
+    from sentido_export.model import build, set_seed
+
+    set_seed(seed)
     layers = build(recipe, len(vocabulary), len(parts.train.label_names))
     layers.model.summary()
     weights_of = train.train(layers, tokenizer, parts, recipe, seed)
@@ -100,7 +101,7 @@ def export(options: Options) -> Bundle:
         training=_training_facts(options, parts, found, weights_of),
         metrics=metrics,
         parity=Parity(texts=0, largest_difference=0.0, tolerance=verify.TOLERANCE),
-        tools=_tool_versions(),
+        tools={"tensorflow": tensorflow.__version__, **_tool_versions()},
     )
     unproven = Bundle.parse(pack_bundle(manifest, vocabulary, graphs, golden))
     held_out = [*parts.test.texts, *parts.validation.texts, *parts.train.texts]
@@ -141,4 +142,4 @@ def _training_facts(
 def _tool_versions() -> dict[str, str]:
     packages = ("sentido-export", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
     versions = {name: importlib.metadata.version(name) for name in packages}
-    return {"python": platform.python_version(), "tensorflow": tf.__version__, **versions}
+    return {"python": platform.python_version(), **versions}

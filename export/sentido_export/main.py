@@ -7,18 +7,13 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sentido_bundle import BundleError, check_plain_name
+from sentido_bundle import Bundle, BundleError, check_plain_name
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
+from sentido_export.export import Options, export
 from sentido_export.recipe import RECIPES, Recipe
-
-if TYPE_CHECKING:
-    from sentido_bundle import Bundle
-
-    from sentido_export.export import Options
 
 _DESCRIPTION = """\
 Train the classic Keras text classifier, Embedding -> LSTM -> Dense, and write it as a bundle
@@ -65,14 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    print("Starting TensorFlow ...", flush=True)
-    from sentido_export.export import export
-
     options = _options(arguments)
     _print_result(export(options), options)
 
 
-def _print_result(bundle: "Bundle", options: "Options") -> None:
+def _print_result(bundle: Bundle, options: Options) -> None:
     manifest = bundle.manifest
     metrics, parity = manifest.metrics, manifest.parity
     size = sum(facts.bytes for facts in manifest.files.values())
@@ -94,9 +86,7 @@ def _print_result(bundle: "Bundle", options: "Options") -> None:
     print(f"Written to {options.out}. Serve it: sentido-server --bundle {options.out}")
 
 
-def _options(arguments: argparse.Namespace) -> "Options":
-    from sentido_export.export import Options
-
+def _options(arguments: argparse.Namespace) -> Options:
     recipe = RECIPES[arguments.recipe]
     fields = {field.name for field in dataclasses.fields(Recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in fields and v is not None}

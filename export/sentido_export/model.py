@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from sentido_export.recipe import Recipe
 
 
+def set_seed(seed: int) -> None:
+    """Make what follows the same on every run with this seed, on one machine."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
 @dataclass(frozen=True)
 class Layers:
     """The three layers that a bundle keeps, and the model that trains them."""

@@ -1,0 +1,150 @@
+"""The commands as a person or a script uses them."""
+
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import BIN
+from sentido_bundle import Bundle
+
+Result = subprocess.CompletedProcess[str]
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def sentido(address: str) -> Run:
+    """Run the command `sentido` against the shared server."""
+
+    def run(*arguments: str, stdin: str = "", **variables: str) -> Result:
+        result = subprocess.run(
+            [BIN / "sentido", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "SENTIDO_ADDRESS": address, **variables},
+        )
+        assert "Traceback" not in result.stderr
+        return result
+
+    return run
+
+
+def lines(result: Result) -> list[dict[str, object]]:
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_predict_prints_json_lines_into_a_pipe(sentido: Run, bundle: Bundle) -> None:
+    first, second = lines(sentido("predict", "A wonderful little film.", "A dull mess."))
+    assert list(first) == ["label", "probability", "scores", "usage", "model", "bundle_digest"]
+    assert (first["label"], second["label"]) == ("positive", "negative")
+    assert first["model"] == "imdb"
+    assert first["bundle_digest"] == bundle.digest
+    want = bundle.predict(["A wonderful little film."]).probabilities[0]
+    assert [s["probability"] for s in first["scores"]] == want.tolist()  # type: ignore[attr-defined]
+
+
+def test_texts_come_from_arguments_a_file_or_standard_input(sentido: Run, tmp_path: Path) -> None:
+    texts = "A wonderful little film.\nA dull mess.\r\n\nİ 👍\n"
+    file = tmp_path / "texts.txt"
+    file.write_text(texts, encoding="utf-8", newline="")
+    from_file = lines(sentido("predict", "--file", str(file)))
+    assert len(from_file) == 4
+    assert lines(sentido("predict", stdin=texts)) == from_file
+    assert lines(sentido("predict", "--file", "-", stdin=texts)) == from_file
+    assert lines(sentido("predict", *texts.replace("\r", "").split("\n")[:4])) == from_file
+
+
+def test_tables_are_for_people(sentido: Run) -> None:
+    shown = sentido("predict", "--table", "A wonderful little film.", COLUMNS="120").stdout
+    assert "positive" in shown
+    assert "A wonderful little film." in shown
+    assert "{" not in shown
+
+
+def test_a_terminal_gets_tables_without_asking(address: str) -> None:
+    controller, terminal = pty.openpty()
+    command = [BIN / "sentido", "nearest", "wonderful", "-k", "2", "--address", address]
+    subprocess.run(command, stdout=terminal, check=True, timeout=60)
+    os.close(terminal)
+    shown = os.read(controller, 10_000).decode()
+    os.close(controller)
+    assert "similarity" in shown
+    assert "{" not in shown
+
+
+def test_every_subcommand_prints_json(sentido: Run) -> None:
+    assert len(lines(sentido("embed", "good"))[0]["embedding"]) == 100  # type: ignore[arg-type]
+    mean = lines(sentido("embed", "--kind", "mean", "good"))
+    assert len(mean[0]["embedding"]) == 32  # type: ignore[arg-type]
+    (tokens,) = lines(sentido("tokens", "A Good zzxqv film"))
+    assert [t["text"] for t in tokens["tokens"]] == ["a", "good", "film"]  # type: ignore[attr-defined]
+    assert len(tokens["vectors"]) == 3  # type: ignore[arg-type]
+    assert len(lines(sentido("nearest", "good", "bad", "-k", "2"))) == 4
+    assert lines(sentido("model"))[0]["name"] == "imdb"
+    assert lines(sentido("model", "--model", "imdb"))[0]["name"] == "imdb"
+    assert lines(sentido("health")) == [{"status": "SERVING"}]
+
+
+@pytest.mark.parametrize("command", ["predict", "embed", "tokens", "nearest", "model", "health"])
+def test_every_subcommand_prints_tables_and_help(sentido: Run, command: str) -> None:
+    arguments = [] if command in ("model", "health") else ["good"]
+    assert sentido(command, "--table", *arguments).returncode == 0
+    shown = sentido(command, "--help")
+    assert shown.returncode == 0
+    assert "--address" in shown.stdout
+
+
+def test_a_bad_text_is_an_error_in_its_place_and_in_the_exit_code(sentido: Run) -> None:
+    result = sentido("predict", stdin="good\n" + "x" * 1_000_001 + "\nawful\n")
+    assert result.returncode == 1
+    first, second, third = (json.loads(line) for line in result.stdout.splitlines())
+    assert "label" in first
+    assert "label" in third
+    assert second["index"] == 1
+    assert second["error"].startswith("texts[1]: has 1000001 characters")
+    assert "sentido: texts[1]: has 1000001 characters" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nearest", "zzxqv"], 1, "sentido: word 'zzxqv' is not in the vocabulary"),
+        (["predict", "a", "--model", "x"], 1, "sentido: no model 'x' is loaded"),
+        (["predict", "a", "--file", "-"], 2, "give texts or --file, not both"),
+        (["predict", "--file", "/nope"], 2, "does not exist"),
+        (["health", "nope"], 1, ""),
+        (["health", "--address", "127.0.0.1:1"], 1, "sentido: no server is ready at 127.0.0.1:1"),
+        (["nearest"], 2, "Missing argument"),
+        (["nearest", "good", "-k", "0"], 2, "0 is not in the range"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(
+    sentido: Run, arguments: list[str], code: int, message: str
+) -> None:
+    result = sentido(*arguments)
+    assert result.returncode == code
+    assert message in result.stderr
+
+
+def test_input_that_is_not_utf8_is_said_to_be_so(address: str, tmp_path: Path) -> None:
+    file = tmp_path / "latin1.txt"
+    file.write_bytes("café\n".encode("latin-1"))
+    command = [BIN / "sentido", "predict", "--file", file, "--address", address]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert "is not UTF-8" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["sentido", "sentido-server", "sentido-export"])
+def test_every_command_says_its_version(command: str) -> None:
+    result = subprocess.run(
+        [BIN / command, "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout == f"{command} 0.1.0\n"

@@ -1,0 +1,294 @@
+"""`sentido-export` as a process: real exports from every kind of source, and none that is bad."""
+
+import csv
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow
+import pyarrow.parquet
+import pytest
+from conftest import BIN
+from sentido_bundle import Bundle, default_bundle
+from sentido_export import data
+from sentido_export.errors import ExportError
+
+SMALL = [
+    *("--epochs=1", "--words=200", "--max-tokens=30", "--dimensions=4", "--units=6"),
+    "--validation=0.2",
+]
+ROWS = [
+    (f"{mood} film, number {n}", label)
+    for n in range(40)
+    for mood, label in (("lovely", "good"), ("awful", "bad"))
+]
+
+
+def export(*flags: str | Path, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    result = subprocess.run(
+        [BIN / "sentido-export", *flags], capture_output=True, text=True, timeout=240, cwd=cwd
+    )
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def operators(graph: Path) -> list[str]:
+    return [node.op_type for node in onnx.load(graph, load_external_data=False).graph.node]
+
+
+@pytest.mark.parametrize("bundle", [default_bundle(), "small"], ids=["default", "small"])
+def test_the_graphs_hold_one_lstm_node_and_no_loop(bundle: Path | str, small_bundle: Path) -> None:
+    folder = small_bundle if bundle == "small" else Path(bundle)
+    for name in ("model.onnx", "tokens.onnx"):
+        found = operators(folder / name)
+        assert found.count("LSTM") == 1
+        assert "Loop" not in found
+        graph = onnx.load(folder / name, load_external_data=False).graph
+        (lstm,) = [node for node in graph.node if node.op_type == "LSTM"]
+        assert lstm.input[4] == "lengths"
+
+
+def test_an_export_records_what_it_did(small_bundle: Path) -> None:
+    manifest = Bundle.load(small_bundle).manifest
+    assert (manifest.name, manifest.version) == ("small", "1")
+    assert manifest.labels == ("negative", "positive")
+    assert manifest.training["texts"] == {"train": 480, "validation": 60, "test": 60}
+    assert manifest.training["settings"]["units"] == 12
+    assert manifest.training["seed"] == 0
+    assert manifest.metrics["texts"] == 60
+    assert manifest.metrics["accuracy_low"] <= manifest.metrics["accuracy"]
+    assert manifest.parity.texts >= 600 + 50
+    assert manifest.parity.largest_difference <= 1e-5
+    assert {"keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime"} <= set(manifest.tools)
+
+
+def as_csv(folder: Path) -> Path:
+    path = folder / "reviews.csv"
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "review", "sentiment"])
+        writer.writerows((n, text + ',\n"quoted"', label) for n, (text, label) in enumerate(ROWS))
+    return path
+
+
+def as_tsv(folder: Path) -> Path:
+    path = folder / "reviews.tsv"
+    rows = "".join(f"{text}\t{label}\n" for text, label in ROWS)
+    path.write_text("review\tsentiment\n" + rows)
+    return path
+
+
+def as_jsonl(folder: Path) -> Path:
+    path = folder / "reviews.jsonl"
+    path.write_text("".join(json.dumps({"review": t, "sentiment": s}) + "\n" for t, s in ROWS))
+    return path
+
+
+def as_parquet(folder: Path) -> Path:
+    path = folder / "reviews.parquet"
+    texts, labels = zip(*ROWS, strict=True)
+    pyarrow.parquet.write_table(pyarrow.table({"review": texts, "sentiment": labels}), path)
+    return path
+
+
+def as_folder(folder: Path) -> Path:
+    for number, (text, label) in enumerate(ROWS):
+        (folder / "texts" / label).mkdir(parents=True, exist_ok=True)
+        (folder / "texts" / label / f"{number}.txt").write_text(text)
+    return folder / "texts"
+
+
+SOURCES = [as_csv, as_tsv, as_jsonl, as_parquet, as_folder]
+
+
+@pytest.mark.parametrize("write", SOURCES, ids=lambda write: write.__name__)
+def test_every_kind_of_source_loads(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    loaded = data.load(str(write(tmp_path)), "review", "sentiment")
+    assert len(loaded) == len(ROWS)
+    assert loaded.label_names == ("bad", "good")
+    assert sum(loaded.labels) == 40
+    assert sorted(text.split(",")[0] for text in loaded.texts) == sorted(
+        text.split(",")[0] for text, _ in ROWS
+    )
+
+
+def test_a_csv_of_three_labels_becomes_a_bundle_that_answers_with_three(tmp_path: Path) -> None:
+    path = tmp_path / "three.csv"
+    rows = [(f"{word} {n}", word) for n in range(40) for word in ("red", "green", "blue")]
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    result = export("--data", path, *SMALL, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    bundle = Bundle.load(tmp_path / "bundles" / "three")
+    assert bundle.labels == ("blue", "green", "red")
+    texts = [f"{word} {n}" for n in range(9) for word in ("red", "green", "blue", "", "x red")]
+    together = bundle.predict(texts).probabilities
+    np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-6)
+    alone = np.concatenate([bundle.predict([text]).probabilities for text in texts])
+    assert alone.tobytes() == together.tobytes()
+
+
+def test_the_same_seed_gives_the_same_bundle_on_one_machine(tmp_path: Path) -> None:
+    path = as_csv(tmp_path)
+    columns = ["--text-column", "review", "--label-column", "sentiment"]
+    for out in ("a", "b"):
+        flags = ["--data", path, *columns, *SMALL, "--seed", "3", "--name", "x", "--out", out]
+        result = export(*flags, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    for name in ("weights.bin", "vocabulary.json", "golden.json", "model.onnx"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_labels_that_are_numbers_are_sorted_by_size(tmp_path: Path) -> None:
+    path = tmp_path / "stars.csv"
+    path.write_text("text,label\n" + "".join(f"text {n},{n}\n" for n in (10, 9, 2, 1)))
+    assert data.load(str(path), "text", "label").label_names == ("1", "2", "9", "10")
+
+
+def test_duplicates_are_dropped_and_a_limit_draws_balanced_by_the_seed() -> None:
+    texts = ["same", "same", *(f"text {n}" for n in range(98))]
+    labels = np.array([0] * 80 + [1] * 20, np.int32)
+    distinct = data.drop_duplicates(data.Dataset(texts, labels, ("a", "b")))
+    assert len(distinct) == 99
+    drawn = data.draw(distinct, 20, seed=1)
+    assert [int((drawn.labels == n).sum()) for n in (0, 1)] == [10, 10]
+    assert data.draw(distinct, 20, seed=1).texts == drawn.texts
+    assert data.draw(distinct, 20, seed=2).texts != drawn.texts
+    assert [int((data.draw(distinct, 90, 1).labels == n).sum()) for n in (0, 1)] == [45, 20]
+
+
+def test_the_parts_of_a_split_share_no_text_and_have_every_label() -> None:
+    texts = [f"text {n}" for n in range(200)]
+    labels = np.array(random.Random(1).choices([0, 1], k=200), np.int32)
+    parts = data.split(data.Dataset(texts, labels, ("a", "b")), 0.1, seed=1)
+    found = [*parts.train.texts, *parts.validation.texts, *parts.test.texts]
+    assert sorted(found) == sorted(texts)
+    assert all(len(set(part.labels)) == 2 for part in (parts.train, parts.validation, parts.test))
+    again = data.split(data.Dataset(texts, labels, ("a", "b")), 0.1, seed=1)
+    assert again.test.texts == parts.test.texts
+
+
+def test_acl_imdb_is_read_as_people_unpack_it(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for label in ("neg", "pos", "unsup"):
+            folder = tmp_path / "aclImdb" / split / label
+            folder.mkdir(parents=True)
+            (folder / "0_1.txt").write_text(f"{split} {label}")
+    assert data.load(str(tmp_path / "aclImdb" / "train"), "", "").label_names == ("neg", "pos")
+    with pytest.raises(ExportError, match=r"did you mean .*aclImdb/test\?"):
+        data.load(str(tmp_path / "aclImdb"), "", "")
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "review,label\nx,1\n", "no column 'text', there are review, label: name it"),
+        ("a.csv", "text,stars\nx,1\n", "no column 'label', there are text, stars: name it"),
+        ("a.csv", "", "no column 'text', there are none"),
+        ("a.csv", "text,label\na,1\nb,1\n", "1 different labels ['1'], two or more"),
+        ("a.csv", "text,label\na,1\nb\n", "a.csv: line 3: no label"),
+        ("a.csv", b"text,label\n\xff,1\n", "a.csv: line 2 is not UTF-8"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"text"', "a.jsonl: line 2: "),
+        ("a.jsonl", '{"text": 5, "label": 1}\n{"text": "", "label": 2}\n', "line 1: the text is 5"),
+        ("a.jsonl", '{"text": "a"}\n', "line 1: no column 'label'"),
+        ("a.jsonl", "[1]\n", "line 1: an object is needed"),
+        ("a.parquet", b"not parquet", "a.parquet: cannot be read as Parquet"),
+        ("a.xlsx", "", "unknown format; .csv, .tsv, .jsonl, .parquet or a folder is needed"),
+    ],
+)
+def test_data_that_cannot_be_used_is_named(
+    name: str, content: str | bytes, message: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / name, content)
+    with pytest.raises(ExportError) as caught:
+        data.load(str(path), "text", "label")
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+def rows_of(*labels: str) -> Iterable[str]:
+    return (f"text {n},{label}\n" for n, label in enumerate(labels))
+
+
+def test_too_few_texts_of_a_label_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "few.csv", "text,label\n" + "".join(rows_of(*"aaaaaaaaaaaaab")))
+    result = export("--data", path, "--out", tmp_path / "out")
+    assert result.returncode == 1
+    assert "1 texts are labelled 'b': too few to hold out 0.1" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--data", "nope.csv"], 1, "sentido-export: no file or folder nope.csv"),
+        (["--out", "."], 1, "sentido-export: . exists; a bundle is never changed"),
+        (["--out", "/proc/x"], 1, "sentido-export: /proc/x cannot be written"),
+        (["--words", "1"], 2, "'1' is not a whole number of 2 or more"),
+        (["--validation", "0.5"], 2, "'0.5' is not a number between 0 and 0.5"),
+        (["--min-accuracy", "90"], 2, "'90' is not a number from 0 to 1"),
+        (["--name", "a/b"], 2, "name is 'a/b': 1 to 64 letters"),
+        (["--recipe", "mine"], 2, "invalid choice"),
+        (["--data", "a b.csv"], 1, "choose one with --name"),
+    ],
+)
+def test_a_bad_flag_is_one_sentence(
+    flags: list[str], code: int, message: str, tmp_path: Path
+) -> None:
+    result = export(*flags, cwd=tmp_path)
+    assert result.returncode == code
+    assert message in result.stderr
+
+
+def test_an_accuracy_below_the_least_writes_no_bundle(tmp_path: Path) -> None:
+    flags = ["--limit", "200", *SMALL, "--min-accuracy", "1", "--out", tmp_path / "out"]
+    result = export(*flags)
+    assert result.returncode == 1
+    assert "--min-accuracy asks for 1: no bundle was written" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [BIN / "sentido-export", "--limit", "2000", "--epochs", "9"]
+    with subprocess.Popen(
+        [*command, "--out", tmp_path / "out"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if line.startswith("Epoch"):
+                break
+        time.sleep(1)  # into the epoch
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        message = process.stderr.read()
+    assert process.returncode == 130
+    assert message.endswith("sentido-export: interrupted, no bundle was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_walk_through_shows_and_checks_an_embedding() -> None:
+    result = export("--explain-embedding")
+    assert result.returncode == 0, result.stderr
+    for line in (
+        "Found 5 unique tokens.",
+        "[0 0 1 2 3 4]",
+        "[0 1 2 5 3 4]",
+        "Output, shape (2, 6, 3):",
+        "Weights, shape (10, 3):",
+        "Checked: every one of the output's vectors equals the row of its id, bit for bit.",
+    ):
+        assert line in result.stdout

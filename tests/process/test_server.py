@@ -1,0 +1,237 @@
+"""`sentido-server` as a process: how it starts, what it says, and how it ends."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from conftest import BIN
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sentido.v1 import prediction_pb2
+from sentido_bundle import default_bundle
+from sentido_client import Client, UnavailableError
+
+SERVER = str(BIN / "sentido-server")
+BATCH = "/sentido.v1.PredictionService/BatchPredict"
+PREDICT = "/sentido.v1.PredictionService/Predict"
+
+
+class Server:
+    """A running process and the lines of its log."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.lines: list[dict[str, Any]] = []
+        self.address = self.wait_for("serving")["address"]
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """Read the log until an event; fails at its end."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(json.loads(line))
+            if self.lines[-1]["event"] == event:
+                return self.lines[-1]
+        raise AssertionError(f"no {event!r} in {self.lines}")
+
+    def end(self, timeout: float = 30) -> int:
+        """Wait for the end; read the rest of the log."""
+        assert self.process.stderr is not None
+        self.lines += [json.loads(line) for line in self.process.stderr]
+        return self.process.wait(timeout)
+
+
+@contextmanager
+def server(*flags: str, **environment: str) -> Iterator[Server]:
+    command = [SERVER, "--listen", "127.0.0.1:0", *flags]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment or None
+    ) as process:
+        try:
+            yield Server(process)
+        finally:
+            process.kill()
+
+
+def failure(*flags: str, **environment: str) -> tuple[int, str]:
+    """Run a server that must not start; give its exit code and what it says."""
+    result = subprocess.run(
+        [SERVER, *flags], capture_output=True, text=True, timeout=60, env=environment or None
+    )
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.returncode, result.stderr
+
+
+def test_it_serves_the_default_bundle_and_drains_on_sigterm() -> None:
+    with server() as running:
+        with Client(running.address) as client:
+            client.wait_until_ready()
+            assert client.predict("A wonderful little film.").label == "positive"
+            running.process.send_signal(signal.SIGTERM)
+            assert running.end() == 0
+        (call,) = [line for line in running.lines if line.get("rpc", "").endswith("/Predict")]
+        assert call["code"] == "OK"
+        assert (call["texts"], call["tokens"], call["model"]) == (1, 4, "imdb")
+        assert call["milliseconds"] > 0
+        assert "wonderful" not in json.dumps(running.lines)
+        assert [line["event"] for line in running.lines][-2:] == ["stopping", "stopped"]
+
+
+def test_accepted_work_is_finished_and_new_work_refused_while_it_drains() -> None:
+    with server("--threads", "1") as running, Client(running.address) as client:
+        client.wait_until_ready()
+        with grpc.insecure_channel(running.address) as channel:
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+            body = prediction_pb2.BatchPredictRequest(texts=["good " * 500] * 4000)
+            work = channel.unary_unary(BATCH).future(body.SerializeToString())
+            wait_until_busy(channel)
+            running.process.send_signal(signal.SIGTERM)
+            assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            late = channel.unary_unary(PREDICT).future(b"")
+            error: Any = late.exception()
+            assert (error.code(), error.details()) == (
+                grpc.StatusCode.UNAVAILABLE,
+                "the server is shutting down",
+            )
+            assert not work.done()
+            answer = prediction_pb2.BatchPredictResponse.FromString(work.result())
+            assert len(answer.predictions) == 4000
+            with pytest.raises(grpc.RpcError):  # the Watch ends with the work, not with the grace
+                next(watch)
+        assert running.end() == 0
+
+
+def wait_until_busy(channel: grpc.Channel) -> None:
+    """Return when the only compute thread has no time for a small call."""
+    for _ in range(200):
+        try:
+            channel.unary_unary(PREDICT)(b"", timeout=0.1)
+        except grpc.RpcError:
+            return
+    raise AssertionError("the server was never busy")
+
+
+def test_an_idle_stream_and_a_watch_do_not_hold_it_up() -> None:
+    with server() as running, grpc.insecure_channel(running.address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        forever = threading.Event()
+
+        def idle() -> Iterator[bytes]:
+            yield b""
+            forever.wait(30)
+
+        stream = channel.stream_stream("/sentido.v1.PredictionService/StreamPredict")(idle())
+        assert next(stream)
+        running.process.send_signal(signal.SIGTERM)
+        with pytest.raises(grpc.RpcError) as caught:
+            next(stream)
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert running.end(timeout=10) == 0
+        forever.set()
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    with server("--threads", "1") as running, grpc.insecure_channel(running.address) as channel:
+        body = prediction_pb2.BatchPredictRequest(texts=["good " * 500] * 4096)
+        call = channel.unary_unary(BATCH)
+        calls = [call.future(body.SerializeToString()) for _ in range(8)]
+        Client(running.address).health()
+        running.process.send_signal(signal.SIGTERM)
+        running.wait_for("stopping")
+        running.process.send_signal(signal.SIGTERM)
+        assert running.end(timeout=5) == 1
+        assert all(future.exception() is not None for future in calls)
+
+
+def test_settings_come_from_variables_and_flags_win() -> None:
+    environment = {"SENTIDO_MAX_TEXTS": "7", "SENTIDO_THREADS": "1", "SENTIDO_LOG_FORMAT": "json"}
+    with (
+        server("--max-texts", "9", "--max-text-characters", "77", **environment) as running,
+        Client(running.address) as client,
+    ):
+        limits = client.limits()
+        assert (limits.max_texts, limits.max_text_characters) == (9, 77)
+        assert running.lines[-1]["threads"] == 1
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, message = failure("--listen", address)
+    assert code == 1
+    assert f"sentido-server: cannot listen on {address}: the port is in use" in message
+
+
+@pytest.mark.parametrize("listen", ["50051", "localhost", "localhost:http", "127.0.0.1:99999", ""])
+def test_a_bad_address_is_one_sentence(listen: str) -> None:
+    code, message = failure("--listen", listen)
+    assert code == 1
+    assert message.count("\n") == 1
+    assert f"sentido-server: --listen {listen!r}: an address and a port are needed" in message
+
+
+def test_a_missing_bundle_is_one_sentence(tmp_path: Path) -> None:
+    code, message = failure("--listen", "127.0.0.1:0", "--bundle", str(tmp_path / "nope"))
+    assert code == 1
+    assert message == (
+        f"sentido-server: bundle {tmp_path / 'nope'}: no such directory; a bundle is the folder"
+        " that sentido-export wrote\n"
+    )
+
+
+def test_two_bundles_of_one_name_are_a_start_up_error() -> None:
+    twice = ["--bundle", str(default_bundle())] * 2
+    code, message = failure("--listen", "127.0.0.1:0", *twice)
+    assert code == 1
+    assert "sentido-server: two bundles are named 'imdb'" in message
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "message"),
+    [
+        (["--max-texts", "0"], {}, "'0' is not a whole number of 1 or more"),
+        (["--max-texts", "many"], {}, "'many' is not a whole number of 1 or more"),
+        (["--log-format", "xml"], {}, "'xml' is not one of auto, json, text"),
+        (["--colour"], {}, "unrecognized arguments: --colour"),
+        ([], {"SENTIDO_THREADS": "x"}, "SENTIDO_THREADS: 'x' is not a whole number of 0 or more"),
+    ],
+)
+def test_a_bad_flag_or_variable_is_named(
+    flags: list[str], environment: dict[str, str], message: str
+) -> None:
+    code, found = failure(*flags, **environment)
+    assert code == 2
+    assert message in found
+
+
+def test_a_bundle_that_does_not_verify_is_never_served(tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(default_bundle(), tmp_path / "bundle"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    (bundle / "golden.json").write_bytes((bundle / "golden.json").read_bytes() + b" ")
+    code, message = failure("--listen", address, "--bundle", str(bundle))
+    assert code == 1
+    assert "golden.json: " in message
+    with pytest.raises(UnavailableError), Client(address, timeout=2) as client:
+        client.health()
+
+
+def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/sentido.sock"
+    with server("--listen", address) as running, Client(running.address) as client:
+        assert running.address == address
+        assert client.predict("wonderful").label == "positive"

@@ -1,0 +1,40 @@
+"""What the shipped bundle must be."""
+
+from pathlib import Path
+
+from sentido_bundle import Bundle, default_bundle
+
+
+def test_it_is_good_enough_on_enough_held_out_reviews(bundle: Bundle) -> None:
+    metrics = bundle.manifest.metrics
+    assert metrics["texts"] >= 2500
+    assert metrics["accuracy"] >= 0.875
+    assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
+
+
+def test_it_takes_at_most_four_megabytes() -> None:
+    assert sum(file.stat().st_size for file in Path(default_bundle()).iterdir()) <= 4_000_000
+
+
+def test_its_labels_are_negative_and_positive_in_that_order(bundle: Bundle) -> None:
+    assert bundle.labels == ("negative", "positive")
+    outputs = bundle.predict(["A wonderful, moving, funny film.", "A dull, awful, lifeless mess."])
+    assert outputs.probabilities[0, 1] > 0.9
+    assert outputs.probabilities[1, 0] > 0.9
+
+
+def test_its_accuracy_is_found_again_on_the_reviews_it_was_trained_and_measured_on(
+    bundle: Bundle, reviews: list[str]
+) -> None:
+    # The first 12,500 rows are negative, the last positive; most were trained on.
+    texts = [*reviews[:12500:25], *reviews[12500::25]]
+    right = [False] * 500 + [True] * 500
+    says_positive = bundle.predict(texts).probabilities[:, 1] > 0.5
+    assert (says_positive == right).mean() >= 0.875
+
+
+def test_parity_with_keras_is_recorded(bundle: Bundle) -> None:
+    parity = bundle.manifest.parity
+    assert parity.texts >= 1000 + 50
+    assert parity.largest_difference <= 1e-5
+    assert bundle.manifest.training["mask"] is True

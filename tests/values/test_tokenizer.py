@@ -1,0 +1,133 @@
+"""The tokenizer against Keras' own, and its offsets against the text."""
+
+import os
+import random
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentido_bundle import Preprocessing, Tokenizer, Truncation, fit_vocabulary
+from sentido_export.export import KERAS_FILTERS
+from sentido_export.golden_texts import GOLDEN_TEXTS
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from keras.src.legacy.preprocessing.text import Tokenizer as KerasTokenizer
+
+DEFAULT = Preprocessing(
+    lower=True,
+    filters=KERAS_FILTERS,
+    split=" ",
+    num_words=5000,
+    oov_token=None,
+    max_tokens=10**9,
+    truncation=Truncation.PRE,
+)
+VARIANTS = {
+    "defaults": {},
+    "case kept": {"lower": False},
+    "no filters": {"filters": ""},
+    "letters filtered": {"filters": "aeiouİß "},
+    "few words": {"num_words": 20},
+    "unknown words kept": {"oov_token": "<unk>", "num_words": 50},
+    "split on commas": {"split": ",", "filters": ".!? "},
+    "split on two characters": {"split": "ab", "filters": ".!? "},
+}
+AWKWARD = st.text(
+    st.one_of(
+        st.sampled_from(
+            " \u00a0\u3000\u2009\r\n\t\x0b\x0c\x1c\x85\x00.,'İIıißẞΣσςǅﬁ\u0307\u0301👍🏽ab"
+        ),
+        st.characters(exclude_categories=["Cs"]),
+    ),
+    max_size=60,
+)
+
+
+def keras_and_ours(
+    texts: list[str], changes: dict[str, object]
+) -> tuple[KerasTokenizer, Tokenizer]:
+    rules = Preprocessing(**{**vars(DEFAULT), **changes})
+    keras = KerasTokenizer(
+        num_words=rules.num_words,
+        filters=rules.filters,
+        lower=rules.lower,
+        split=rules.split,
+        oov_token=rules.oov_token,
+    )
+    keras.fit_on_texts(texts)
+    vocabulary, _ = fit_vocabulary(texts, rules)
+    return keras, Tokenizer(vocabulary, rules)
+
+
+@pytest.fixture(scope="module")
+def sample(reviews: list[str]) -> list[str]:
+    return random.Random(1).sample(reviews, 1500)
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_real_reviews_give_keras_ids(changes: dict[str, object], sample: list[str]) -> None:
+    keras, ours = keras_and_ours(sample[:1000], changes)
+    texts = [*sample, *GOLDEN_TEXTS]
+    assert [ours.encode(text).ids.tolist() for text in texts] == keras.texts_to_sequences(texts)
+
+
+def test_the_vocabulary_is_keras_word_index(sample: list[str]) -> None:
+    keras, ours = keras_and_ours(sample, {"num_words": 10**6})
+    assert list(ours.vocabulary[1:]) == list(keras.word_index)
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(AWKWARD, min_size=1, max_size=6))
+def test_awkward_texts_give_keras_ids(changes: dict[str, object], texts: list[str]) -> None:
+    keras, ours = keras_and_ours(texts, changes)
+    assert [ours.encode(text).ids.tolist() for text in texts] == keras.texts_to_sequences(texts)
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+@settings(max_examples=60, deadline=None)
+@given(text=AWKWARD)
+def test_every_word_is_found_where_its_offsets_say(changes: dict[str, object], text: str) -> None:
+    _, ours = keras_and_ours([text[:20]], changes)
+    rules = ours.preprocessing
+    tokens = ours.tokens(text)
+    assert [token.text for token in tokens] == ours.words(text)
+    assert [token.id for token in ours.read_tokens(text)] == ours.encode(text).ids.tolist()
+    for before, after in pairwise(tokens):
+        assert before.end <= after.start + ("İ" in text)  # "İ" is two characters in lower case
+    for token in tokens:
+        piece = text[token.start : token.end]
+        piece = piece.lower() if rules.lower else piece
+        # A final sigma and an "İ" cut in two look other by themselves.
+        assert token.text.replace("ς", "σ") in piece.replace("ς", "σ")
+
+
+def test_an_unknown_token_that_is_a_word_is_refused() -> None:
+    # Keras takes it and then gives the token the word's id, and id 1 to nothing.
+    with pytest.raises(ValueError, match="oov_token 'film' is a word of the texts"):
+        keras_and_ours(["a film"], {"oov_token": "film"})
+
+
+def test_no_other_character_grows_in_lower_case() -> None:
+    grown = [chr(c) for c in range(0x110000) if len(chr(c).lower()) != 1]
+    assert grown == ["İ"], unicodedata.unidata_version
+
+
+def test_offsets_survive_the_turkish_capital() -> None:
+    _, ours = keras_and_ours(["iyi"], {})
+    tokens = ours.tokens("İİ iyi")
+    assert [(t.start, t.end) for t in tokens] == [(0, 2), (3, 6)]
+    assert [t.id for t in tokens] == [0, 1]
+
+
+def test_truncation_keeps_the_end_that_is_asked_for() -> None:
+    vocabulary = ["", "a", "b", "c"]
+    tokenizer = Tokenizer(vocabulary, Preprocessing(**{**vars(DEFAULT), "max_tokens": 2}))
+    encoding = tokenizer.encode("a x b c")
+    assert encoding.ids.tolist() == [2, 3]
+    assert (encoding.token_count, encoding.truncated_token_count) == (2, 1)
+    assert (encoding.out_of_vocabulary_count, encoding.character_count) == (1, 7)
+    assert tokenizer.encode("a x b c", Truncation.POST).ids.tolist() == [1, 2]
+    assert [t.text for t in tokenizer.read_tokens("a x b c", Truncation.POST)] == ["a", "b"]

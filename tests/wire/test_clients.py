@@ -1,0 +1,356 @@
+"""The two clients against a real server: the same verbs, the same answers, the same errors."""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import sentido_client
+from conftest import config, running
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentido_bundle import Bundle, default_bundle
+from sentido_client import (
+    AsyncClient,
+    Client,
+    DeadlineError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    Prediction,
+    SentidoError,
+    TooLargeError,
+    UnavailableError,
+)
+
+LONG = "x" * 1_000_001
+
+
+class Both:
+    """Calls a verb on both clients and demands that they agree."""
+
+    def __init__(self, address: str, client: Client) -> None:
+        self.address = address
+        self.client = client
+
+    def __call__(self, verb: str, *arguments: Any, **options: Any) -> Any:
+        expected = outcome(lambda: listed(getattr(self.client, verb)(*arguments, **options)))
+        got = asyncio.run(self.call_async(verb, arguments, options))
+        assert same(got, expected), (got, expected)
+        if isinstance(expected, Exception):
+            raise expected
+        return expected
+
+    async def call_async(self, verb: str, arguments: Any, options: Any) -> Any:
+        async with AsyncClient(self.address) as client:
+            try:
+                answer = getattr(client, verb)(*arguments, **options)
+                if hasattr(answer, "__aiter__"):
+                    return [item async for item in answer]
+                return await answer
+            except Exception as error:
+                return error
+
+
+def outcome(call: Any) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+def listed(answer: Any) -> Any:
+    return list(answer) if isinstance(answer, Iterator) else answer
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, Exception):
+        return type(a) is type(b) and str(a) == str(b)
+    if isinstance(a, np.ndarray):
+        return isinstance(b, np.ndarray) and a.tobytes() == b.tobytes() and a.shape == b.shape
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if hasattr(a, "__dataclass_fields__"):
+        return type(a) is type(b) and all(same(x, vars(b)[k]) for k, x in vars(a).items())
+    return bool(a == b)
+
+
+@pytest.fixture(scope="module")
+def both(address: str, client: Client) -> Both:
+    return Both(address, client)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    texts=st.lists(
+        st.lists(
+            st.sampled_from(["good", "bad", "film", "the", "zzxqv", "İ", "👍", "not"]), max_size=40
+        ).map(" ".join),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_the_same_text_gives_the_same_bits_however_it_is_asked_for(
+    both: Both, bundle: Bundle, texts: list[str]
+) -> None:
+    in_process = bundle.predict(texts).probabilities
+    alone = [both.client.predict(text) for text in texts]
+    assert both("predict", texts) == alone
+    assert list(both.client.predict(iter(texts))) == alone
+    scores = np.array([[s.probability for s in p.scores] for p in alone], np.float32)
+    assert scores.tobytes() == in_process.tobytes()
+
+
+def test_real_reviews_give_the_same_bits_however_they_are_asked_for(
+    both: Both, bundle: Bundle, reviews: list[str]
+) -> None:
+    texts = reviews[::50]
+    answers = both("predict", texts)
+    assert list(both.client.predict(iter(texts))) == answers
+    scores = np.array([[s.probability for s in p.scores] for p in answers], np.float32)
+    assert scores.tobytes() == bundle.predict(texts).probabilities.tobytes()
+    assert [p.usage.character_count for p in answers] == [len(t) for t in texts]
+    vectors = both("embed", texts)
+    assert vectors.tobytes() == bundle.predict(texts).hidden.tobytes()
+
+
+def test_a_prediction_says_all_there_is(both: Both, bundle: Bundle) -> None:
+    prediction = both("predict", "A wonderful little film.")
+    assert isinstance(prediction, Prediction)
+    assert prediction.label == "positive"
+    assert [score.label for score in prediction.scores] == ["negative", "positive"]
+    assert prediction.probability == prediction.scores[1].probability > 0.5
+    assert prediction.usage.token_count == 4
+    assert (prediction.model, prediction.bundle_digest) == ("imdb", bundle.digest)
+
+
+def test_an_iterable_is_answered_while_it_is_still_read(client: Client) -> None:
+    endless = (f"wonderful film {n}" for n in itertools.count())
+    answers = client.predict(endless)
+    assert [next(answers).label for _ in range(500)] == ["positive"] * 500
+    answers.close()  # type: ignore[attr-defined]
+
+
+def test_a_slow_source_is_answered_text_by_text(client: Client) -> None:
+    answered = threading.Semaphore(0)
+
+    def texts() -> Iterator[str]:
+        for _ in range(5):
+            yield "a good film"
+            assert answered.acquire(timeout=10), "the text before was not answered"
+
+    count = 0
+    for _ in client.predict(texts()):
+        answered.release()
+        count += 1
+    assert count == 5
+
+
+def test_an_async_iterable_streams(address: str) -> None:
+    async def texts() -> AsyncIterator[str]:
+        for n in range(300):
+            yield f"good film {n}"
+
+    async def main() -> list[Prediction]:
+        async with AsyncClient(address) as client:
+            return [answer async for answer in client.predict(texts())]
+
+    assert len(asyncio.run(main())) == 300
+
+
+def test_leaving_a_stream_early_leaves_a_client_that_works(address: str, client: Client) -> None:
+    for _ in client.predict(iter(["good"] * 1000)):
+        break
+    assert client.predict("good").label == "positive"
+
+    async def main() -> str:
+        async with AsyncClient(address) as client:
+            async for _ in client.predict(iter(["good"] * 1000)):
+                break
+            return (await client.predict("good")).label
+
+    assert asyncio.run(main()) == "positive"
+
+
+def test_what_the_callers_iterable_raises_reaches_the_caller(both: Both) -> None:
+    def broken() -> Iterator[str]:
+        yield "good"
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        list(both.client.predict(broken()))
+    got = asyncio.run(both.call_async("predict", [broken()], {}))
+    assert repr(got) == "KeyError('mine')"
+
+
+@pytest.mark.parametrize("bad", [LONG, "\ud800", "good " * 501])
+@pytest.mark.parametrize("place", [0, 299, 700])
+def test_a_bad_text_is_named_by_the_callers_own_index(both: Both, bad: str, place: int) -> None:
+    texts = ["good film"] * 800
+    texts[place] = bad
+    with pytest.raises(InvalidRequestError) as caught:
+        both("predict", texts, truncation="forbidden")
+    assert caught.value.index == place
+    assert str(caught.value).startswith(f"texts[{place}]: ")
+    with pytest.raises(InvalidRequestError) as caught:
+        list(both.client.predict(iter(texts), truncation="forbidden"))
+    assert caught.value.index == place
+
+
+def test_errors_can_take_the_place_of_answers(both: Both) -> None:
+    texts = ["good", LONG, "awful", "\ud800", "good " * 501, "good"]
+    options = {"errors": "return", "truncation": "forbidden"}
+    answers = list(both.client.predict(iter(texts), **options))  # type: ignore[call-overload]
+    kinds = [a.index if isinstance(a, InvalidRequestError) else a.label for a in answers]
+    assert kinds == ["positive", 1, "negative", 3, 4, "positive"]
+    again = asyncio.run(both.call_async("predict", [iter(texts)], options))
+    assert same(again, answers)
+
+
+def test_a_list_with_something_else_than_texts_is_a_type_error(both: Both) -> None:
+    with pytest.raises(TypeError, match=r"texts\[1\] is of type int, str is needed"):
+        both("predict", ["a", 1])
+    with pytest.raises(TypeError, match="text is of type bytes"):
+        both("embed_tokens", b"a")
+
+
+def test_no_texts_give_no_answers(both: Both) -> None:
+    assert both("predict", []) == []
+    assert list(both.client.predict(iter([]))) == []
+    assert both("embed", []).shape == (0, 100)
+    assert both("embed", [], kind="mean").shape == (0, 32)
+    assert both("lookup", []) == []
+
+
+def test_vectors_come_as_arrays(both: Both, bundle: Bundle) -> None:
+    assert both("embed", "good film").shape == (100,)
+    assert both("embed", ["good"] * 3, kind="mean").shape == (3, 32)
+    unit = both("embed", ["good", ""], normalize=True)
+    assert np.linalg.norm(unit, axis=1).tolist() == [pytest.approx(1), 0]
+    tokens, vectors = both("embed_tokens", "A Good zzxqv film")
+    assert [t.text for t in tokens] == ["a", "good", "film"]
+    assert vectors.tobytes() == bundle.embeddings[[t.id for t in tokens]].tobytes()
+    assert both("embed_tokens", "good film", kind="hidden").vectors.shape == (2, 100)
+    assert vectors.flags.writeable
+
+
+def test_words_are_looked_up_one_or_several(both: Both) -> None:
+    word = both("lookup", "Good")
+    assert not word.out_of_vocabulary
+    assert word.vector.shape == (32,)
+    assert [w.out_of_vocabulary for w in both("lookup", ["good", "zzxqv"])] == [False, True]
+    assert len(both("nearest", "wonderful", 3)) == 3
+    with pytest.raises(NotFoundError, match="'zzxqv' is not in the vocabulary"):
+        both("nearest", "zzxqv")
+    with pytest.raises(ValueError, match="k is 0"):
+        both("nearest", "good", 0)
+    with pytest.raises(InvalidRequestError, match="limit: is 1001"):
+        both("nearest", "good", 1001)
+
+
+def test_texts_are_tokenized_with_offsets(both: Both) -> None:
+    text = "İ GOOD film"
+    tokenization = both("tokenize", text)
+    assert [text[t.start : t.end] for t in tokenization.tokens] == ["İ", "GOOD", "film"]
+    assert [t.out_of_vocabulary for t in tokenization.tokens] == [True, False, False]
+    assert tokenization.token_ids == tuple(t.id for t in tokenization.tokens[1:])
+
+
+def test_models_are_described(both: Both, bundle: Bundle) -> None:
+    model = both("model")
+    assert model.name == "imdb"
+    assert model.metrics["accuracy"] == bundle.manifest.metrics["accuracy"]
+    assert both("models") == [model]
+    assert both("model", "imdb") == model
+    with pytest.raises(NotFoundError, match="no model 'x' is loaded"):
+        both("model", "x")
+    assert both("limits").max_texts == 4096
+
+
+def test_health_is_a_word(both: Both) -> None:
+    assert both("health") == "SERVING"
+    assert both("health", "sentido.v1.PredictionService") == "SERVING"
+    assert both("health", "nope") == "SERVICE_UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"truncation": "middle"}, "truncation is 'middle', one of recorded, keep_last"),
+        ({"errors": "ignore"}, "errors is 'ignore', 'raise' or 'return' is needed"),
+    ],
+)
+def test_an_unknown_option_is_a_value_error(
+    both: Both, arguments: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        list(both.client.predict(iter(["a"]), **arguments))  # type: ignore[call-overload]
+
+
+def test_nobody_at_the_address_is_unavailable() -> None:
+    both = Both("127.0.0.1:1", Client("127.0.0.1:1", timeout=5))
+    with pytest.raises(UnavailableError, match=r"no server is ready at 127\.0\.0\.1:1: "):
+        both.client.predict("good")
+    with pytest.raises(UnavailableError, match=r"at 127\.0\.0\.1:1 after 0\.2 seconds"):
+        both("wait_until_ready", 0.2)
+    assert isinstance(asyncio.run(both.call_async("predict", ["good"], {})), UnavailableError)
+    assert isinstance(outcome(both.client.health), UnavailableError)
+
+
+def test_a_deadline_is_a_deadline_error(address: str) -> None:
+    with Client(address, timeout=0.02) as client, pytest.raises(DeadlineError):
+        client.embed(["good " * 500] * 2000)
+
+
+def test_calls_are_cut_by_the_servers_own_limits() -> None:
+    settings = config(max_texts=3, max_text_characters=2000, max_message_bytes=4096)
+    with running(settings) as address, Client(address) as client:
+        both = Both(address, client)
+        texts = ["good film", "good " * 300] * 10
+        assert both("predict", texts) == list(client.predict(iter(texts)))
+        assert both("embed", texts).shape == (20, 100)
+        with pytest.raises(InvalidRequestError, match=r"texts\[20\]: has 2500 characters"):
+            both("predict", [*texts, "good " * 500])
+        with pytest.raises(TooLargeError):
+            client.embed_tokens("x" * 5000)
+
+
+def test_a_full_server_is_waited_for() -> None:
+    with running(config(threads=1, max_pending=1)) as address, Client(address) as client:
+        both = Both(address, client)
+        texts = ["good " * 200] * 2000
+        assert len(both("predict", texts)) == 2000
+        with Client(address, timeout=0.15) as hasty:
+            errors = [outcome(lambda: hasty.predict(texts)) for _ in range(3)]
+        assert all(isinstance(e, OverloadedError | DeadlineError) for e in errors), errors
+
+
+def test_a_client_can_be_used_again_after_it_was_closed(address: str) -> None:
+    client = Client(address)
+    assert client.predict("good").label == "positive"
+    client.close()
+    assert client.predict("good").label == "positive"
+    client.close()
+
+
+def test_several_bundles_are_served_by_name(small_bundle: Any, bundle: Bundle) -> None:
+    with (
+        running(config(bundle=(small_bundle, default_bundle()))) as address,
+        Client(address) as client,
+    ):
+        assert [m.name for m in client.models()] == ["small", "imdb"]
+        assert client.predict("good").model == "small"
+        assert client.predict("good", model="imdb").bundle_digest == bundle.digest
+        assert client.embed("good").shape == (12,)
+        assert client.embed(["good"], model="imdb").shape == (1, 100)
+        assert next(iter(client.predict(iter(["good"]), model="imdb"))).model == "imdb"
+
+
+def test_every_error_is_a_sentido_error() -> None:
+    errors = [e for e in vars(sentido_client).values() if isinstance(e, type)]
+    errors = [e for e in errors if issubclass(e, Exception)]
+    assert len(errors) == 10
+    assert all(issubclass(e, SentidoError) for e in errors)
