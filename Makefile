@@ -10,7 +10,7 @@ PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format run default-bundle stubs lock clean
+.PHONY: help setup demo test test-all lint format run default-bundle footprint stubs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,8 +37,11 @@ format: $(VENV)/ready-dev  ## let the formatter have its way
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-default-bundle: $(VENV)/ready  ## train the bundle that sentido-bundle ships (about 8 minutes)
+default-bundle: $(VENV)/ready  ## train the bundle that sentido-bundle ships (about 4 minutes)
 	@bundle/train-default
+
+footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
+	@$(BIN)/python bench/footprint.py
 
 stubs: $(VENV)/ready-dev  ## generate the Python stubs from proto/
 	@proto/generate proto
@@ -57,7 +60,7 @@ clean:  ## remove .venv/ and what was built
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
-	  { echo "Sentido needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is `$(PYTHON) --version 2>&1`: name another with make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	  { echo "Sentido needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is `$(PYTHON) --version 2>/dev/null || echo not there`: name another with make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "[1/4] creating $(VENV)/ for `$(PYTHON) --version`"
 	@$(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "$(PYTHON) cannot create virtual environments: install its venv module (Debian: apt-get install python3-venv)" >&2; rm -rf $(VENV); exit 1; }

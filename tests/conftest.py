@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client
@@ -43,13 +44,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
-        missing = [program for program in marker.args if shutil.which(program) is None]
+        missing = [program for program in marker.args if not _runs(program)]
         if missing:
             item.config.stash[_missing].update(missing)
             message = f"this machine has no {', '.join(missing)}"
             if item.config.getoption("--nothing-missing"):
                 pytest.fail(message, pytrace=False)
             pytest.skip(message)
+
+
+def _runs(program: str) -> bool:
+    """Whether a program is there; a version manager's stand-in for one that is not says 127."""
+    if shutil.which(program) is None:
+        return False
+    return subprocess.run([program, "--version"], capture_output=True).returncode != 127
 
 
 def pytest_terminal_summary(
@@ -65,7 +73,7 @@ def pytest_terminal_summary(
 def running(config: Config) -> Iterator[str]:
     """Run a real server on a thread of its own; give its address once it is SERVING."""
     address: Future[str] = Future()
-    stopping: list[Callable[[], None]] = []
+    stopping: list[Callable[[], object]] = []
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -87,6 +95,16 @@ def running(config: Config) -> Iterator[str]:
         stopping[0]()
     finally:
         thread.join()
+
+
+def raw_unary(channel: grpc.Channel, path: str) -> Any:
+    """A method that takes and gives bytes."""
+    return channel.unary_unary(path)
+
+
+def raw_stream(channel: grpc.Channel, path: str) -> Any:
+    """A bidirectional method that takes and gives bytes."""
+    return channel.stream_stream(path)
 
 
 def config(**settings: Any) -> Config:

@@ -69,7 +69,15 @@ def test_tables_are_for_people(sentido: Run) -> None:
 
 def test_a_terminal_gets_tables_without_asking(address: str) -> None:
     controller, terminal = pty.openpty()
-    command = [BIN / "sentido", "nearest", "wonderful", "-k", "2", "--address", address]
+    command: list[str | Path] = [
+        BIN / "sentido",
+        "nearest",
+        "wonderful",
+        "-k",
+        "2",
+        "--address",
+        address,
+    ]
     subprocess.run(command, stdout=terminal, check=True, timeout=60)
     os.close(terminal)
     shown = os.read(controller, 10_000).decode()
@@ -135,7 +143,7 @@ def test_what_goes_wrong_is_one_sentence(
 def test_input_that_is_not_utf8_is_said_to_be_so(address: str, tmp_path: Path) -> None:
     file = tmp_path / "latin1.txt"
     file.write_bytes("café\n".encode("latin-1"))
-    command = [BIN / "sentido", "predict", "--file", file, "--address", address]
+    command: list[str | Path] = [BIN / "sentido", "predict", "--file", file, "--address", address]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
     assert "is not UTF-8" in result.stderr

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,7 +31,7 @@ ROWS = [
 ]
 
 
-def export(*flags: str | Path, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+def export(*flags: Any, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
     result = subprocess.run(
         [BIN / "sentido-export", *flags], capture_output=True, text=True, timeout=240, cwd=cwd
     )
@@ -259,7 +260,7 @@ def test_an_accuracy_below_the_least_writes_no_bundle(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
-    command = [BIN / "sentido-export", "--limit", "2000", "--epochs", "9"]
+    command: list[str | Path] = [BIN / "sentido-export", "--limit", "2000", "--epochs", "9"]
     with subprocess.Popen(
         [*command, "--out", tmp_path / "out"],
         stdout=subprocess.PIPE,

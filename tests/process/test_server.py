@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
-from conftest import BIN
+from conftest import BIN, raw_stream, raw_unary
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido.v1 import prediction_pb2
 from sentido_bundle import default_bundle
@@ -92,11 +92,11 @@ def test_accepted_work_is_finished_and_new_work_refused_while_it_drains() -> Non
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
             assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
             body = prediction_pb2.BatchPredictRequest(texts=["good " * 500] * 4000)
-            work = channel.unary_unary(BATCH).future(body.SerializeToString())
+            work = raw_unary(channel, BATCH).future(body.SerializeToString())
             wait_until_busy(channel)
             running.process.send_signal(signal.SIGTERM)
             assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-            late = channel.unary_unary(PREDICT).future(b"")
+            late = raw_unary(channel, PREDICT).future(b"")
             error: Any = late.exception()
             assert (error.code(), error.details()) == (
                 grpc.StatusCode.UNAVAILABLE,
@@ -114,7 +114,7 @@ def wait_until_busy(channel: grpc.Channel) -> None:
     """Return when the only compute thread has no time for a small call."""
     for _ in range(200):
         try:
-            channel.unary_unary(PREDICT)(b"", timeout=0.1)
+            raw_unary(channel, PREDICT)(b"", timeout=0.1)
         except grpc.RpcError:
             return
     raise AssertionError("the server was never busy")
@@ -130,7 +130,7 @@ def test_an_idle_stream_and_a_watch_do_not_hold_it_up() -> None:
             yield b""
             forever.wait(30)
 
-        stream = channel.stream_stream("/sentido.v1.PredictionService/StreamPredict")(idle())
+        stream = raw_stream(channel, "/sentido.v1.PredictionService/StreamPredict")(idle())
         assert next(stream)
         running.process.send_signal(signal.SIGTERM)
         with pytest.raises(grpc.RpcError) as caught:
@@ -144,7 +144,7 @@ def test_an_idle_stream_and_a_watch_do_not_hold_it_up() -> None:
 def test_a_second_signal_ends_it_at_once() -> None:
     with server("--threads", "1") as running, grpc.insecure_channel(running.address) as channel:
         body = prediction_pb2.BatchPredictRequest(texts=["good " * 500] * 4096)
-        call = channel.unary_unary(BATCH)
+        call = raw_unary(channel, BATCH)
         calls = [call.future(body.SerializeToString()) for _ in range(8)]
         Client(running.address).health()
         running.process.send_signal(signal.SIGTERM)

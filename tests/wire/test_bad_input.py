@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
-from conftest import config, running
+from conftest import config, raw_stream, raw_unary, running
 from google.rpc import error_details_pb2, status_pb2
 from sentido.v1 import common_pb2, embedding_pb2, prediction_pb2, tokenizer_pb2
 from sentido.v1.embedding_pb2_grpc import EmbeddingServiceStub
@@ -60,18 +60,18 @@ NOT_FOUND = grpc.StatusCode.NOT_FOUND
 
 
 def test_a_text_that_is_not_utf8_is_named(channel: grpc.Channel) -> None:
-    code, fields, _ = refused(lambda: channel.unary_unary(PREDICT)(b"\x0a\x04ab\xff\xfe"))
+    code, fields, _ = refused(lambda: raw_unary(channel, PREDICT)(b"\x0a\x04ab\xff\xfe"))
     assert (code, fields) == (INVALID, {"text": "is not valid UTF-8 at byte 2"})
 
 
 def test_a_text_of_a_batch_that_is_not_utf8_is_named_by_its_index(channel: grpc.Channel) -> None:
     body = prediction_pb2.BatchPredictRequest(texts=["a", "b"]).SerializeToString()
-    code, fields, _ = refused(lambda: channel.unary_unary(BATCH)(body + b"\x0a\x01\xc0"))
+    code, fields, _ = refused(lambda: raw_unary(channel, BATCH)(body + b"\x0a\x01\xc0"))
     assert (code, fields) == (INVALID, {"texts[2]": "is not valid UTF-8 at byte 0"})
 
 
 def test_a_nested_field_that_is_not_utf8_is_named_by_its_path(channel: grpc.Channel) -> None:
-    code, fields, _ = refused(lambda: channel.unary_unary(PREDICT)(b"\x12\x03\x0a\x01\xff"))
+    code, fields, _ = refused(lambda: raw_unary(channel, PREDICT)(b"\x12\x03\x0a\x01\xff"))
     assert (code, fields) == (INVALID, {"model.name": "is not valid UTF-8 at byte 0"})
 
 
@@ -79,14 +79,14 @@ def test_a_nested_field_that_is_not_utf8_is_named_by_its_path(channel: grpc.Chan
 def test_bytes_that_are_no_message_say_which_one_is_needed(
     channel: grpc.Channel, body: bytes
 ) -> None:
-    code, fields, _ = refused(lambda: channel.unary_unary(PREDICT)(body))
+    code, fields, _ = refused(lambda: raw_unary(channel, PREDICT)(body))
     assert code is INVALID
     assert fields == {"(request)": "is not a message of type sentido.v1.PredictRequest"}
 
 
 def test_a_stream_message_that_cannot_be_read_ends_the_stream(channel: grpc.Channel) -> None:
     def call() -> None:
-        list(channel.stream_stream(STREAM)(iter([b"\x0a\x01\xff"])))
+        list(raw_stream(channel, STREAM)(iter([b"\x0a\x01\xff"])))
 
     assert refused(call)[:2] == (INVALID, {"texts[0]": "is not valid UTF-8 at byte 0"})
 
@@ -208,7 +208,7 @@ def test_an_unknown_enum_value_is_named(channel: grpc.Channel) -> None:
         (embedding_pb2.EmbedRequest(text="x", kind=9), "kind"),  # type: ignore[arg-type]
         (embedding_pb2.EmbedRequest(text="x", truncation=-1), "truncation"),  # type: ignore[arg-type]
     ):
-        code, fields, _ = refused(lambda request=request: stub.Embed(request))  # type: ignore[misc]
+        code, fields, _ = refused(lambda request=request: stub.Embed(request))
         assert (code, list(fields)) == (INVALID, [field])
 
 

@@ -1,6 +1,7 @@
 """Every RPC over a real connection, as a client in any language sees it: messages and bytes."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import numpy as np
@@ -69,7 +70,7 @@ def test_stream_predict_answers_each_message_in_order(channel: grpc.Channel) -> 
     "kind", [embedding_pb2.EMBEDDING_KIND_UNSPECIFIED, embedding_pb2.EMBEDDING_KIND_MEAN]
 )
 def test_embed_and_batch_embed_give_the_bundles_own_vectors(
-    channel: grpc.Channel, bundle: Bundle, kind: int, unit_length: bool
+    channel: grpc.Channel, bundle: Bundle, kind: Any, unit_length: bool
 ) -> None:
     texts = [TEXT, "", "a dull mess"]
     ids = [bundle.tokenizer.encode(text).ids for text in texts]
@@ -105,7 +106,8 @@ def test_embed_tokens_gives_a_row_a_token(channel: grpc.Channel, bundle: Bundle)
 
 
 def test_embed_tokens_of_nothing_is_a_matrix_without_rows(channel: grpc.Channel) -> None:
-    for kind in embedding_pb2.TokenEmbeddingKind.values():
+    kinds: Any = embedding_pb2.TokenEmbeddingKind.values()
+    for kind in kinds:
         request = embedding_pb2.EmbedTokensRequest(text="zzxqv", kind=kind)
         answer = EmbeddingServiceStub(channel).EmbedTokens(request)
         assert answer.embeddings.shape[0] == 0
@@ -154,7 +156,7 @@ def test_tokenize_shows_every_word_and_the_ids_that_count(channel: grpc.Channel)
     ],
 )
 def test_truncation_keeps_what_is_asked_for_and_says_what_it_cut(
-    channel: grpc.Channel, truncation: int, first: str
+    channel: grpc.Channel, truncation: Any, first: str
 ) -> None:
     text = "bad " * 100 + "good " * 500
     request = embedding_pb2.EmbedTokensRequest(text=text, truncation=truncation)

@@ -1,0 +1,87 @@
+"""That the documents are true: their commands run, their tables match the code."""
+
+import dataclasses
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import BIN, ROOT
+from sentido_server.app import RPCS
+from sentido_server.config import Config
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """The commands of the README that call a server or an exporter that this test can give."""
+    lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
+    found = [line.split(" #")[0].strip() for line in lines]
+    return [line for line in found if re.match(r"\.venv/bin/(sentido |sentido-export )", line)]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_readme_runs(command: str, address: str, tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    (tmp_path / "reviews.txt").write_text("A wonderful little film.\n")
+    (tmp_path / "mine.csv").write_text(
+        "text,sentiment\n" + "".join(f"a good {n},yes\na bad {n},no\n" for n in range(40))
+    )
+    result = subprocess.run(
+        command,
+        shell=True,
+        cwd=tmp_path,
+        env={**os.environ, "SENTIDO_ADDRESS": address},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_readme_has_such_commands() -> None:
+    assert {shlex.split(command)[1] for command in commands()} >= {"predict", "nearest", "health"}
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_the_python_of_the_readme_runs(number: int, address: str) -> None:
+    program = blocks("python")[number].replace("localhost:50051", address)
+    result = subprocess.run(
+        [BIN / "python", "-W", "error", "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_make_target_of_the_readme_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = set(re.findall(r"\bmake ([a-z-]+)\b", "\n".join(blocks("sh"))))
+    assert used
+    assert used <= targets
+
+
+def test_every_setting_of_the_server_is_documented_with_its_default() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    for setting in dataclasses.fields(Config):
+        flag = "--" + setting.name.replace("_", "-")
+        (row,) = re.findall(rf"^\| `{flag}` \|.*$", text, re.MULTILINE)
+        assert f"`SENTIDO_{setting.name.upper()}`" in row
+        if setting.name != "bundle":
+            assert f"| `{setting.default}` |" in row
+
+
+def test_every_rpc_is_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert all(f"`{rpc.name}`" in text for rpc in RPCS)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_documents_links_lead_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", document.read_text(encoding="utf-8")):
+        assert (document.parent / link).exists(), link

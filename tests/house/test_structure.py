@@ -1,0 +1,135 @@
+"""What reviews forget: who imports whom, what the locks hold, what is public."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import sentido_bundle
+import sentido_client
+from conftest import ROOT
+
+PACKAGES = {
+    "proto/sentido": {"google", "grpc", "sentido"},
+    "bundle/sentido_bundle": {"numpy", "onnxruntime", "sentido_bundle"},
+    "server/sentido_server": {
+        *("google", "grpc", "grpc_health", "grpc_reflection", "numpy"),
+        *("sentido", "sentido_bundle", "sentido_server"),
+    },
+    "client/sentido_client": {
+        *("click", "google", "grpc", "grpc_health", "numpy", "rich"),
+        *("sentido", "sentido_client"),
+    },
+    "export/sentido_export": {
+        *("keras", "numpy", "onnx", "pyarrow", "tensorflow", "tf2onnx"),
+        *("sentido_bundle", "sentido_export"),
+    },
+}
+LOCKS = sorted((ROOT / "locks").glob("*.txt"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    import sys
+
+    for path in (ROOT / package).rglob("*.py"):
+        others = imported(path) - set(sys.stdlib_module_names) - PACKAGES[package]
+        assert not others, path
+
+
+def pins(lock: Path) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([a-z0-9._-]+)==(\S+)", lock.read_text(), re.MULTILINE):
+        found.setdefault(name, set()).add(version)
+    return found
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_names_hashes_and_no_hosts(lock: Path) -> None:
+    text = lock.read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    assert "--find-links" not in text
+    entries = re.split(r"\n(?=[a-z0-9])", text)
+    assert all("--hash=sha256:" in entry for entry in entries if not entry.startswith("#"))
+
+
+@pytest.mark.parametrize("lock", ["server", "client", "export", "build"])
+def test_a_lock_is_a_part_of_the_whole(lock: str) -> None:
+    whole = pins(ROOT / "locks" / "dev.txt")
+    for name, versions in pins(ROOT / "locks" / f"{lock}.txt").items():
+        assert versions <= whole[name], name
+
+
+def test_the_servers_lock_holds_no_tensorflow_and_the_clients_no_onnxruntime() -> None:
+    server, client = pins(ROOT / "locks" / "server.txt"), pins(ROOT / "locks" / "client.txt")
+    assert not {"tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx"} & set(server)
+    assert not {"onnxruntime", "tensorflow", "tensorflow-cpu"} & set(client)
+    assert "onnxruntime" in server
+
+
+def test_the_stubs_are_what_the_proto_files_give(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "proto" / "generate", tmp_path], check=True, timeout=60)
+    fresh = {p.name: p.read_text() for p in (tmp_path / "sentido" / "v1").iterdir()}
+    folder = ROOT / "proto" / "sentido" / "v1"
+    committed = {p.name: p.read_text() for p in folder.glob("*_pb2*")}
+    assert fresh == committed, "run make stubs"
+
+
+def test_the_protocol_passes_bufs_standard_rules() -> None:
+    result = subprocess.run([ROOT / "proto" / "lint"], capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
+
+
+def test_every_rpc_message_and_field_is_explained() -> None:
+    for path in (ROOT / "proto" / "sentido" / "v1").glob("*.proto"):
+        lines = path.read_text().splitlines()
+        for number, line in enumerate(lines):
+            declares = re.match(r"\s*(rpc|message|enum|service) |\s+\S.* = \d+;$", line)
+            if declares and not line.strip().startswith("//"):
+                assert lines[number - 1].strip().startswith("//"), f"{path.name}:{number + 1}"
+
+
+def test_the_public_names_of_the_client_are_these() -> None:
+    assert set(sentido_client.__all__) == {
+        *("AsyncClient", "Client"),
+        *("AuthenticationError", "CallCancelledError", "DeadlineError", "InvalidRequestError"),
+        *("NotFoundError", "OverloadedError", "SentidoError", "ServerError", "TooLargeError"),
+        *("UnavailableError", "Violation"),
+        *("Limits", "Model", "Neighbour", "Prediction", "Preprocessing", "Score", "Token"),
+        *("TokenEmbeddings", "Tokenization", "Usage", "Word"),
+    }
+    verbs = {name for name in vars(sentido_client.Client) if not name.startswith("_")}
+    assert verbs == {
+        *("predict", "embed", "embed_tokens", "lookup", "nearest", "tokenize", "model", "models"),
+        *("health", "limits", "wait_until_ready", "close"),
+    }
+    assert verbs == {name for name in vars(sentido_client.AsyncClient) if not name.startswith("_")}
+
+
+def test_the_public_names_of_the_bundle_are_these() -> None:
+    assert set(sentido_bundle.__all__) == {
+        *("Bundle", "BundleError", "Dimensions", "Encoding", "GoldenText", "Graphs", "Manifest"),
+        *("Neighbour", "Outputs", "Parity", "Preprocessing", "Token", "Tokenizer", "Truncation"),
+        *("check_plain_name", "check_target", "default_bundle", "fit_vocabulary", "normalize"),
+        *("pack_bundle", "write_bundle"),
+    }
+
+
+def test_every_distribution_has_the_same_version() -> None:
+    found = {
+        re.search(r'^version = "(.+)"', path.read_text(), re.MULTILINE)[1]  # type: ignore[index]
+        for path in ROOT.glob("*/pyproject.toml")
+    }
+    assert found == {"0.1.0"}

@@ -1,0 +1,135 @@
+"""Clients that are not ours, and libraries older than ours."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import BIN, ROOT
+from sentido_client import Client
+
+PROTOBUF6 = ROOT / ".venv" / "protobuf6" / "bin" / "python"
+
+
+def buf_curl(*arguments: str) -> str:
+    """Run `buf curl`, which knows of the server only what reflection tells."""
+    result = subprocess.run(
+        [BIN / "buf", "curl", "--http2-prior-knowledge", "--protocol", "grpc", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "BUF_CACHE_DIR": str(ROOT / "build" / "buf")},
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_buf_curl_lists_every_method_by_reflection(address: str) -> None:
+    methods = buf_curl("--list-methods", f"http://{address}").split()
+    assert "grpc.health.v1.Health/Check" in methods
+    assert [m.split(".v1.")[1] for m in methods if m.startswith("sentido")] == [
+        "EmbeddingService/BatchEmbed",
+        "EmbeddingService/Embed",
+        "EmbeddingService/EmbedTokens",
+        "EmbeddingService/FindNearestWords",
+        "EmbeddingService/LookupWords",
+        "ModelService/GetModel",
+        "ModelService/GetServerInfo",
+        "ModelService/ListModels",
+        "PredictionService/BatchPredict",
+        "PredictionService/Predict",
+        "PredictionService/StreamPredict",
+        "TokenizerService/Tokenize",
+    ]
+
+
+def test_buf_curl_predicts_what_our_client_predicts(address: str, client: Client) -> None:
+    text = "A wonderful little film."
+    url = f"http://{address}/sentido.v1.PredictionService/Predict"
+    answer = json.loads(buf_curl("--data", json.dumps({"text": text}), url))
+    ours = client.predict(text)
+    assert answer["prediction"]["label"] == ours.label
+    assert answer["prediction"]["probability"] == pytest.approx(ours.probability, abs=1e-7)
+    assert answer["servedBy"]["bundleDigest"] == ours.bundle_digest
+
+
+def test_buf_curl_streams(address: str) -> None:
+    url = f"http://{address}/sentido.v1.PredictionService/StreamPredict"
+    data = '{"texts": ["wonderful", "awful"]}{"texts": ["dull"]}'
+    answers = buf_curl("--data", data, url)
+    assert answers.count('"prediction"') == 3
+
+
+def test_the_stubs_and_the_client_work_on_protobuf_6(address: str, client: Client) -> None:
+    program = f"""
+import asyncio, google.protobuf
+assert google.protobuf.__version__.startswith("6."), google.protobuf.__version__
+from sentido.v1 import common_pb2, embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
+from sentido_client import AsyncClient, Client, SentidoError
+with Client({address!r}) as client:
+    print(client.predict("wonderful").probability)
+    print(client.embed(["good", "bad"]).shape, len(list(client.predict(iter(["a"] * 99)))))
+    try:
+        client.predict(["a", "x" * 2_000_000])
+    except SentidoError as error:
+        print(error)
+async def main():
+    async with AsyncClient({address!r}) as client:
+        print((await client.predict("wonderful")).probability)
+asyncio.run(main())
+"""
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("proto", "client"))
+    result = subprocess.run(
+        [PROTOBUF6, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert result.returncode == 0, result.stderr
+    probability = str(client.predict("wonderful").probability)
+    assert result.stdout.splitlines() == [
+        probability,
+        "(2, 100) 99",
+        "texts[1]: has 2000000 characters, at most 1000000 are allowed",
+        probability,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("sentido_server.main", ("tensorflow", "keras", "tf2onnx", "sentido_client")),
+        ("sentido_client.shell", ("onnxruntime", "tensorflow", "sentido_server", "sentido_bundle")),
+        ("sentido_client", ("onnxruntime", "rich", "click", "sentido_server")),
+        ("sentido_bundle", ("grpc", "tensorflow", "onnx", "google.protobuf")),
+        ("sentido_export.export", ("grpc", "tensorflow", "sentido_server", "sentido_client")),
+    ],
+)
+def test_a_package_loads_without_what_it_must_not_need(module: str, absent: tuple[str]) -> None:
+    program = f"import sys, {module}; print([m for m in {absent!r} if m in sys.modules])"
+    result = subprocess.run(
+        [BIN / "python", "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("python", "found"),
+    [
+        pytest.param("python3.10", "Python 3.10.", marks=pytest.mark.needs("python3.10")),
+        pytest.param("python3.14", "Python 3.14.", marks=pytest.mark.needs("python3.14")),
+        ("no-such-python", "not there: name another with make PYTHON="),
+    ],
+)
+def test_another_python_is_told_which_are_needed(python: str, found: str, tmp_path: Path) -> None:
+    result = subprocess.run(
+        ["make", "-C", ROOT, "demo", f"PYTHON={python}", f"VENV={tmp_path}/venv"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode != 0
+    assert f"Sentido needs Python 3.11, 3.12 or 3.13, and {python} is {found}" in result.stderr
+    assert not (tmp_path / "venv").exists()
