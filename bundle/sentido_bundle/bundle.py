@@ -9,27 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession, SessionOptions
+from onnxruntime import InferenceSession
 
 from sentido_bundle.errors import BundleError
+from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import GoldenText, parse_golden
-from sentido_bundle.graph import Graph, read_graph
-from sentido_bundle.manifest import FILES, FileFacts, Manifest, parse_json
+from sentido_bundle.manifest import Manifest
+from sentido_bundle.session import check_graph, embedding_matrix, open_session
 from sentido_bundle.tokenizer import Tokenizer
 
-TABLE = "embedding_matrix"
-"""The name of the embedding matrix among the tensors of both graphs."""
-
-_MANIFEST_LIMIT = 1 << 20  # bytes; a manifest has a few thousand
 _BATCH_ROWS = 8  # measured best on one thread, see docs/measurements.md
-_FLOAT32 = 1  # TensorProto.DataType
-
-_Shapes = dict[str, list[int | None]]
-"""Names and shapes of a graph's inputs or outputs; None is a size that differs from run to run."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +73,7 @@ class Bundle:
         """
         directory = Path(directory)
         try:
-            data = _read_manifest(directory)
-            facts = Manifest.parse(data).files
-            files = {name: _read_file(directory, name, facts[name].bytes) for name in FILES}
-            return cls.parse({"manifest.json": data, **files})
+            return cls.parse(read_files(directory))
         except BundleError as error:
             raise BundleError(f"bundle {directory}: {error}") from error
 
@@ -95,23 +85,28 @@ class Bundle:
         graphs, vocabulary and labels agree in shape, and the golden texts. Raises BundleError.
         """
         manifest = Manifest.parse(files["manifest.json"])
-        for name in FILES:
-            _check_digest(name, files[name], manifest.files[name])
+        check_digests(manifest, files)
         sizes, labels = manifest.dimensions, len(manifest.labels)
-        classified: _Shapes = {"probabilities": [None, labels], "hidden": [None, sizes.hidden]}
-        stepped: _Shapes = {
-            "embeddings": [None, None, sizes.embedding],
-            "hidden_steps": [None, None, sizes.hidden],
-        }
+        vocabulary = parse_vocabulary(files["vocabulary.json"], manifest)
+        graphs = {name: check_graph(name, files) for name in ("model.onnx", "tokens.onnx")}
         bundle = cls(
             manifest,
             hashlib.sha256(files["manifest.json"]).hexdigest(),
-            Tokenizer(
-                _parse_vocabulary(files["vocabulary.json"], manifest), manifest.preprocessing
+            Tokenizer(vocabulary, manifest.preprocessing),
+            embedding_matrix(graphs, files["weights.bin"], sizes),
+            open_session(
+                "model.onnx",
+                files,
+                {"probabilities": [None, labels], "hidden": [None, sizes.hidden]},
             ),
-            _embedding_table(files, manifest),
-            _open_graph("model.onnx", files, classified),
-            _open_graph("tokens.onnx", files, stepped),
+            open_session(
+                "tokens.onnx",
+                files,
+                {
+                    "embeddings": [None, None, sizes.embedding],
+                    "hidden_steps": [None, None, sizes.hidden],
+                },
+            ),
         )
         bundle.verify(parse_golden(files["golden.json"], sizes.hidden, labels))
         return bundle
@@ -235,117 +230,3 @@ def _pad(sequences: Sequence[NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]
     for row, ids in zip(token_ids, sequences, strict=True):
         row[: len(ids)] = ids
     return {"token_ids": token_ids, "lengths": lengths}
-
-
-def _read_manifest(directory: Path) -> bytes:
-    if not directory.is_dir():
-        raise BundleError("no such directory; a bundle is the folder that sentido-export wrote")
-    with _open(directory, "manifest.json") as file:
-        data: bytes = file.read(_MANIFEST_LIMIT + 1)
-    if len(data) > _MANIFEST_LIMIT:
-        raise BundleError(f"manifest.json: more than {_MANIFEST_LIMIT} bytes")
-    return data
-
-
-def _read_file(directory: Path, name: str, size: int) -> bytes:
-    """Read a file that must have `size` bytes: never more than the manifest allows."""
-    with _open(directory, name) as file:
-        found = file.seek(0, 2)
-        if found != size:
-            raise BundleError(f"{name}: {found} bytes, the manifest says {size}")
-        file.seek(0)
-        data: bytes = file.read(size)
-    return data
-
-
-def _check_digest(name: str, data: bytes, facts: FileFacts) -> None:
-    if len(data) != facts.bytes:
-        raise BundleError(f"{name}: {len(data)} bytes, the manifest says {facts.bytes}")
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != facts.sha256:
-        raise BundleError(f"{name}: SHA-256 is {digest}, the manifest says {facts.sha256}")
-
-
-def _open(directory: Path, name: str) -> Any:
-    path = directory / name
-    if not path.resolve().is_relative_to(directory.resolve()):
-        raise BundleError(f"{name}: leads out of the bundle's directory, to {path.resolve()}")
-    if not path.exists():
-        raise BundleError(f"{name} is missing")
-    if not path.is_file():
-        raise BundleError(f"{name} is not a file")
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise BundleError(f"{name}: cannot be read: {error.strerror}") from error
-
-
-def _parse_vocabulary(data: bytes, manifest: Manifest) -> list[str]:
-    words = parse_json("vocabulary.json", data)
-    if not isinstance(words, list) or not all(type(word) is str for word in words):
-        raise BundleError("vocabulary.json: an array of words is needed")
-    if len(words) != manifest.dimensions.vocabulary:
-        raise BundleError(
-            f"vocabulary.json: {len(words)} words, the manifest says"
-            f" {manifest.dimensions.vocabulary}"
-        )
-    if words[0] != "" or "" in words[1:]:
-        raise BundleError('vocabulary.json: "" must stand at index 0, for padding, and only there')
-    if len(set(words)) != len(words):
-        raise BundleError("vocabulary.json: a word stands in it twice")
-    oov = manifest.preprocessing.oov_token
-    if oov is not None and oov not in words:
-        raise BundleError(f"vocabulary.json: the oov_token {oov!r} is not in it")
-    return words
-
-
-def _read_graph(name: str, files: Mapping[str, bytes]) -> Graph:
-    graph = read_graph(name, files[name], {"weights.bin": len(files["weights.bin"])})
-    if graph.operators.count("LSTM") != 1:
-        raise BundleError(f"{name}: {graph.operators.count('LSTM')} LSTM nodes, one is needed")
-    return graph
-
-
-def _embedding_table(files: Mapping[str, bytes], manifest: Manifest) -> NDArray[np.float32]:
-    """Give the embedding matrix as a view of `weights.bin`: (vocabulary, embedding)."""
-    wanted = (manifest.dimensions.vocabulary, manifest.dimensions.embedding)
-    offsets = set()
-    for name in ("model.onnx", "tokens.onnx"):
-        tensor = _read_graph(name, files).tensors.get(TABLE)
-        if tensor is None or tensor.location is None or tensor.data_type != _FLOAT32:
-            raise BundleError(f"{name}: no float32 tensor {TABLE!r} in weights.bin")
-        if tensor.shape != wanted:
-            raise BundleError(f"{name}: tensor {TABLE!r} has shape {tensor.shape}, not {wanted}")
-        offsets.add(tensor.offset)
-    if len(offsets) != 1:
-        raise BundleError(f"tokens.onnx: its tensor {TABLE!r} is another one than in model.onnx")
-    size = wanted[0] * wanted[1]
-    return np.frombuffer(files["weights.bin"], "<f4", size, offsets.pop()).reshape(wanted)
-
-
-def _open_graph(name: str, files: Mapping[str, bytes], outputs: _Shapes) -> InferenceSession:
-    weights = files["weights.bin"]
-    options = SessionOptions()
-    options.intra_op_num_threads = 1  # callers run several batches at once, one a thread
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.add_external_initializers_from_files_in_memory(
-        ["weights.bin"], [weights], [len(weights)]
-    )
-    try:
-        session = InferenceSession(files[name], options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
-        raise BundleError(f"{name}: ONNX Runtime refuses it: {error}") from error
-    inputs: _Shapes = {"token_ids": [None, None], "lengths": [None]}
-    _check_signature(f"{name}: inputs", session.get_inputs(), inputs)
-    _check_signature(f"{name}: outputs", session.get_outputs(), outputs)
-    return session
-
-
-def _check_signature(where: str, found: Sequence[Any], wanted: _Shapes) -> None:
-    shapes = {
-        item.name: [size if isinstance(size, int) else None for size in item.shape]
-        for item in found
-    }
-    if shapes != wanted:
-        raise BundleError(f"{where} are {shapes}, {wanted} are needed")

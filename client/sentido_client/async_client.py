@@ -3,13 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import (
-    AsyncIterable,
     AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
     Sequence,
 )
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -17,34 +17,19 @@ import grpc
 import grpc.aio
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from sentido.v1 import (
-    embedding_pb2,
-    embedding_pb2_grpc,
-    model_pb2,
-    model_pb2_grpc,
-    prediction_pb2,
-    prediction_pb2_grpc,
-    tokenizer_pb2,
-    tokenizer_pb2_grpc,
-)
+from sentido.v1 import model_pb2
 
 from sentido_client import requests, results
-from sentido_client.channel import OPTIONS, PLAIN_OPTIONS
+from sentido_client.async_stream import AsyncPredictStream, Texts
+from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
+from sentido_client.cutting import WINDOW, cut
 from sentido_client.errors import (
-    DeadlineError,
     InvalidRequestError,
     OverloadedError,
-    ServerError,
     UnavailableError,
     from_rpc_error,
 )
-from sentido_client.requests import (
-    Chunk,
-    Cutter,
-    EmbeddingKindName,
-    TokenKindName,
-    TruncationName,
-)
+from sentido_client.requests import EmbeddingKindName, TokenKindName, TruncationName
 from sentido_client.results import (
     Limits,
     Model,
@@ -55,9 +40,6 @@ from sentido_client.results import (
     Vectors,
     Word,
 )
-from sentido_client.stream import stream_answers
-
-Texts = Iterable[str] | AsyncIterable[str]
 
 
 class AsyncClient:
@@ -70,7 +52,7 @@ class AsyncClient:
     def __init__(self, address: str = "localhost:50051", *, timeout: float = 30.0) -> None:
         self.address = address
         self.timeout = timeout
-        self._open_channel: grpc.aio.Channel | None = None
+        self._open_stubs: Stubs | None = None
         self._limits: Limits | None = None
 
     async def __aenter__(self) -> Self:
@@ -86,15 +68,15 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections. A later call opens them again."""
-        channel, self._open_channel = self._open_channel, None
-        if channel is not None:
-            await channel.close()
+        stubs, self._open_stubs = self._open_stubs, None
+        if stubs is not None:
+            await stubs.channel.close()
 
     async def wait_until_ready(self, timeout: float = 30.0) -> None:
         """Wait until a server is SERVING. Raises UnavailableError after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                await self._channel.channel_ready()
+                await self._stubs.channel.channel_ready()
         except TimeoutError as error:
             raise UnavailableError(
                 f"no server is ready at {self.address} after {timeout:g} seconds"
@@ -177,13 +159,15 @@ class AsyncClient:
         """Give one vector a text; see `Client.embed`."""
         options = requests.embed_options(model, truncation, kind, normalize)
         if isinstance(texts, str):
-            request = embedding_pb2.EmbedRequest(text=requests.check_text(texts), **options)
-            return results.vectors((await self._call(self._embeddings.Embed, request)).embedding)
+            request = requests.embed(texts, options)
+            return results.vectors(
+                (await self._call(self._stubs.embeddings.Embed, request)).embedding
+            )
         parts = [
             results.vectors(answer.embeddings)
             async for answer in self._chunked(
-                self._embeddings.BatchEmbed,
-                lambda chunk: embedding_pb2.BatchEmbedRequest(texts=chunk, **options),
+                self._stubs.embeddings.BatchEmbed,
+                lambda chunk: requests.batch_embed(chunk, options),
                 texts,
             )
         ]
@@ -199,13 +183,12 @@ class AsyncClient:
         truncation: TruncationName = "recorded",
     ) -> TokenEmbeddings:
         """Give the tokens that the model read and a vector for each; see `Client`."""
-        request = embedding_pb2.EmbedTokensRequest(
-            text=requests.check_text(text),
-            kind=requests.token_kind(kind),
-            normalize=normalize,
-            **requests.text_options(model, truncation),
+        request = requests.embed_tokens(
+            text, kind, normalize, requests.text_options(model, truncation)
         )
-        return results.token_embeddings(await self._call(self._embeddings.EmbedTokens, request))
+        return results.token_embeddings(
+            await self._call(self._stubs.embeddings.EmbedTokens, request)
+        )
 
     @overload
     async def lookup(  # type: ignore[overload-overlap]
@@ -222,10 +205,8 @@ class AsyncClient:
         found = [
             word
             async for answer in self._chunked(
-                self._embeddings.LookupWords,
-                lambda chunk: embedding_pb2.LookupWordsRequest(
-                    words=chunk, model=requests.selector(model), normalize=normalize
-                ),
+                self._stubs.embeddings.LookupWords,
+                lambda chunk: requests.lookup(chunk, model, normalize),
                 [words] if isinstance(words, str) else words,
             )
             for word in results.words(answer)
@@ -234,69 +215,54 @@ class AsyncClient:
 
     async def nearest(self, word: str, k: int = 10, *, model: str = "") -> list[Neighbour]:
         """Give the `k` (1 to 1000) words nearest to a word; see `Client.nearest`."""
-        request = embedding_pb2.FindNearestWordsRequest(
-            word=requests.check_text(word),
-            limit=requests.check_neighbours(k),
-            model=requests.selector(model),
+        request = requests.nearest(word, k, model)
+        return results.neighbours(
+            await self._call(self._stubs.embeddings.FindNearestWords, request)
         )
-        return results.neighbours(await self._call(self._embeddings.FindNearestWords, request))
 
     async def tokenize(
         self, text: str, *, model: str = "", truncation: TruncationName = "recorded"
     ) -> Tokenization:
         """Show what the model's tokenizer makes of a text."""
-        request = tokenizer_pb2.TokenizeRequest(
-            text=requests.check_text(text), **requests.text_options(model, truncation)
-        )
-        stub: Any = tokenizer_pb2_grpc.TokenizerServiceStub(self._channel)
-        return results.tokenization(await self._call(stub.Tokenize, request))
+        request = requests.tokenize(text, requests.text_options(model, truncation))
+        return results.tokenization(await self._call(self._stubs.tokenizers.Tokenize, request))
 
     async def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
-        answer = await self._call(self._models.GetModel, model_pb2.GetModelRequest(name=name))
+        answer = await self._call(self._stubs.models.GetModel, model_pb2.GetModelRequest(name=name))
         return results.model(answer.model)
 
     async def models(self) -> list[Model]:
         """Describe every model, the default first."""
-        answer = await self._call(self._models.ListModels, model_pb2.ListModelsRequest())
+        answer = await self._call(self._stubs.models.ListModels, model_pb2.ListModelsRequest())
         return [results.model(message) for message in answer.models]
 
     async def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for once."""
         if self._limits is None:
             request = model_pb2.GetServerInfoRequest()
-            self._limits = results.limits(await self._call(self._models.GetServerInfo, request))
+            self._limits = results.limits(
+                await self._call(self._stubs.models.GetServerInfo, request)
+            )
         return self._limits
 
     @property
-    def _channel(self) -> grpc.aio.Channel:
-        if self._open_channel is None:
-            self._open_channel = grpc.aio.insecure_channel(self.address, OPTIONS)
-        return self._open_channel
-
-    @property
-    def _predictions(self) -> Any:
-        return prediction_pb2_grpc.PredictionServiceStub(self._channel)
-
-    @property
-    def _embeddings(self) -> Any:
-        return embedding_pb2_grpc.EmbeddingServiceStub(self._channel)
-
-    @property
-    def _models(self) -> Any:
-        return model_pb2_grpc.ModelServiceStub(self._channel)
+    def _stubs(self) -> Stubs:
+        if self._open_stubs is None:
+            self._open_stubs = Stubs(grpc.aio.insecure_channel(self.address, OPTIONS))
+        return self._open_stubs
 
     async def _predict_one(self, text: str, options: dict[str, Any]) -> Prediction:
-        request = prediction_pb2.PredictRequest(text=requests.check_text(text), **options)
-        answer = await self._call(self._predictions.Predict, request)
+        request = requests.predict(text, options)
+        answer = await self._call(self._stubs.predictions.Predict, request)
         return results.prediction(answer.prediction, answer.served_by)
 
     async def _predict_all(self, texts: Sequence[str], options: dict[str, Any]) -> list[Prediction]:
         return [
             results.prediction(prediction, answer.served_by)
             async for answer in self._chunked(
-                self._predictions.BatchPredict,
-                lambda chunk: prediction_pb2.BatchPredictRequest(texts=chunk, **options),
+                self._stubs.predictions.BatchPredict,
+                lambda chunk: requests.batch_predict(chunk, options),
                 texts,
             )
             for prediction in answer.predictions
@@ -321,10 +287,10 @@ class AsyncClient:
         """Send texts in several calls, a few at a time; give the answers in order."""
         flying: deque[asyncio.Task[Any]] = deque()
         try:
-            for chunk in requests.cut(texts, await self.limits()):
+            for chunk in cut(texts, await self.limits()):
                 call = self._call(method, request(chunk.texts), chunk.offset)
                 flying.append(asyncio.create_task(call))
-                if len(flying) == requests.WINDOW:
+                if len(flying) == WINDOW:
                     yield await flying.popleft()
             while flying:
                 yield await flying.popleft()
@@ -336,74 +302,14 @@ class AsyncClient:
     async def _predict_stream(
         self, texts: Texts, options: dict[str, Any], errors: str
     ) -> AsyncIterator[Prediction | InvalidRequestError]:
-        cutter = Cutter(requests.STREAM_TEXTS, await self.limits())
-        call = self._predictions.StreamPredict()
-        flight = _Flight()
-        writing = asyncio.create_task(_write(call, texts, options, cutter, flight))
-        try:
-            while (chunk := await flight.sent.get()) is not None:
-                async with asyncio.timeout(self.timeout):
-                    response = await call.read()
-                if response is grpc.aio.EOF:
-                    raise ServerError("the server ended the stream before it answered everything")
-                flight.slots.release()
-                for answer in stream_answers(chunk, response):
-                    if isinstance(answer, InvalidRequestError) and errors == "raise":
-                        raise answer
-                    yield answer
-            await writing  # raises what the iterable raised
-            await call.read()  # the end of the stream; raises its status if that is not OK
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, self.address) from error
-        except TimeoutError as error:
-            raise DeadlineError(f"no answer on the stream for {self.timeout:g} seconds") from error
-        finally:
-            writing.cancel()
-            call.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+        stream = AsyncPredictStream(self.address, await self.limits(), self.timeout, options)
+        async with aclosing(stream.run(self._stubs.predictions.StreamPredict, texts)) as answers:
+            async for answer in answers:
+                if isinstance(answer, InvalidRequestError) and errors == "raise":
+                    raise answer
+                yield answer
 
     async def _no_vectors(self, model: str, kind: EmbeddingKindName) -> Vectors:
         facts = await self.model(model)
         dimension = facts.hidden_units if kind == "hidden" else facts.embedding_dimension
         return np.empty((0, dimension), np.float32)
-
-
-class _Flight:
-    """The messages of a stream that are on their way: what was sent, and room for more."""
-
-    def __init__(self) -> None:
-        self.slots = asyncio.Semaphore(requests.WINDOW)
-        self.sent: asyncio.Queue[Chunk | None] = asyncio.Queue()  # None: nothing more is sent
-
-
-async def _write(
-    call: Any, texts: Texts, options: dict[str, Any], cutter: Cutter, flight: _Flight
-) -> None:
-    """Feed a stream: full messages, or at once when none is on its way."""
-
-    async def send(chunks: list[Chunk]) -> None:
-        for chunk in chunks:
-            await flight.slots.acquire()
-            flight.sent.put_nowait(chunk)
-            await call.write(prediction_pb2.StreamPredictRequest(texts=chunk.texts, **options))
-
-    try:
-        async for text in _each(texts):
-            await send(cutter.add(text))
-            if flight.sent.empty():
-                await send(cutter.rest())
-        await send(cutter.rest())
-        await call.done_writing()
-    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-        pass  # the call has ended; reading it raises its status
-    finally:
-        flight.sent.put_nowait(None)
-
-
-async def _each(texts: Texts) -> AsyncIterator[str]:
-    if isinstance(texts, AsyncIterable):
-        async for text in texts:
-            yield text
-    else:
-        for text in texts:
-            yield text

@@ -1,6 +1,12 @@
 """How a channel is set up: everything that gRPC can do for us is asked of gRPC."""
 
 import json
+from typing import Any
+
+from sentido.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from sentido.v1.model_pb2_grpc import ModelServiceStub
+from sentido.v1.prediction_pb2_grpc import PredictionServiceStub
+from sentido.v1.tokenizer_pb2_grpc import TokenizerServiceStub
 
 SERVICE_CONFIG = json.dumps(
     {
@@ -41,3 +47,15 @@ OPTIONS = [
 
 PLAIN_OPTIONS = [*_SIZES, ("grpc.enable_retries", 0)]
 """Of a channel to ask for health: it must connect to servers that are not SERVING too."""
+
+
+class Stubs:
+    """The services of a server on one channel, which lives as long as they do."""
+
+    def __init__(self, channel: Any) -> None:
+        """Take a channel of grpc or of grpc.aio."""
+        self.channel = channel
+        self.predictions: Any = PredictionServiceStub(channel)
+        self.embeddings: Any = EmbeddingServiceStub(channel)
+        self.tokenizers: Any = TokenizerServiceStub(channel)
+        self.models: Any = ModelServiceStub(channel)

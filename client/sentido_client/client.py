@@ -10,26 +10,18 @@ from typing import Any, Literal, Self, TypeVar, overload
 import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from sentido.v1 import (
-    embedding_pb2,
-    embedding_pb2_grpc,
-    model_pb2,
-    model_pb2_grpc,
-    prediction_pb2,
-    prediction_pb2_grpc,
-    tokenizer_pb2,
-    tokenizer_pb2_grpc,
-)
+from sentido.v1 import model_pb2
 
 from sentido_client import requests, results
-from sentido_client.channel import OPTIONS, PLAIN_OPTIONS
+from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
+from sentido_client.cutting import WINDOW, Chunk, cut
 from sentido_client.errors import (
     InvalidRequestError,
     OverloadedError,
     UnavailableError,
     from_rpc_error,
 )
-from sentido_client.requests import Chunk, EmbeddingKindName, TokenKindName, TruncationName
+from sentido_client.requests import EmbeddingKindName, TokenKindName, TruncationName
 from sentido_client.results import (
     Limits,
     Model,
@@ -60,7 +52,7 @@ class Client:
         self.address = address
         self.timeout = timeout
         self._lock = threading.Lock()
-        self._open_channel: grpc.Channel | None = None
+        self._open_stubs: Stubs | None = None
         self._limits: Limits | None = None
 
     def __enter__(self) -> Self:
@@ -77,13 +69,13 @@ class Client:
     def close(self) -> None:
         """Close the connections. A later call opens them again."""
         with self._lock:
-            if self._open_channel is not None:
-                self._open_channel.close()
-            self._open_channel = None
+            if self._open_stubs is not None:
+                self._open_stubs.channel.close()
+            self._open_stubs = None
 
     def wait_until_ready(self, timeout: float = 30.0) -> None:
         """Wait until a server is SERVING. Raises UnavailableError after `timeout` seconds."""
-        ready = grpc.channel_ready_future(self._channel)
+        ready = grpc.channel_ready_future(self._stubs.channel)
         try:
             ready.result(timeout)
         except grpc.FutureTimeoutError as error:
@@ -152,16 +144,16 @@ class Client:
         """
         options = requests.text_options(model, truncation)
         if isinstance(texts, str):
-            request = prediction_pb2.PredictRequest(text=requests.check_text(texts), **options)
-            answer = self._call(self._predictions.Predict, request)
+            request = requests.predict(texts, options)
+            answer = self._call(self._stubs.predictions.Predict, request)
             return results.prediction(answer.prediction, answer.served_by)
         if not isinstance(texts, Sequence):
             return self._stream(texts, options, errors)
         return [
             results.prediction(prediction, answer.served_by)
             for answer in self._chunked(
-                self._predictions.BatchPredict,
-                lambda chunk: prediction_pb2.BatchPredictRequest(texts=chunk, **options),
+                self._stubs.predictions.BatchPredict,
+                lambda chunk: requests.batch_predict(chunk, options),
                 texts,
             )
             for prediction in answer.predictions
@@ -183,13 +175,13 @@ class Client:
         """
         options = requests.embed_options(model, truncation, kind, normalize)
         if isinstance(texts, str):
-            request = embedding_pb2.EmbedRequest(text=requests.check_text(texts), **options)
-            return results.vectors(self._call(self._embeddings.Embed, request).embedding)
+            request = requests.embed(texts, options)
+            return results.vectors(self._call(self._stubs.embeddings.Embed, request).embedding)
         parts = [
             results.vectors(answer.embeddings)
             for answer in self._chunked(
-                self._embeddings.BatchEmbed,
-                lambda chunk: embedding_pb2.BatchEmbedRequest(texts=chunk, **options),
+                self._stubs.embeddings.BatchEmbed,
+                lambda chunk: requests.batch_embed(chunk, options),
                 texts,
             )
         ]
@@ -209,13 +201,10 @@ class Client:
         `kind`: "word", the rows of the embedding matrix, or "hidden", the LSTM's state after each
         token. The rest as for `embed`.
         """
-        request = embedding_pb2.EmbedTokensRequest(
-            text=requests.check_text(text),
-            kind=requests.token_kind(kind),
-            normalize=normalize,
-            **requests.text_options(model, truncation),
+        request = requests.embed_tokens(
+            text, kind, normalize, requests.text_options(model, truncation)
         )
-        return results.token_embeddings(self._call(self._embeddings.EmbedTokens, request))
+        return results.token_embeddings(self._call(self._stubs.embeddings.EmbedTokens, request))
 
     @overload
     def lookup(  # type: ignore[overload-overlap]
@@ -232,10 +221,8 @@ class Client:
         found = [
             word
             for answer in self._chunked(
-                self._embeddings.LookupWords,
-                lambda chunk: embedding_pb2.LookupWordsRequest(
-                    words=chunk, model=requests.selector(model), normalize=normalize
-                ),
+                self._stubs.embeddings.LookupWords,
+                lambda chunk: requests.lookup(chunk, model, normalize),
                 [words] if isinstance(words, str) else words,
             )
             for word in results.words(answer)
@@ -247,61 +234,39 @@ class Client:
 
         Raises NotFoundError for a word that is not in the model's vocabulary.
         """
-        request = embedding_pb2.FindNearestWordsRequest(
-            word=requests.check_text(word),
-            limit=requests.check_neighbours(k),
-            model=requests.selector(model),
-        )
-        return results.neighbours(self._call(self._embeddings.FindNearestWords, request))
+        request = requests.nearest(word, k, model)
+        return results.neighbours(self._call(self._stubs.embeddings.FindNearestWords, request))
 
     def tokenize(
         self, text: str, *, model: str = "", truncation: TruncationName = "recorded"
     ) -> Tokenization:
         """Show what the model's tokenizer makes of a text."""
-        request = tokenizer_pb2.TokenizeRequest(
-            text=requests.check_text(text), **requests.text_options(model, truncation)
-        )
-        return results.tokenization(self._call(self._tokenizers.Tokenize, request))
+        request = requests.tokenize(text, requests.text_options(model, truncation))
+        return results.tokenization(self._call(self._stubs.tokenizers.Tokenize, request))
 
     def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
-        answer = self._call(self._models.GetModel, model_pb2.GetModelRequest(name=name))
+        answer = self._call(self._stubs.models.GetModel, model_pb2.GetModelRequest(name=name))
         return results.model(answer.model)
 
     def models(self) -> list[Model]:
         """Describe every model, the default first."""
-        answer = self._call(self._models.ListModels, model_pb2.ListModelsRequest())
+        answer = self._call(self._stubs.models.ListModels, model_pb2.ListModelsRequest())
         return [results.model(message) for message in answer.models]
 
     def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for once."""
         if self._limits is None:
             request = model_pb2.GetServerInfoRequest()
-            self._limits = results.limits(self._call(self._models.GetServerInfo, request))
+            self._limits = results.limits(self._call(self._stubs.models.GetServerInfo, request))
         return self._limits
 
     @property
-    def _channel(self) -> grpc.Channel:
+    def _stubs(self) -> Stubs:
         with self._lock:
-            if self._open_channel is None:
-                self._open_channel = grpc.insecure_channel(self.address, OPTIONS)
-            return self._open_channel
-
-    @property
-    def _predictions(self) -> Any:
-        return prediction_pb2_grpc.PredictionServiceStub(self._channel)
-
-    @property
-    def _embeddings(self) -> Any:
-        return embedding_pb2_grpc.EmbeddingServiceStub(self._channel)
-
-    @property
-    def _tokenizers(self) -> Any:
-        return tokenizer_pb2_grpc.TokenizerServiceStub(self._channel)
-
-    @property
-    def _models(self) -> Any:
-        return model_pb2_grpc.ModelServiceStub(self._channel)
+            if self._open_stubs is None:
+                self._open_stubs = Stubs(grpc.insecure_channel(self.address, OPTIONS))
+            return self._open_stubs
 
     def _call(self, method: Any, request: Any) -> Any:
         return self._finish(method, request, method.future(request, timeout=self.timeout), 0)
@@ -312,10 +277,10 @@ class Client:
         """Send texts in several calls, a few at a time; give the answers in order."""
         flying: deque[tuple[Chunk, Any, Any]] = deque()
         try:
-            for chunk in requests.cut(texts, self.limits()):
+            for chunk in cut(texts, self.limits()):
                 message = request(chunk.texts)
                 flying.append((chunk, message, method.future(message, timeout=self.timeout)))
-                if len(flying) == requests.WINDOW:
+                if len(flying) == WINDOW:
                     oldest, message, future = flying.popleft()
                     yield self._finish(method, message, future, oldest.offset)
             while flying:
@@ -344,7 +309,7 @@ class Client:
     ) -> Iterator[Prediction | InvalidRequestError]:
         requests.check_errors(errors)
         stream = PredictStream(self.address, self.limits(), self.timeout, options)
-        for answer in stream.run(self._predictions.StreamPredict, texts):
+        for answer in stream.run(self._stubs.predictions.StreamPredict, texts):
             if isinstance(answer, InvalidRequestError) and errors == "raise":
                 raise answer
             yield answer

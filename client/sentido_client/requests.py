@@ -1,24 +1,27 @@
-"""From arguments to requests, shared by the two clients: options, and lists cut into calls."""
+"""From arguments to requests, shared by the two clients."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 from sentido.v1 import common_pb2, embedding_pb2
 from sentido.v1.common_pb2 import ModelSelector
+from sentido.v1.embedding_pb2 import (
+    BatchEmbedRequest,
+    EmbedRequest,
+    EmbedTokensRequest,
+    FindNearestWordsRequest,
+    LookupWordsRequest,
+)
+from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest, StreamPredictRequest
+from sentido.v1.tokenizer_pb2 import TokenizeRequest
 
-from sentido_client.errors import InvalidRequestError, Violation
-from sentido_client.results import Limits
+from sentido_client.cutting import check_text
 
 _T = TypeVar("_T")
 
 TruncationName = Literal["recorded", "keep_last", "keep_first", "forbidden"]
 EmbeddingKindName = Literal["hidden", "mean"]
 TokenKindName = Literal["word", "hidden"]
-
-CHUNK_TEXTS = 256  # texts a call at most: enough to fill batches, few enough to spread over servers
-STREAM_TEXTS = 64  # texts a message of a stream at most
-WINDOW = 4  # calls or stream messages in flight
 
 _TRUNCATIONS: dict[str, common_pb2.Truncation] = {
     "recorded": common_pb2.TRUNCATION_UNSPECIFIED,
@@ -35,36 +38,21 @@ _TOKEN_KINDS: dict[str, embedding_pb2.TokenEmbeddingKind] = {
     "hidden": embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN,
 }
 
-
-@dataclass(frozen=True)
-class Chunk:
-    """Some of the caller's texts, and the index of the first of them.
-
-    In a stream, a text that cannot be sent is a chunk of its own without texts, so that its error
-    comes back in its place.
-    """
-
-    offset: int
-    texts: Sequence[str]
-    error: InvalidRequestError | None = None
+Options = dict[str, Any]
+"""The fields that several requests have in common."""
 
 
-def selector(model: str) -> ModelSelector:
-    """Name a model; "" is the server's default."""
-    return ModelSelector(name=model)
-
-
-def text_options(model: str, truncation: TruncationName) -> dict[str, Any]:
+def text_options(model: str, truncation: TruncationName) -> Options:
     """Give the options of every request with texts. Raises ValueError for an unknown one."""
     return {
-        "model": selector(model),
+        "model": ModelSelector(name=model),
         "truncation": _known("truncation", truncation, _TRUNCATIONS),
     }
 
 
 def embed_options(
     model: str, truncation: TruncationName, kind: EmbeddingKindName, normalize: bool
-) -> dict[str, Any]:
+) -> Options:
     """Give the options of Embed and BatchEmbed. Raises ValueError for an unknown one."""
     return {
         **text_options(model, truncation),
@@ -73,111 +61,65 @@ def embed_options(
     }
 
 
-def token_kind(name: TokenKindName) -> embedding_pb2.TokenEmbeddingKind:
-    """Translate the argument `kind` of embed_tokens. Raises ValueError."""
-    return _known("kind", name, _TOKEN_KINDS)
+def predict(text: str, options: Options) -> PredictRequest:
+    """Ask for one prediction."""
+    return PredictRequest(text=check_text(text), **options)
 
 
-def check_text(text: str) -> str:
-    """Give the text back if it can be sent. Raises TypeError or InvalidRequestError."""
-    _bytes_of(text, None)
-    return text
+def batch_predict(texts: Sequence[str], options: Options) -> BatchPredictRequest:
+    """Ask for a prediction a text."""
+    return BatchPredictRequest(texts=texts, **options)
 
 
-def cut(texts: Iterable[str], limits: Limits) -> Iterator[Chunk]:
-    """Cut texts into chunks that the server takes, in order.
-
-    Raises TypeError or InvalidRequestError, naming its index, for a text that cannot be sent.
-    """
-    cutter = Cutter(CHUNK_TEXTS, limits)
-    for text in texts:
-        for chunk in cutter.add(text):
-            if chunk.error is not None:
-                raise chunk.error
-            yield chunk
-    yield from cutter.rest()
+def stream_predict(texts: Sequence[str], options: Options) -> StreamPredictRequest:
+    """Ask for a prediction a text, within a stream."""
+    return StreamPredictRequest(texts=texts, **options)
 
 
-class Cutter:
-    """Collects texts into chunks that the server takes. Used for one list or stream."""
-
-    def __init__(self, most_texts: int, limits: Limits) -> None:
-        self._limits = limits
-        self._most_texts = min(most_texts, limits.max_texts)
-        self._most_bytes = limits.max_message_bytes * 3 // 4  # room for the other fields
-        self._offset = 0
-        self._texts: list[str] = []
-        self._bytes = 0
-
-    def add(self, text: str) -> list[Chunk]:
-        """Take the next text; give the chunks that are ready, among them a text's error.
-
-        Raises TypeError, naming its index, for what is not a text.
-        """
-        index = self._offset + len(self._texts)
-        try:
-            size = _text_bytes(text, index, self._limits)
-        except InvalidRequestError as error:
-            ready = self.rest()
-            self._offset += 1
-            return [*ready, Chunk(index, (), error)]
-        ready = self.rest() if self._bytes + size > self._most_bytes else []
-        self._texts.append(text)
-        self._bytes += size
-        return [*ready, *self.rest()] if len(self._texts) == self._most_texts else ready
-
-    def rest(self) -> list[Chunk]:
-        """Give what was collected and is not full yet."""
-        if not self._texts:
-            return []
-        chunk = Chunk(self._offset, self._texts)
-        self._offset, self._texts, self._bytes = self._offset + len(self._texts), [], 0
-        return [chunk]
+def embed(text: str, options: Options) -> EmbedRequest:
+    """Ask for one vector."""
+    return EmbedRequest(text=check_text(text), **options)
 
 
-def _text_bytes(text: str, index: int, limits: Limits) -> int:
-    """Give the bytes that a text takes in a request.
-
-    Raises TypeError or InvalidRequestError, naming its index, if it cannot be sent.
-    """
-    if isinstance(text, str) and len(text) > limits.max_text_characters:
-        raise _bad_text(
-            index, f"has {len(text)} characters, at most {limits.max_text_characters} are allowed"
-        )
-    return _bytes_of(text, index) + 6  # its tag and length
+def batch_embed(texts: Sequence[str], options: Options) -> BatchEmbedRequest:
+    """Ask for a vector a text."""
+    return BatchEmbedRequest(texts=texts, **options)
 
 
-def _bytes_of(text: str, index: int | None) -> int:
-    if not isinstance(text, str):
-        where = "text" if index is None else f"texts[{index}]"
-        raise TypeError(f"{where} is of type {type(text).__name__}, str is needed")
-    try:
-        return len(text) if text.isascii() else len(text.encode())
-    except UnicodeEncodeError as error:
-        raise _bad_text(
-            index, f"cannot be sent as UTF-8: a lone surrogate at character {error.start}"
-        ) from error
+def embed_tokens(
+    text: str, kind: TokenKindName, normalize: bool, options: Options
+) -> EmbedTokensRequest:
+    """Ask for a vector a token. Raises ValueError for an unknown `kind`."""
+    token_kind = _known("kind", kind, _TOKEN_KINDS)
+    return EmbedTokensRequest(
+        text=check_text(text), kind=token_kind, normalize=normalize, **options
+    )
 
 
-def _bad_text(index: int | None, description: str) -> InvalidRequestError:
-    field = "text" if index is None else f"texts[{index}]"
-    return InvalidRequestError(f"{field}: {description}", [Violation(field, description, index)])
+def lookup(words: Sequence[str], model: str, normalize: bool) -> LookupWordsRequest:
+    """Ask for the ids and vectors of words."""
+    return LookupWordsRequest(words=words, model=ModelSelector(name=model), normalize=normalize)
 
 
-def _known(argument: str, name: str, values: dict[str, _T]) -> _T:
-    if name not in values:
-        raise ValueError(f"{argument} is {name!r}, one of {', '.join(values)} is needed")
-    return values[name]
-
-
-def check_neighbours(k: int) -> int:
-    """Give `k` back if it is 1 or more. Raises ValueError: 0 means the default on the wire."""
+def nearest(word: str, k: int, model: str) -> FindNearestWordsRequest:
+    """Ask for a word's neighbours. Raises ValueError for `k` below 1: 0 is the wire's default."""
     if k < 1:
         raise ValueError(f"k is {k}, 1 or more is needed")
-    return k
+    return FindNearestWordsRequest(word=check_text(word), limit=k, model=ModelSelector(name=model))
+
+
+def tokenize(text: str, options: Options) -> TokenizeRequest:
+    """Ask for the tokens of a text."""
+    return TokenizeRequest(text=check_text(text), **options)
 
 
 def check_errors(errors: str) -> None:
     """Raise ValueError unless the argument `errors` is known."""
     if errors not in ("raise", "return"):
         raise ValueError(f"errors is {errors!r}, 'raise' or 'return' is needed")
+
+
+def _known(argument: str, name: str, values: dict[str, _T]) -> _T:
+    if name not in values:
+        raise ValueError(f"{argument} is {name!r}, one of {', '.join(values)} is needed")
+    return values[name]

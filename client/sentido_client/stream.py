@@ -15,6 +15,7 @@ import grpc
 from sentido.v1 import prediction_pb2
 
 from sentido_client import requests, results
+from sentido_client.cutting import MESSAGE_TEXTS, WINDOW, Chunk, Cutter
 from sentido_client.errors import (
     DeadlineError,
     InvalidRequestError,
@@ -23,7 +24,6 @@ from sentido_client.errors import (
     from_rpc_error,
     from_status,
 )
-from sentido_client.requests import Chunk, Cutter
 from sentido_client.results import Limits, Prediction
 
 Answer = Prediction | InvalidRequestError
@@ -87,21 +87,19 @@ class PredictStream:
         try:
             for chunk in self._chunks(texts):
                 with self._changed:
-                    self._changed.wait_for(
-                        lambda: self._closed or len(self._flying) < requests.WINDOW
-                    )
+                    self._changed.wait_for(lambda: self._closed or len(self._flying) < WINDOW)
                     if self._closed:
                         return
                     if not self._flying:
                         self._progress = time.monotonic()
                     self._flying.append(chunk)
                     self._changed.notify_all()
-                yield prediction_pb2.StreamPredictRequest(texts=chunk.texts, **self._options)
+                yield requests.stream_predict(chunk.texts, self._options)
         except Exception as error:  # gRPC would swallow it; `run` raises it after the answers
             self._failure = error
 
     def _chunks(self, texts: Iterable[str]) -> Iterator[Chunk]:
-        cutter = Cutter(requests.STREAM_TEXTS, self._limits)
+        cutter = Cutter(MESSAGE_TEXTS, self._limits)
         for text in texts:
             yield from cutter.add(text)
             if not self._flying:

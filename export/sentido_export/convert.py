@@ -14,7 +14,7 @@ import tensorflow as tf
 import tf2onnx
 from onnx import TensorProto, helper, numpy_helper
 from sentido_bundle import Graphs
-from sentido_bundle.bundle import TABLE
+from sentido_bundle.session import MATRIX
 
 from sentido_export.errors import ExportError
 from sentido_export.model import Layers
@@ -134,10 +134,10 @@ class _Weights:
         for tensor in model.graph.initializer:
             array = np.ascontiguousarray(numpy_helper.to_array(tensor))
             if array.shape == table.shape and np.array_equal(array, table):
-                _rename(model.graph, tensor.name, TABLE)
+                _rename(model.graph, tensor.name, MATRIX)
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
             # ONNX Runtime wants the small ones inline, for shapes.
-            if array.nbytes >= 1024 or tensor.name == TABLE:
+            if array.nbytes >= 1024 or tensor.name == MATRIX:
                 self._point_to(tensor, self._add(array.tobytes()))
         return bytes(model.SerializeToString())
 

@@ -1,0 +1,110 @@
+"""Texts on their way out: checked before they are sent, and cut into chunks that a server takes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sentido_client.errors import InvalidRequestError, Violation
+from sentido_client.results import Limits
+
+CALL_TEXTS = 256  # texts a call at most: enough to fill batches, few enough to spread over servers
+MESSAGE_TEXTS = 64  # texts a message of a stream at most
+WINDOW = 4  # calls or stream messages in flight
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some of the caller's texts, and the index of the first of them.
+
+    In a stream, a text that cannot be sent is a chunk of its own without texts, so that its error
+    comes back in its place.
+    """
+
+    offset: int
+    texts: Sequence[str]
+    error: InvalidRequestError | None = None
+
+
+def check_text(text: str) -> str:
+    """Give the text back if it can be sent. Raises TypeError or InvalidRequestError."""
+    _bytes_of(text, None)
+    return text
+
+
+def cut(texts: Iterable[str], limits: Limits) -> Iterator[Chunk]:
+    """Cut texts into chunks that the server takes, in order.
+
+    Raises TypeError or InvalidRequestError, naming its index, for a text that cannot be sent.
+    """
+    cutter = Cutter(CALL_TEXTS, limits)
+    for text in texts:
+        for chunk in cutter.add(text):
+            if chunk.error is not None:
+                raise chunk.error
+            yield chunk
+    yield from cutter.rest()
+
+
+class Cutter:
+    """Collects texts into chunks that the server takes. Used for one list or stream."""
+
+    def __init__(self, most_texts: int, limits: Limits) -> None:
+        self._limits = limits
+        self._most_texts = min(most_texts, limits.max_texts)
+        self._most_bytes = limits.max_message_bytes * 3 // 4  # room for the other fields
+        self._offset = 0
+        self._texts: list[str] = []
+        self._bytes = 0
+
+    def add(self, text: str) -> list[Chunk]:
+        """Take the next text; give the chunks that are ready, among them a text's error.
+
+        Raises TypeError, naming its index, for what is not a text.
+        """
+        index = self._offset + len(self._texts)
+        try:
+            size = _text_bytes(text, index, self._limits)
+        except InvalidRequestError as error:
+            ready = self.rest()
+            self._offset += 1
+            return [*ready, Chunk(index, (), error)]
+        ready = self.rest() if self._bytes + size > self._most_bytes else []
+        self._texts.append(text)
+        self._bytes += size
+        return [*ready, *self.rest()] if len(self._texts) == self._most_texts else ready
+
+    def rest(self) -> list[Chunk]:
+        """Give what was collected and is not full yet."""
+        if not self._texts:
+            return []
+        chunk = Chunk(self._offset, self._texts)
+        self._offset, self._texts, self._bytes = self._offset + len(self._texts), [], 0
+        return [chunk]
+
+
+def _text_bytes(text: str, index: int, limits: Limits) -> int:
+    """Give the bytes that a text takes in a request.
+
+    Raises TypeError or InvalidRequestError, naming its index, if it cannot be sent.
+    """
+    if isinstance(text, str) and len(text) > limits.max_text_characters:
+        raise _bad_text(
+            index, f"has {len(text)} characters, at most {limits.max_text_characters} are allowed"
+        )
+    return _bytes_of(text, index) + 6  # its tag and length
+
+
+def _bytes_of(text: str, index: int | None) -> int:
+    if not isinstance(text, str):
+        where = "text" if index is None else f"texts[{index}]"
+        raise TypeError(f"{where} is of type {type(text).__name__}, str is needed")
+    try:
+        return len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError as error:
+        raise _bad_text(
+            index, f"cannot be sent as UTF-8: a lone surrogate at character {error.start}"
+        ) from error
+
+
+def _bad_text(index: int | None, description: str) -> InvalidRequestError:
+    field = "text" if index is None else f"texts[{index}]"
+    return InvalidRequestError(f"{field}: {description}", [Violation(field, description, index)])
