@@ -19,6 +19,11 @@ from sentido_client.client import Client
 from sentido_client.errors import InvalidRequestError, SentidoError
 
 _SHOWN_NUMBERS = 4  # of a vector, to people
+_EXAMPLES = """\b
+examples:
+  sentido predict "A wonderful little film." "A dull mess."
+  sentido predict --file reviews.txt > predictions.jsonl
+  sentido nearest wonderful"""  # \b: click leaves the lines as they are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,18 +93,13 @@ def _texts(command: Callable[..., None]) -> Callable[..., None]:
     return with_texts
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
 @click.version_option(package_name="sentido-client", message="%(prog)s %(version)s")
 def sentido() -> None:
-    r"""Ask a Sentido server for predictions and embedding vectors.
+    """Ask a Sentido server for predictions and embedding vectors.
 
     Texts are arguments, the lines of a --file, or the lines of standard input. On a terminal the
     answers are tables, in a pipe JSON objects, one a line.
-
-    \b
-    sentido predict "A wonderful little film." "A dull mess."
-    sentido predict --file reviews.txt > predictions.jsonl
-    sentido nearest wonderful
     """
 
 
