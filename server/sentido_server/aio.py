@@ -15,6 +15,7 @@ from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_STREAM_WINDOW = 4  # messages of one stream that are prepared or computed at once
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -108,12 +109,23 @@ class AioTransport:
     async def _stream(
         self, rpc: Rpc[Any], call: AioCall, entry: CallRecord, _: Any, context: _Context
     ) -> None:
-        while True:
-            request = await self._next_message(context)
-            if request is grpc.aio.EOF:
-                return
-            await context.write(await self._answer(rpc, call, entry, request))
-            self._pipeline.check_serving()
+        """Read ahead a few messages, so that all compute threads have work; answer in order."""
+        answers: asyncio.Queue[asyncio.Future[bytes] | None] = asyncio.Queue(_STREAM_WINDOW)
+
+        async def read() -> None:
+            try:
+                while (request := await self._next_message(context)) is not grpc.aio.EOF:
+                    await answers.put(self._answer(rpc, call, entry, request))
+            finally:
+                await answers.put(None)
+
+        reading = asyncio.create_task(read())
+        try:
+            while (answer := await answers.get()) is not None:
+                await context.write(await answer)
+            await reading  # raises Unavailable when the server drains
+        finally:
+            reading.cancel()
 
     async def _next_message(self, context: _Context) -> Any:
         """Wait for the stream's next message. Raises Unavailable when the server drains."""
@@ -128,29 +140,38 @@ class AioTransport:
             reading.cancel()
             draining.cancel()
 
-    async def _answer(
+    def _answer(
         self, rpc: Rpc[Any], call: AioCall, entry: CallRecord, request: bytes
-    ) -> bytes:
+    ) -> asyncio.Future[bytes]:
+        """Submit one message; its answer, or the Fault instead, comes as a future."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Outcome] = loop.create_future()
+        answer: asyncio.Future[bytes] = loop.create_future()
+        answer.add_done_callback(_look_at)
 
         def settle(outcome: Outcome) -> None:
-            if not answer.done():  # the caller may have left
+            if answer.done():  # the caller has left
+                return
+            if isinstance(outcome, Fault):
+                answer.set_exception(outcome)
+            else:
                 answer.set_result(outcome)
 
         def finish(outcome: Outcome) -> None:
             loop.call_soon_threadsafe(settle, outcome)
 
         self._pipeline.submit(rpc, call, entry, request, finish)
-        outcome = await answer
-        if isinstance(outcome, Fault):
-            raise outcome
-        return outcome
+        return answer
 
     def _count_down(self, _: Any) -> None:
         self._open_calls -= 1
         if self._open_calls == 0:
             self._idle.set()
+
+
+def _look_at(answer: asyncio.Future[bytes]) -> None:
+    """Look at an answer's Fault, so that asyncio does not report one that nobody awaits."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 async def _abort(context: _Context, fault: Fault) -> None:

@@ -59,7 +59,7 @@ async def serve(config: Config) -> AsyncIterator[Running]:
 
     Raises StartError if the address cannot be bound, BundleError if a bundle is bad.
     """
-    pipeline = Pipeline(config.thread_count(), config.max_pending)
+    pipeline = Pipeline(config.thread_count(), config.batch_limits())
     transport = AioTransport(pipeline)
     checker = Health(SERVICES)
     server = grpc.aio.server(

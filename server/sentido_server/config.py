@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from sentido_bundle import default_bundle
 
+from sentido_server import batcher, cpus
+
 _DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."
 _EPILOG = """\
 Each flag can also be set by an environment variable, --max-texts by SENTIDO_MAX_TEXTS; a flag
@@ -22,6 +24,12 @@ SIGINT finish what was accepted and exit with 0; a second one stops at once.
 examples:
   sentido-server                                   serve the default bundle
   sentido-server --bundle bundles/mine --listen 0.0.0.0:50051"""
+
+# Of a batch: texts, tokens with padding, and the share of them that may be padding. Measured in
+# docs/measurements.md.
+_BATCH_ROWS = 8
+_BATCH_TOKENS = 4096
+_BATCH_PADDING = 0.1
 
 
 def _setting(
@@ -47,10 +55,12 @@ class Config:
     max_text_characters: int = _setting(1_000_000, "Unicode code points a text", least=1)
     max_texts: int = _setting(4096, "texts or words a call or stream message", least=1)
     max_message_bytes: int = _setting(16 * 1024 * 1024, "bytes a message on the wire", least=1024)
-    max_pending: int = _setting(
-        1024, "calls that wait or are computed at once; more are refused", least=1
+    max_queued_tokens: int = _setting(
+        1_000_000, "tokens that may wait to be computed; calls beyond that are refused", least=1
     )
-    threads: int = _setting(0, "compute threads; 0 for one a CPU", least=0)
+    threads: int = _setting(
+        0, "compute threads; 0 for one a CPU that the process or its container may use", least=0
+    )
     drain_seconds: int = _setting(
         30, "seconds that accepted calls have to finish after SIGTERM", least=0
     )
@@ -74,9 +84,18 @@ class Config:
         values["bundle"] = tuple(values.get("bundle", cls.bundle))
         return cls(**values)
 
+    def batch_limits(self) -> batcher.Limits:
+        """Give what a batch and the queue may hold."""
+        return batcher.Limits(
+            rows=_BATCH_ROWS,
+            budget=_BATCH_TOKENS,
+            padding=_BATCH_PADDING,
+            queued=self.max_queued_tokens,
+        )
+
     def thread_count(self) -> int:
         """Give the number of compute threads."""
-        return self.threads or len(os.sched_getaffinity(0))
+        return self.threads or cpus.granted()
 
 
 def _parser(config: type[Config]) -> argparse.ArgumentParser:

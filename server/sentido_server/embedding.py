@@ -187,5 +187,6 @@ RPCS = (
         FindNearestWordsRequest,
         prepare_find_nearest_words,
         reply_find_nearest_words,
+        blocking=True,
     ),
 )

@@ -1,19 +1,20 @@
 """The one set of rules by which every RPC runs, on every transport.
 
-A transport gives a `Call` and the bytes of a request; the pipeline parses, admits, prepares,
-computes, replies and encodes on a compute thread, and finishes the call exactly once: with the
-bytes of a response, or with a Fault. It knows nothing of grpcio.
+A transport gives a `Call` and the bytes of a request; the pipeline parses, prepares, admits,
+computes, replies and encodes, and finishes each message exactly once: with the bytes of a response,
+or with a Fault. It knows nothing of grpcio.
 """
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from google.rpc import code_pb2
 
 from sentido_server import record
+from sentido_server.batcher import Batcher, Closed, Dropped, Full, Limits
 from sentido_server.faults import (
     Cancelled,
     DeadlineExceeded,
@@ -24,11 +25,14 @@ from sentido_server.faults import (
 )
 from sentido_server.parse import parse
 from sentido_server.record import CallRecord
-from sentido_server.rpc import Rpc, State, run
+from sentido_server.rpc import Item, Plan, Result, Rpc, State, run
 
 Outcome = bytes | Fault
+Finish = Callable[[Outcome], None]
 
+_SMALL = 4096  # bytes; a larger request is parsed and tokenized off the transport's thread
 _RETRY_SECONDS = 0.1
+_SHUTTING_DOWN = "the server is shutting down"
 
 
 class Call(Protocol):
@@ -46,12 +50,9 @@ class Call(Protocol):
 class Pipeline:
     """Runs RPCs on a fixed number of compute threads. Lives as long as the server."""
 
-    def __init__(self, threads: int, max_pending: int) -> None:
-        """`max_pending`: messages that may wait or be computed at once; more are refused."""
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="compute")
-        self._max_pending = max_pending
-        self._pending = 0
-        self._lock = threading.Lock()
+    def __init__(self, threads: int, limits: Limits) -> None:
+        self._batcher: Batcher[Item, Result] = Batcher(run, threads=threads, limits=limits)
+        self._preparing = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
         self._state: State | None = None
         self._refusal: str | None = "the server is loading its models"
 
@@ -62,11 +63,12 @@ class Pipeline:
 
     def drain(self) -> None:
         """Refuse new calls from now on; what was accepted is finished."""
-        self._refusal = "the server is shutting down"
+        self._refusal = _SHUTTING_DOWN
 
     def close(self) -> None:
-        """Wait for the compute threads to end."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        """Finish what waits, and wait for the threads to end."""
+        self._preparing.shutdown()
+        self._batcher.close()
 
     def begin(self, rpc: Rpc[Any], call: Call) -> CallRecord:
         """Accept a call. Raises Unavailable, and logs the call, if the server is not serving."""
@@ -76,63 +78,108 @@ class Pipeline:
             raise Unavailable(self._refusal)
         return entry
 
-    def check_serving(self) -> None:
-        """Raise Unavailable if a stream should not go on."""
-        if self._refusal is not None:
-            raise Unavailable(self._refusal)
-
     def submit(
-        self,
-        rpc: Rpc[Any],
-        call: Call,
-        entry: CallRecord,
-        body: bytes,
-        finish: Callable[[Outcome], None],
+        self, rpc: Rpc[Any], call: Call, entry: CallRecord, body: bytes, finish: Finish
     ) -> None:
-        """Answer one message. `finish` is called once, on this thread or a compute thread."""
-        with self._lock:
-            admitted = self._pending < self._max_pending
-            self._pending += admitted
-        if not admitted:
-            finish(
-                QueueFull(
-                    f"{self._max_pending} calls are waiting already, try again later",
-                    _RETRY_SECONDS,
-                )
-            )
-            return
-        self._threads.submit(self._work, rpc, call, entry, body, finish)
+        """Answer one message. `finish` is called once, on this thread or another."""
+        message = _Message(rpc, call, entry, finish)
+        if len(body) <= _SMALL and not rpc.blocking:
+            self._start(message, body)
+        else:
+            self._preparing.submit(self._start, message, body)
 
-    def _work(
-        self,
-        rpc: Rpc[Any],
-        call: Call,
-        entry: CallRecord,
-        body: bytes,
-        finish: Callable[[Outcome], None],
-    ) -> None:
+    def _start(self, message: "_Message", body: bytes) -> None:
+        """Parse, prepare, and queue what is to be computed."""
         try:
-            outcome = self._answer(rpc, call, entry, body)
-        finally:
-            with self._lock:
-                self._pending -= 1
-        finish(outcome)
-
-    def _answer(self, rpc: Rpc[Any], call: Call, entry: CallRecord, body: bytes) -> Outcome:
-        try:
-            if call.is_expired():
-                raise DeadlineExceeded("the deadline passed before the call was computed")
-            if call.is_cancelled():
-                raise Cancelled("the caller left before the call was computed")
+            message.check_wanted()
             assert self._state is not None  # begin() let the call pass
-            request = parse(rpc.request, body)
-            plan = rpc.prepare(self._state, request)
-            entry.add(plan)
-            results = run(plan.items) if plan.items else []
-            return rpc.reply(request, plan, results).SerializeToString()
-        except Fault as fault:
-            return fault
-        except Exception as error:  # a bug: the caller gets an id, the log everything
-            error_id = secrets.token_hex(8)
-            record.failure("internal error", error, id=error_id, rpc=entry.rpc)
-            return Internal(error_id)
+            request = parse(message.rpc.request, body)
+            plan = message.rpc.prepare(self._state, request)
+            message.entry.add(plan)
+            if not plan.items:
+                message.reply(request, plan, [])
+                return
+            items = [(item, max(1, item.encoding.token_count)) for item in plan.items]
+            self._batcher.submit(items, _Gather(message, request, plan).add, message.is_dropped)
+        except Exception as error:
+            message.fail(error)
+
+
+class _Message:
+    """One message on its way to its answer."""
+
+    def __init__(self, rpc: Rpc[Any], call: Call, entry: CallRecord, finish: Finish) -> None:
+        self.rpc = rpc
+        self.entry = entry
+        self._call = call
+        self._finish = finish
+
+    def is_dropped(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self._call.is_expired() or self._call.is_cancelled()
+
+    def check_wanted(self) -> None:
+        """Raise DeadlineExceeded or Cancelled if nobody waits for the answer any more."""
+        if self._call.is_expired():
+            raise DeadlineExceeded("the deadline passed before the call was computed")
+        if self._call.is_cancelled():
+            raise Cancelled("the caller left before the call was computed")
+
+    def reply(self, request: Any, plan: Plan, results: Sequence[Result]) -> None:
+        """Answer."""
+        try:
+            response = self.rpc.reply(request, plan, results).SerializeToString()
+        except Exception as error:
+            self.fail(error)
+        else:
+            self._finish(response)
+
+    def fail(self, error: Exception) -> None:
+        """Answer with a Fault: the one raised, or that of what went wrong."""
+        self._finish(self._fault(error))
+
+    def _fault(self, error: Exception) -> Fault:
+        match error:
+            case Fault():
+                return error
+            case Full():
+                return QueueFull(f"the queue is full: {error} tokens; try again", _RETRY_SECONDS)
+            case Closed():
+                return Unavailable(_SHUTTING_DOWN)
+            case Dropped() if self._call.is_expired():
+                return DeadlineExceeded("the deadline passed before the call was computed")
+            case Dropped():
+                return Cancelled("the caller left before the call was computed")
+        error_id = secrets.token_hex(8)  # a bug: the caller gets an id, the log everything
+        record.failure("internal error", error, id=error_id, rpc=self.entry.rpc)
+        return Internal(error_id)
+
+
+class _Gather:
+    """Collects the results of one message's items, which come in any order, from any thread."""
+
+    def __init__(self, message: _Message, request: Any, plan: Plan) -> None:
+        self._message = message
+        self._request = request
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._missing = len(plan.items)
+        self._results: dict[int, Result] = {}
+        self._error: Exception | None = None
+
+    def add(self, index: int, result: Result | Exception) -> None:
+        """Take one result; the last one makes the answer."""
+        with self._lock:
+            self._missing -= 1
+            if isinstance(result, Exception):
+                self._error = self._error or result
+            else:
+                self._results[index] = result
+            is_last = self._missing == 0
+        if not is_last:
+            return
+        if self._error is not None:
+            self._message.fail(self._error)
+            return
+        results = [self._results[index] for index in range(len(self._results))]
+        self._message.reply(self._request, self._plan, results)

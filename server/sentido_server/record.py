@@ -7,6 +7,7 @@ the event and its facts.
 import json
 import logging
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ def failure(name: str, error: BaseException, **facts: Any) -> None:
 
 @dataclass
 class CallRecord:
-    """What one call's line will say. Lives as long as the call; one thread at a time writes."""
+    """What one call's line will say. Lives as long as the call; safe from any thread."""
 
     rpc: str
     peer: str
@@ -49,13 +50,16 @@ class CallRecord:
     model: str | None = None
     texts: int = 0
     tokens: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, plan: Plan) -> None:
         """Count what a plan computes."""
-        self.texts += len(plan.items)
-        self.tokens += sum(item.encoding.token_count for item in plan.items)
-        if plan.bundle is not None:
-            self.model = plan.bundle.name
+        tokens = sum(item.encoding.token_count for item in plan.items)
+        with self._lock:
+            self.texts += len(plan.items)
+            self.tokens += tokens
+            if plan.bundle is not None:
+                self.model = plan.bundle.name
 
     def write(self, code: int) -> None:
         """Write the call's line."""

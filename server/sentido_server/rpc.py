@@ -6,7 +6,7 @@ and after is the pipeline's.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -83,7 +83,8 @@ class Rpc(Generic[Request]):
     request: type[Request]
     prepare: Callable[[State, Request], Plan]
     reply: Callable[[Request, Plan, Sequence[Result]], Message]
-    streaming: bool = field(default=False)  # both ways; the functions then see one message
+    streaming: bool = False  # both ways; the functions then see one message
+    blocking: bool = False  # takes milliseconds even for a small request
 
     @property
     def path(self) -> str:

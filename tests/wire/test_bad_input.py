@@ -237,7 +237,7 @@ def test_a_word_outside_the_vocabulary_has_no_neighbours(channel: grpc.Channel) 
 
 def test_a_full_queue_says_when_to_come_back() -> None:
     with (
-        running(config(threads=1, max_pending=1)) as address,
+        running(config(threads=1, max_queued_tokens=1)) as address,
         grpc.insecure_channel(address) as channel,
     ):
         stub = PredictionServiceStub(channel)

@@ -319,7 +319,7 @@ def test_calls_are_cut_by_the_servers_own_limits() -> None:
 
 
 def test_a_full_server_is_waited_for() -> None:
-    with running(config(threads=1, max_pending=1)) as address, Client(address) as client:
+    with running(config(threads=1, max_queued_tokens=1)) as address, Client(address) as client:
         both = Both(address, client)
         texts = ["good " * 200] * 2000
         assert len(both("predict", texts)) == 2000

@@ -1,0 +1,195 @@
+"""Fills compute threads with batches of items of near size, as soon as a thread is free.
+
+Knows nothing of gRPC, ONNX or text: it is handed any blocking `run(items) -> results` and a size
+for each item (tokens, here). It adds no delay: a free thread takes the oldest item at once, then
+the waiting items nearest to its size, up to a budget of padded size and a bound on padding. Every
+batch holds the oldest item, so each item waits for at most as many batches as there were items
+before it, whatever its size.
+"""
+
+import threading
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Full(Exception):
+    """The queue holds as much as it accepts."""
+
+
+class Closed(Exception):
+    """The batcher takes no more items."""
+
+
+class Dropped(Exception):
+    """The item was given up by its caller before it was computed."""
+
+
+class BadResults(Exception):
+    """`run` gave another number of results than it was given items."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a batch and the queue may hold, in the unit of the items' sizes."""
+
+    rows: int  # items a batch
+    budget: int  # rows times the longest item of a batch
+    padding: float  # share of a batch's padded size that may be padding, 0 to 1
+    queued: int  # sum of the sizes that wait; one item is accepted whatever its size
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    size: int
+    done: Callable[[Result | Exception], None]
+    is_dropped: Callable[[], bool]
+    is_taken: bool = False
+
+
+class Batcher(Generic[Item, Result]):
+    """Runs items on threads of its own, from its making until `close`.
+
+    `submit` may be called from any thread; `done` is called once an item, with its result or with
+    what went wrong, on a compute thread and outside every lock. A failed batch fails its own items.
+    """
+
+    def __init__(
+        self, run: Callable[[list[Item]], Sequence[Result]], *, threads: int, limits: Limits
+    ) -> None:
+        self._run = run
+        self._limits = limits
+        self._changed = threading.Condition()
+        self._by_size: dict[int, deque[_Waiting[Item, Result]]] = {}
+        self._sizes: list[int] = []  # the keys of _by_size, sorted
+        self._by_age: deque[_Waiting[Item, Result]] = deque()  # also taken ones, until they lead
+        self._queued = 0
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"compute-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(
+        self,
+        items: Sequence[tuple[Item, int]],
+        done: Callable[[int, Result | Exception], None],
+        is_dropped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Queue items with their sizes: all of them, or none and raise Full or Closed.
+
+        `done(index, result)` is called for each. `is_dropped` is asked when an item's turn comes;
+        an item that its caller has given up is not computed and gets Dropped.
+        """
+        total = sum(size for _, size in items)
+        with self._changed:
+            if self._closed:
+                raise Closed("the batcher is closed")
+            if self._queued and self._queued + total > self._limits.queued:
+                raise Full(f"{self._queued} wait, {self._limits.queued} may")
+            self._queued += total
+            for index, (item, size) in enumerate(items):
+                self._add(_Waiting(item, size, _with_index(done, index), is_dropped))
+            self._changed.notify(len(items))
+
+    @property
+    def queued(self) -> int:
+        """Sum of the sizes that wait."""
+        return self._queued
+
+    def close(self) -> None:
+        """Take no more items, finish those that wait, and wait for the threads to end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _add(self, waiting: _Waiting[Item, Result]) -> None:
+        if waiting.size not in self._by_size:
+            self._by_size[waiting.size] = deque()
+            insort(self._sizes, waiting.size)
+        self._by_size[waiting.size].append(waiting)
+        self._by_age.append(waiting)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queued_count() or self._closed)
+                batch = self._take()
+            if not batch:
+                return
+            self._finish(batch)
+
+    def _queued_count(self) -> int:
+        while self._by_age and self._by_age[0].is_taken:
+            self._by_age.popleft()
+        return len(self._by_age)
+
+    def _take(self) -> list[_Waiting[Item, Result]]:
+        """Take the oldest item and the nearest in size, under the lock; [] if none waits."""
+        if not self._queued_count():
+            return []
+        first = self._by_age[0]
+        batch: list[_Waiting[Item, Result]] = []
+        longest = total = 0
+        for size in self._nearest_sizes(first.size):
+            queue = self._by_size[size]
+            while queue and len(batch) < self._limits.rows:
+                rows, high = len(batch) + 1, max(longest, size)
+                padded = rows * high
+                fits = padded <= self._limits.budget
+                dense = padded - (total + size) <= self._limits.padding * padded
+                if batch and not (fits and dense):
+                    break
+                waiting = queue.popleft()
+                waiting.is_taken = True
+                batch.append(waiting)
+                longest, total = high, total + size
+        for size in {waiting.size for waiting in batch}:
+            if not self._by_size[size]:
+                del self._by_size[size]
+                del self._sizes[bisect_left(self._sizes, size)]
+        self._queued -= total
+        return batch
+
+    def _nearest_sizes(self, size: int) -> list[int]:
+        """Give the sizes that wait, nearest first, as many as a batch can need."""
+        middle = bisect_left(self._sizes, size)
+        reach = self._limits.rows
+        near = self._sizes[max(0, middle - reach) : middle + reach]
+        return sorted(near, key=lambda other: abs(other - size))
+
+    def _finish(self, batch: list[_Waiting[Item, Result]]) -> None:
+        kept = []
+        for waiting in batch:
+            if waiting.is_dropped():
+                waiting.done(Dropped("given up before it was computed"))
+            else:
+                kept.append(waiting)
+        if not kept:
+            return
+        try:
+            results = self._run([waiting.item for waiting in kept])
+            if len(results) != len(kept):
+                raise BadResults(f"{len(results)} results for {len(kept)} items")
+        except Exception as error:  # whatever it is, it is these callers' answer
+            for waiting in kept:
+                waiting.done(error)
+            return
+        for waiting, result in zip(kept, results, strict=True):
+            waiting.done(result)
+
+
+def _with_index(
+    done: Callable[[int, Result | Exception], None], index: int
+) -> Callable[[Result | Exception], None]:
+    return lambda result: done(index, result)
