@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,10 @@ def running(config: Config) -> Iterator[str]:
     thread.start()
     try:
         yield address.result()
-        stopping[0]()
     finally:
+        for stop in stopping:
+            with suppress(RuntimeError):  # the loop of a server that did not start has ended
+                stop()
         thread.join()
 
 

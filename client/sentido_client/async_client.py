@@ -3,9 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
     AsyncIterator,
-    Awaitable,
     Callable,
+    Coroutine,
     Iterable,
     Sequence,
 )
@@ -20,7 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido.v1 import model_pb2
 
 from sentido_client import requests, results
-from sentido_client.async_stream import AsyncPredictStream, Texts
+from sentido_client.async_stream import AsyncPredictStream, Texts, explain
 from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
 from sentido_client.cutting import WINDOW, cut
 from sentido_client.errors import (
@@ -50,8 +52,8 @@ class AsyncClient:
     """
 
     def __init__(self, address: str = "localhost:50051", *, timeout: float = 30.0) -> None:
-        self.address = address
-        self.timeout = timeout
+        self.address = requests.check_address(address)
+        self.timeout = requests.check_timeout(timeout)
         self._open_stubs: Stubs | None = None
         self._limits: Limits | None = None
 
@@ -99,11 +101,25 @@ class AsyncClient:
     @overload
     def predict(  # type: ignore[overload-overlap]
         self, texts: str, *, model: str = "", truncation: TruncationName = "recorded"
-    ) -> Awaitable[Prediction]: ...
+    ) -> Coroutine[Any, Any, Prediction]: ...
     @overload
     def predict(  # type: ignore[overload-overlap]
-        self, texts: Sequence[str], *, model: str = "", truncation: TruncationName = "recorded"
-    ) -> Awaitable[list[Prediction]]: ...
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        errors: Literal["raise"] = "raise",
+    ) -> Coroutine[Any, Any, list[Prediction]]: ...
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        errors: Literal["return"],
+    ) -> Coroutine[Any, Any, list[Prediction | InvalidRequestError]]: ...
     @overload
     def predict(
         self,
@@ -112,7 +128,7 @@ class AsyncClient:
         model: str = "",
         truncation: TruncationName = "recorded",
         errors: Literal["raise"] = "raise",
-    ) -> AsyncIterator[Prediction]: ...
+    ) -> AsyncGenerator[Prediction, None]: ...
     @overload
     def predict(
         self,
@@ -121,7 +137,7 @@ class AsyncClient:
         model: str = "",
         truncation: TruncationName = "recorded",
         errors: Literal["return"],
-    ) -> AsyncIterator[Prediction | InvalidRequestError]: ...
+    ) -> AsyncGenerator[Prediction | InvalidRequestError, None]: ...
     def predict(
         self,
         texts: str | Sequence[str] | Texts,
@@ -130,21 +146,24 @@ class AsyncClient:
         truncation: TruncationName = "recorded",
         errors: Literal["raise", "return"] = "raise",
     ) -> (
-        Awaitable[Prediction]
-        | Awaitable[list[Prediction]]
-        | AsyncIterator[Prediction | InvalidRequestError]
+        Coroutine[Any, Any, Prediction]
+        | Coroutine[Any, Any, list[Prediction]]
+        | Coroutine[Any, Any, list[Prediction | InvalidRequestError]]
+        | AsyncGenerator[Prediction | InvalidRequestError, None]
     ):
         """Classify one text, a list of texts, or a stream of them; see `Client.predict`.
 
         A str or a sequence is to be awaited; any other iterable, async or not, gives an async
-        iterator.
+        generator. A plain iterable is read on the event loop, so it should not block.
         """
+        requests.check_errors(errors)
         options = requests.text_options(model, truncation)
         if isinstance(texts, str):
             return self._predict_one(texts, options)
         if isinstance(texts, Sequence):
-            return self._predict_all(texts, options)
-        requests.check_errors(errors)
+            return self._predict_all(texts, options, errors)
+        if not isinstance(texts, AsyncIterable):
+            texts = iter(texts)  # raises TypeError now and not at the first answer
         return self._predict_stream(texts, options, errors)
 
     async def embed(
@@ -208,6 +227,7 @@ class AsyncClient:
                 self._stubs.embeddings.LookupWords,
                 lambda chunk: requests.lookup(chunk, model, normalize),
                 [words] if isinstance(words, str) else words,
+                field="words",
             )
             for word in results.words(answer)
         ]
@@ -257,7 +277,9 @@ class AsyncClient:
         answer = await self._call(self._stubs.predictions.Predict, request)
         return results.prediction(answer.prediction, answer.served_by)
 
-    async def _predict_all(self, texts: Sequence[str], options: dict[str, Any]) -> list[Prediction]:
+    async def _predict_all(self, texts: Sequence[str], options: dict[str, Any], errors: str) -> Any:
+        if errors == "return":
+            return [answer async for answer in self._predict_stream(texts, options, errors)]
         return [
             results.prediction(prediction, answer.served_by)
             async for answer in self._chunked(
@@ -275,19 +297,23 @@ class AsyncClient:
         while True:
             try:
                 return await method(request, timeout=max(0.0, end - loop.time()))
-            except grpc.aio.AioRpcError as error:
-                fault = from_rpc_error(error, self.address, offset)
+            except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+                fault = explain(error, self.address, offset)
                 if not isinstance(fault, OverloadedError) or fault.retry_after >= end - loop.time():
                     raise fault from error
             await asyncio.sleep(fault.retry_after)
 
     async def _chunked(
-        self, method: Any, request: Callable[[Sequence[str]], Any], texts: Iterable[str]
+        self,
+        method: Any,
+        request: Callable[[Sequence[str]], Any],
+        texts: Iterable[str],
+        field: str = "texts",
     ) -> AsyncIterator[Any]:
         """Send texts in several calls, a few at a time; give the answers in order."""
         flying: deque[asyncio.Task[Any]] = deque()
         try:
-            for chunk in cut(texts, await self.limits()):
+            for chunk in cut(texts, await self.limits(), field):
                 call = self._call(method, request(chunk.texts), chunk.offset)
                 flying.append(asyncio.create_task(call))
                 if len(flying) == WINDOW:
@@ -301,7 +327,7 @@ class AsyncClient:
 
     async def _predict_stream(
         self, texts: Texts, options: dict[str, Any], errors: str
-    ) -> AsyncIterator[Prediction | InvalidRequestError]:
+    ) -> AsyncGenerator[Prediction | InvalidRequestError, None]:
         stream = AsyncPredictStream(self.address, await self.limits(), self.timeout, options)
         async with aclosing(stream.run(self._stubs.predictions.StreamPredict, texts)) as answers:
             async for answer in answers:

@@ -1,9 +1,11 @@
 """One run of StreamPredict for asyncio: texts in, answers out, in order.
 
-A task writes the requests while the caller reads the answers; otherwise as in `stream.py`.
+Tasks read the caller's texts and write the messages while the caller reads the answers; otherwise
+as in `stream.py`.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Any
 
@@ -12,7 +14,13 @@ import grpc.aio
 
 from sentido_client import requests
 from sentido_client.cutting import MESSAGE_TEXTS, WINDOW, Chunk, Cutter
-from sentido_client.errors import DeadlineError, ServerError, from_rpc_error
+from sentido_client.errors import (
+    CallCancelledError,
+    DeadlineError,
+    SentidoError,
+    ServerError,
+    from_rpc_error,
+)
 from sentido_client.results import Limits
 from sentido_client.stream import Answer, stream_answers
 
@@ -29,62 +37,120 @@ class AsyncPredictStream:
         self._address = address
         self._timeout = timeout
         self._options = options
+        self._changed = asyncio.Condition()
         self._cutter = Cutter(MESSAGE_TEXTS, limits)
-        self._slots = asyncio.Semaphore(WINDOW)
-        self._flying = 0  # messages without an answer yet
-        self._sent: asyncio.Queue[Chunk | None] = asyncio.Queue()  # None: nothing more is sent
+        self._ready: deque[Chunk] = deque()  # cut, not sent
+        self._flying: deque[Chunk] = deque()  # sent, not answered
+        self._exhausted = False  # nothing more comes from the caller
+        self._failure: BaseException | None = None  # of the caller's iterable
 
     async def run(self, method: Any, texts: Texts) -> AsyncGenerator[Answer, None]:
         """Give an answer a text. Raises what the iterable raises, or a SentidoError."""
         call = method()
-        writing = asyncio.create_task(self._write(call, texts))
+        tasks = [asyncio.create_task(self._pull(texts)), asyncio.create_task(self._write(call))]
         try:
-            while (chunk := await self._sent.get()) is not None:
-                async with asyncio.timeout(self._timeout):
-                    response = await call.read()
+            while await self._is_flying():
+                response = await self._read(call)
                 if response is grpc.aio.EOF:
                     raise ServerError("the server ended the stream before it answered everything")
-                self._flying -= 1
-                self._slots.release()
+                chunk = self._flying.popleft()
+                await self._notify()
                 for answer in stream_answers(chunk, response):
                     yield answer
-            await writing  # raises what the iterable raised
-            await call.read()  # the end of the stream; raises its status if that is not OK
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, self._address) from error
-        except TimeoutError as error:
-            raise DeadlineError(f"no answer on the stream for {self._timeout:g} seconds") from error
+            if self._failure is not None:
+                raise self._failure
+            await self._read(call)  # the end of the stream; raises its status if that is not OK
         finally:
-            writing.cancel()
             call.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _write(self, call: Any, texts: Texts) -> None:
-        """Feed the stream: full messages, or at once when none is on its way."""
+    async def _read(self, call: Any) -> Any:
+        """Read a message or the end of the stream. Raises a SentidoError."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await call.read()
+        except TimeoutError as error:
+            raise DeadlineError(
+                f"no answer from {self._address} on the stream for {self._timeout:g} seconds"
+            ) from error
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            offset = self._flying[0].offset if self._flying else 0
+            raise explain(error, self._address, offset) from error
+
+    async def _is_flying(self) -> bool:
+        """Wait until a message is on its way, or nothing more will be."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._flying or self._is_done())
+            return bool(self._flying)
+
+    async def _pull(self, texts: Texts) -> None:
+        """Read the caller's texts as far ahead as there is room."""
         try:
             async for text in _each(texts):
-                await self._send(call, self._cutter.add(text))
-                if not self._flying:
-                    await self._send(call, self._cutter.rest())
-            await self._send(call, self._cutter.rest())
+                async with self._changed:
+                    self._ready += self._cutter.add(text)
+                    self._changed.notify_all()
+                    await self._changed.wait_for(lambda: len(self._ready) < WINDOW)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # raised by `run`, after the answers
+            self._failure = error
+        finally:
+            self._exhausted = True
+            await self._notify()
+
+    async def _write(self, call: Any) -> None:
+        """Send messages while there are any. What ends the call is for reading to say."""
+        try:
+            while (chunk := await self._next_chunk()) is not None:
+                await call.write(requests.stream_predict(chunk.texts, self._options))
             await call.done_writing()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            pass  # the call has ended; reading it raises its status
-        finally:
-            self._sent.put_nowait(None)
+            return
 
-    async def _send(self, call: Any, chunks: list[Chunk]) -> None:
-        for chunk in chunks:
-            await self._slots.acquire()
-            self._sent.put_nowait(chunk)
-            self._flying += 1
-            await call.write(requests.stream_predict(chunk.texts, self._options))
+    async def _next_chunk(self) -> Chunk | None:
+        """Wait for something to send and for room to send it; None at the end."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._may_send() or self._is_done())
+            if not self._may_send():
+                return None
+            if not self._ready:
+                self._ready += self._cutter.rest()
+            chunk = self._ready.popleft()
+            self._flying.append(chunk)
+            self._changed.notify_all()
+            return chunk
+
+    def _may_send(self) -> bool:
+        if self._ready:
+            return len(self._flying) < WINDOW
+        return bool(self._cutter) and (not self._flying or self._exhausted)
+
+    def _is_done(self) -> bool:
+        return self._exhausted and not self._ready and not self._cutter
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def explain(error: BaseException, address: str, offset: int = 0) -> SentidoError | BaseException:
+    """Give what to raise for an error of grpc.aio: ours, or a cancellation of the caller's task."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        return from_rpc_error(error, address, offset)
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
+        return CallCancelledError("the client was closed")  # which grpc.aio tells like this
+    return error
 
 
 async def _each(texts: Texts) -> AsyncIterator[str]:
     if isinstance(texts, AsyncIterable):
         async for text in texts:
             yield text
-    else:
-        for text in texts:
-            yield text
+        return
+    for text in texts:
+        yield text
+        await asyncio.sleep(0)  # a plain iterable must not keep the event loop to itself

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
@@ -16,6 +16,7 @@ from sentido_client import requests, results
 from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
 from sentido_client.cutting import WINDOW, Chunk, cut
 from sentido_client.errors import (
+    CallCancelledError,
     InvalidRequestError,
     OverloadedError,
     UnavailableError,
@@ -49,8 +50,8 @@ class Client:
     """
 
     def __init__(self, address: str = "localhost:50051", *, timeout: float = 30.0) -> None:
-        self.address = address
-        self.timeout = timeout
+        self.address = requests.check_address(address)
+        self.timeout = requests.check_timeout(timeout)
         self._lock = threading.Lock()
         self._open_stubs: Stubs | None = None
         self._limits: Limits | None = None
@@ -106,8 +107,22 @@ class Client:
     ) -> Prediction: ...
     @overload
     def predict(  # type: ignore[overload-overlap]
-        self, texts: Sequence[str], *, model: str = "", truncation: TruncationName = "recorded"
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        errors: Literal["raise"] = "raise",
     ) -> list[Prediction]: ...
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        errors: Literal["return"],
+    ) -> list[Prediction | InvalidRequestError]: ...
     @overload
     def predict(
         self,
@@ -116,7 +131,7 @@ class Client:
         model: str = "",
         truncation: TruncationName = "recorded",
         errors: Literal["raise"] = "raise",
-    ) -> Iterator[Prediction]: ...
+    ) -> Generator[Prediction, None, None]: ...
     @overload
     def predict(
         self,
@@ -125,7 +140,7 @@ class Client:
         model: str = "",
         truncation: TruncationName = "recorded",
         errors: Literal["return"],
-    ) -> Iterator[Prediction | InvalidRequestError]: ...
+    ) -> Generator[Prediction | InvalidRequestError, None, None]: ...
     def predict(
         self,
         texts: str | Sequence[str] | Iterable[str],
@@ -133,22 +148,32 @@ class Client:
         model: str = "",
         truncation: TruncationName = "recorded",
         errors: Literal["raise", "return"] = "raise",
-    ) -> Prediction | list[Prediction] | Iterator[Prediction | InvalidRequestError]:
+    ) -> (
+        Prediction
+        | list[Prediction]
+        | list[Prediction | InvalidRequestError]
+        | Generator[Prediction | InvalidRequestError, None, None]
+    ):
         """Classify one text, a list of texts, or a stream of them.
 
-        A str gives a Prediction, a sequence a list, any other iterable an iterator that answers
-        in order while it reads ahead a little. `model`: a name, "" for the server's default.
-        `truncation`: "recorded" with the model, "keep_last", "keep_first", or "forbidden", which
-        makes a text of more tokens than the model reads an error. `errors`: of an iterable only,
-        "return" to get an InvalidRequestError in the place of a bad text instead of its raising.
+        A str gives a Prediction, a sequence a list, any other iterable a generator that answers in
+        order. The iterable is read on a thread of its own, a little ahead of its answers.
+
+        `model`: a name, "" for the server's default. `truncation`: "recorded" with the model,
+        "keep_last", "keep_first", or "forbidden", which makes a text of more tokens than the model
+        reads an error. `errors`, of several texts: "return" gives an InvalidRequestError in the
+        place of a bad text instead of raising it.
         """
+        requests.check_errors(errors)
         options = requests.text_options(model, truncation)
         if isinstance(texts, str):
             request = requests.predict(texts, options)
             answer = self._call(self._stubs.predictions.Predict, request)
             return results.prediction(answer.prediction, answer.served_by)
         if not isinstance(texts, Sequence):
-            return self._stream(texts, options, errors)
+            return self._stream(iter(texts), options, errors)
+        if errors == "return":
+            return list(self._stream(texts, options, errors))
         return [
             results.prediction(prediction, answer.served_by)
             for answer in self._chunked(
@@ -224,6 +249,7 @@ class Client:
                 self._stubs.embeddings.LookupWords,
                 lambda chunk: requests.lookup(chunk, model, normalize),
                 [words] if isinstance(words, str) else words,
+                field="words",
             )
             for word in results.words(answer)
         ]
@@ -269,17 +295,28 @@ class Client:
             return self._open_stubs
 
     def _call(self, method: Any, request: Any) -> Any:
-        return self._finish(method, request, method.future(request, timeout=self.timeout), 0)
+        return self._finish(method, request, self._send(method, request, self.timeout), 0)
+
+    def _send(self, method: Any, request: Any, timeout: float) -> Any:
+        """Begin a call. Raises CallCancelledError if another thread has closed the client."""
+        try:
+            return method.future(request, timeout=timeout)
+        except ValueError as error:  # grpc's word for a closed channel
+            raise CallCancelledError("the client was closed") from error
 
     def _chunked(
-        self, method: Any, request: Callable[[Sequence[str]], Any], texts: Iterable[str]
+        self,
+        method: Any,
+        request: Callable[[Sequence[str]], Any],
+        texts: Iterable[str],
+        field: str = "texts",
     ) -> Iterator[Any]:
         """Send texts in several calls, a few at a time; give the answers in order."""
         flying: deque[tuple[Chunk, Any, Any]] = deque()
         try:
-            for chunk in cut(texts, self.limits()):
+            for chunk in cut(texts, self.limits(), field):
                 message = request(chunk.texts)
-                flying.append((chunk, message, method.future(message, timeout=self.timeout)))
+                flying.append((chunk, message, self._send(method, message, self.timeout)))
                 if len(flying) == WINDOW:
                     oldest, message, future = flying.popleft()
                     yield self._finish(method, message, future, oldest.offset)
@@ -296,18 +333,19 @@ class Client:
         while True:
             try:
                 return future.result()
+            except grpc.FutureCancelledError as error:
+                raise CallCancelledError("the client was closed") from error
             except grpc.RpcError as error:
                 fault = from_rpc_error(error, self.address, offset)
                 left = end - time.monotonic()
                 if not isinstance(fault, OverloadedError) or fault.retry_after >= left:
                     raise fault from error
             time.sleep(fault.retry_after)
-            future = method.future(request, timeout=left - fault.retry_after)
+            future = self._send(method, request, left - fault.retry_after)
 
     def _stream(
         self, texts: Iterable[str], options: dict[str, Any], errors: str
-    ) -> Iterator[Prediction | InvalidRequestError]:
-        requests.check_errors(errors)
+    ) -> Generator[Prediction | InvalidRequestError, None, None]:
         stream = PredictStream(self.address, self.limits(), self.timeout, options)
         for answer in stream.run(self._stubs.predictions.StreamPredict, texts):
             if isinstance(answer, InvalidRequestError) and errors == "raise":

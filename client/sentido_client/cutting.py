@@ -10,6 +10,9 @@ CALL_TEXTS = 256  # texts a call at most: enough to fill batches, few enough to 
 MESSAGE_TEXTS = 64  # texts a message of a stream at most
 WINDOW = 4  # calls or stream messages in flight
 
+_OVERHEAD = 6  # bytes of a text's tag and length in a request
+_OTHER_FIELDS = 512  # bytes that the model's name and the options take at most
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -24,18 +27,18 @@ class Chunk:
     error: InvalidRequestError | None = None
 
 
-def check_text(text: str) -> str:
+def check_text(text: str, field: str = "text") -> str:
     """Give the text back if it can be sent. Raises TypeError or InvalidRequestError."""
-    _bytes_of(text, None)
+    _bytes_of(text, field, None)
     return text
 
 
-def cut(texts: Iterable[str], limits: Limits) -> Iterator[Chunk]:
+def cut(texts: Iterable[str], limits: Limits, field: str = "texts") -> Iterator[Chunk]:
     """Cut texts into chunks that the server takes, in order.
 
     Raises TypeError or InvalidRequestError, naming its index, for a text that cannot be sent.
     """
-    cutter = Cutter(CALL_TEXTS, limits)
+    cutter = Cutter(CALL_TEXTS, limits, field)
     for text in texts:
         for chunk in cutter.add(text):
             if chunk.error is not None:
@@ -47,10 +50,12 @@ def cut(texts: Iterable[str], limits: Limits) -> Iterator[Chunk]:
 class Cutter:
     """Collects texts into chunks that the server takes. Used for one list or stream."""
 
-    def __init__(self, most_texts: int, limits: Limits) -> None:
+    def __init__(self, most_texts: int, limits: Limits, field: str = "texts") -> None:
+        """`field`: what a text is called in an error, with its index."""
         self._limits = limits
+        self._field = field
         self._most_texts = min(most_texts, limits.max_texts)
-        self._most_bytes = limits.max_message_bytes * 3 // 4  # room for the other fields
+        self._most_bytes = limits.max_message_bytes - _OTHER_FIELDS
         self._offset = 0
         self._texts: list[str] = []
         self._bytes = 0
@@ -62,7 +67,7 @@ class Cutter:
         """
         index = self._offset + len(self._texts)
         try:
-            size = _text_bytes(text, index, self._limits)
+            size = _text_bytes(text, f"{self._field}[{index}]", index, self._limits)
         except InvalidRequestError as error:
             ready = self.rest()
             self._offset += 1
@@ -71,6 +76,10 @@ class Cutter:
         self._texts.append(text)
         self._bytes += size
         return [*ready, *self.rest()] if len(self._texts) == self._most_texts else ready
+
+    def __bool__(self) -> bool:
+        """Whether something was collected that is not in a chunk yet."""
+        return bool(self._texts)
 
     def rest(self) -> list[Chunk]:
         """Give what was collected and is not full yet."""
@@ -81,30 +90,31 @@ class Cutter:
         return [chunk]
 
 
-def _text_bytes(text: str, index: int, limits: Limits) -> int:
+def _text_bytes(text: str, field: str, index: int, limits: Limits) -> int:
     """Give the bytes that a text takes in a request.
 
-    Raises TypeError or InvalidRequestError, naming its index, if it cannot be sent.
+    Raises TypeError or InvalidRequestError, naming it by `field`, if it cannot be sent.
     """
     if isinstance(text, str) and len(text) > limits.max_text_characters:
-        raise _bad_text(
-            index, f"has {len(text)} characters, at most {limits.max_text_characters} are allowed"
-        )
-    return _bytes_of(text, index) + 6  # its tag and length
+        most = limits.max_text_characters
+        raise _bad_text(field, index, f"has {len(text)} characters, at most {most} are allowed")
+    size = _bytes_of(text, field, index) + _OVERHEAD
+    if size + _OTHER_FIELDS > limits.max_message_bytes:
+        most = limits.max_message_bytes
+        raise _bad_text(field, index, f"takes {size} bytes, a message may have {most}")
+    return size
 
 
-def _bytes_of(text: str, index: int | None) -> int:
+def _bytes_of(text: str, field: str, index: int | None) -> int:
     if not isinstance(text, str):
-        where = "text" if index is None else f"texts[{index}]"
-        raise TypeError(f"{where} is of type {type(text).__name__}, str is needed")
+        raise TypeError(f"{field} is of type {type(text).__name__}, str is needed")
     try:
         return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
         raise _bad_text(
-            index, f"cannot be sent as UTF-8: a lone surrogate at character {error.start}"
+            field, index, f"is not valid Unicode: a lone surrogate at character {error.start}"
         ) from error
 
 
-def _bad_text(index: int | None, description: str) -> InvalidRequestError:
-    field = "text" if index is None else f"texts[{index}]"
+def _bad_text(field: str, index: int | None, description: str) -> InvalidRequestError:
     return InvalidRequestError(f"{field}: {description}", [Violation(field, description, index)])

@@ -21,7 +21,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 _DETAILS = "grpc-status-details-bin"
-_INDEXED = re.compile(r"\btexts\[(\d+)\]")
+_INDEXED = re.compile(r"\b(texts|words)\[(\d+)\]")
 
 
 class SentidoError(Exception):
@@ -100,9 +100,10 @@ def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
         return from_status(_status(error) or status_pb2.Status(message=details), offset)
     if code is grpc.StatusCode.UNAVAILABLE:
         return UnavailableError(f"no server is ready at {address}: {details}")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineError(f"no answer from {address} in time")
     kinds: dict[Any, type[SentidoError]] = {
         grpc.StatusCode.NOT_FOUND: NotFoundError,
-        grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
         grpc.StatusCode.CANCELLED: CallCancelledError,
         grpc.StatusCode.UNAUTHENTICATED: AuthenticationError,
         grpc.StatusCode.PERMISSION_DENIED: AuthenticationError,
@@ -127,8 +128,8 @@ def _shift(text: str, offset: int) -> tuple[str, int | None]:
     found = _INDEXED.search(text)
     if found is None:
         return text, None
-    index = int(found[1]) + offset
-    return text[: found.start()] + f"texts[{index}]" + text[found.end() :], index
+    index = int(found[2]) + offset
+    return text[: found.start()] + f"{found[1]}[{index}]" + text[found.end() :], index
 
 
 def _status(error: Any) -> status_pb2.Status | None:

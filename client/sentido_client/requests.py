@@ -45,7 +45,7 @@ Options = dict[str, Any]
 def text_options(model: str, truncation: TruncationName) -> Options:
     """Give the options of every request with texts. Raises ValueError for an unknown one."""
     return {
-        "model": ModelSelector(name=model),
+        "model": _selector(model),
         "truncation": _known("truncation", truncation, _TRUNCATIONS),
     }
 
@@ -98,14 +98,14 @@ def embed_tokens(
 
 def lookup(words: Sequence[str], model: str, normalize: bool) -> LookupWordsRequest:
     """Ask for the ids and vectors of words."""
-    return LookupWordsRequest(words=words, model=ModelSelector(name=model), normalize=normalize)
+    return LookupWordsRequest(words=words, model=_selector(model), normalize=normalize)
 
 
 def nearest(word: str, k: int, model: str) -> FindNearestWordsRequest:
     """Ask for a word's neighbours. Raises ValueError for `k` below 1: 0 is the wire's default."""
-    if k < 1:
-        raise ValueError(f"k is {k}, 1 or more is needed")
-    return FindNearestWordsRequest(word=check_text(word), limit=k, model=ModelSelector(name=model))
+    if not 1 <= k < 2**31:
+        raise ValueError(f"k is {k}, 1 to 1000 is needed")
+    return FindNearestWordsRequest(word=check_text(word, "word"), limit=k, model=_selector(model))
 
 
 def tokenize(text: str, options: Options) -> TokenizeRequest:
@@ -119,7 +119,25 @@ def check_errors(errors: str) -> None:
         raise ValueError(f"errors is {errors!r}, 'raise' or 'return' is needed")
 
 
+def _selector(model: str) -> ModelSelector:
+    return ModelSelector(name=check_text(model, "model"))
+
+
 def _known(argument: str, name: str, values: dict[str, _T]) -> _T:
     if name not in values:
         raise ValueError(f"{argument} is {name!r}, one of {', '.join(values)} is needed")
     return values[name]
+
+
+def check_timeout(timeout: float) -> float:
+    """Give a client's timeout back if it can be one. Raises ValueError."""
+    if not 0 < timeout <= 1e6:  # gRPC takes no more, and NaN is nothing
+        raise ValueError(f"timeout is {timeout}, more than 0 and at most 1e6 seconds is needed")
+    return timeout
+
+
+def check_address(address: str) -> str:
+    """Give a server's address back if there is one. Raises ValueError."""
+    if not address:
+        raise ValueError("address is empty, such as localhost:50051 is needed")
+    return address

@@ -77,7 +77,9 @@ class Word:
     text: str
     id: int  # 0 if it is not in the vocabulary
     out_of_vocabulary: bool
-    vector: Vectors = field(repr=False)  # (dimension,), zeros if it is not in the vocabulary
+    vector: Vectors = field(
+        repr=False, compare=False
+    )  # (dimension,), zeros if it is not in the vocabulary
 
 
 @dataclass(frozen=True)

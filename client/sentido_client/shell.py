@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ import click
 import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from sentido_client import results
 from sentido_client.client import Client
-from sentido_client.errors import InvalidRequestError, SentidoError
+from sentido_client.errors import InvalidRequestError, NotFoundError, SentidoError
 
 _SHOWN_NUMBERS = 4  # of a vector, to people
 _EXAMPLES = """\b
@@ -37,7 +40,10 @@ class Session:
 
     def client(self) -> Client:
         """Make a client; the subcommand closes it."""
-        return Client(self.address, timeout=self.timeout)
+        try:
+            return Client(self.address, timeout=self.timeout)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -128,7 +134,7 @@ def predict(session: Session, texts: Iterable[str]) -> None:
             if session.as_json:
                 _print_json(_prediction_facts(answer))
             else:
-                table.add_row(*_prediction_row(answer), _short(kept[index]))
+                table.add_row(*_prediction_row(answer), _plain(_short(kept[index])))
     if not session.as_json:
         _print_table(table)
     if bad:
@@ -156,7 +162,7 @@ def embed(session: Session, texts: Iterable[str], kind: Any, normalize: bool) ->
         if session.as_json:
             _print_json({"embedding": _numbers(vector)})
         else:
-            table.add_row(str(len(vector)), _few(vector), _short(text))
+            table.add_row(str(len(vector)), _few(vector), _plain(_short(text)))
     if not session.as_json:
         _print_table(table)
 
@@ -173,21 +179,29 @@ def embed(session: Session, texts: Iterable[str], kind: Any, normalize: bool) ->
 )
 def tokens(session: Session, texts: Iterable[str], kind: Any) -> None:
     """Show the tokens that the model reads in each text, with their vectors."""
+    bad = 0
     with session.client() as client:
-        for text in texts:
-            found, vectors = client.embed_tokens(text, model=session.model, kind=kind)
+        for number, text in enumerate(texts, start=1):
+            try:
+                found, vectors = client.embed_tokens(text, model=session.model, kind=kind)
+            except InvalidRequestError as error:
+                bad += 1
+                _print_error(session, f"text {number}: {error}")
+                continue
             if session.as_json:
                 facts = [dataclasses.asdict(token) for token in found]
                 _print_json({"tokens": facts, "vectors": [_numbers(v) for v in vectors]})
                 continue
-            title = f"{_short(text)}  {vectors.shape}"
+            title = _plain(f"{_short(text)}  {vectors.shape}")
             table = Table(
                 "id", "token", "start", "end", "vector", title=title, title_justify="left"
             )
             for token, vector in zip(found, vectors, strict=True):
                 place = (str(token.start), str(token.end))
-                table.add_row(str(token.id), token.text, *place, _few(vector))
+                table.add_row(str(token.id), _plain(token.text), *place, _few(vector))
             _print_table(table)
+    if bad:
+        raise SystemExit(1)
 
 
 @sentido.command()
@@ -196,17 +210,25 @@ def tokens(session: Session, texts: Iterable[str], kind: Any) -> None:
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many.")
 def nearest(session: Session, words: Sequence[str], k: int) -> None:
     """Give the words whose vectors are nearest to a word's."""
+    bad = 0
     with session.client() as client:
         for word in words:
-            neighbours = client.nearest(word, k, model=session.model)
-            table = Table("word", "similarity", "id", title=word, title_justify="left")
+            try:
+                neighbours = client.nearest(word, k, model=session.model)
+            except (InvalidRequestError, NotFoundError) as error:
+                bad += 1
+                _print_error(session, str(error))
+                continue
+            table = Table("word", "similarity", "id", title=_plain(word), title_justify="left")
             for found in neighbours:
                 if session.as_json:
                     _print_json({"of": word, **dataclasses.asdict(found)})
                 else:
-                    table.add_row(found.word, f"{found.similarity:.4f}", str(found.id))
+                    table.add_row(_plain(found.word), f"{found.similarity:.4f}", str(found.id))
             if not session.as_json:
                 _print_table(table)
+    if bad:
+        raise SystemExit(1)
 
 
 @sentido.command()
@@ -219,11 +241,12 @@ def model(session: Session) -> None:
         if session.as_json:
             _print_json(dataclasses.asdict(facts))
             continue
-        table = Table("", Column(facts.name, overflow="fold"))
+        table = Table("", Column(_plain(facts.name), overflow="fold"))
         for name, value in dataclasses.asdict(facts).items():
             if isinstance(value, dict):
                 value = "\n".join(f"{key} {item!r}" for key, item in value.items())
-            table.add_row(name, ", ".join(value) if isinstance(value, tuple) else str(value))
+            shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+            table.add_row(name, _plain(shown))
         _print_table(table)
 
 
@@ -249,19 +272,25 @@ def _errors() -> Iterator[None]:
     except SentidoError as error:
         click.echo(f"sentido: {error}", err=True)
         raise SystemExit(1) from error
-    except UnicodeDecodeError as error:
-        click.echo(f"sentido: the input is not UTF-8: {error}", err=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        click.echo(f"sentido: {error.strerror or error}", err=True)
         raise SystemExit(1) from error
 
 
 def _lines(file: Path | None) -> Iterator[str]:
-    """Give the lines of a file or of standard input, without their ends."""
+    """Give the lines of a file or of standard input, without their ends.
+
+    Bytes that are not UTF-8 become lone surrogates, which the client refuses text by text.
+    """
     if file is None and sys.stdin.isatty():
         click.echo("reading texts from the terminal, one a line; end with Ctrl-D", err=True)
     if file is None or str(file) == "-":
-        source = open(sys.stdin.fileno(), encoding="utf-8", newline="\n", closefd=False)  # noqa: SIM115
+        descriptor = os.dup(sys.stdin.fileno())
     else:
-        source = file.open(encoding="utf-8", newline="\n")
+        descriptor = os.open(file, os.O_RDONLY)
+    source = open(descriptor, encoding="utf-8-sig", errors="surrogateescape", newline="\n")  # noqa: SIM115
     with source:
         for line in source:
             yield line.removesuffix("\n").removesuffix("\r")
@@ -280,12 +309,12 @@ def _prediction_facts(answer: results.Prediction | InvalidRequestError) -> dict[
     return dataclasses.asdict(answer)
 
 
-def _prediction_row(answer: results.Prediction | InvalidRequestError) -> tuple[str, ...]:
+def _prediction_row(answer: results.Prediction | InvalidRequestError) -> tuple[Text | str, ...]:
     if isinstance(answer, InvalidRequestError):
         return ("error", "", "", "", "")
     usage = answer.usage
     return (
-        answer.label,
+        _plain(answer.label),
         f"{answer.probability:.4f}",
         str(usage.token_count),
         str(usage.out_of_vocabulary_count),
@@ -293,12 +322,25 @@ def _prediction_row(answer: results.Prediction | InvalidRequestError) -> tuple[s
     )
 
 
+def _print_error(session: Session, message: str) -> None:
+    """Say what is wrong with one text; in JSON also in the place of its answer."""
+    click.echo(f"sentido: {message}", err=True)
+    if session.as_json:
+        _print_json({"error": message})
+
+
 def _print_json(facts: Any) -> None:
-    click.echo(json.dumps(facts, ensure_ascii=False))
+    click.echo(json.dumps(facts, ensure_ascii=not _is_utf8()))
 
 
 def _print_table(table: Table) -> None:
+    if isinstance(sys.stdout, TextIOWrapper) and not _is_utf8():
+        sys.stdout.reconfigure(errors="replace")
     Console().print(table)
+
+
+def _is_utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def _numbers(vector: results.Vectors) -> list[float]:
@@ -309,6 +351,11 @@ def _numbers(vector: results.Vectors) -> list[float]:
 def _few(vector: results.Vectors) -> str:
     shown = " ".join(f"{number:+.4f}" for number in np.asarray(vector)[:_SHOWN_NUMBERS])
     return shown + (" ..." if len(vector) > _SHOWN_NUMBERS else "")
+
+
+def _plain(text: str) -> Text:
+    """Show a text as it is: no markup, no emoji codes, nothing that a terminal would obey."""
+    return Text("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
 
 
 def _short(text: str) -> str:

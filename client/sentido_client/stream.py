@@ -1,14 +1,15 @@
 """One run of StreamPredict for the client that blocks: texts in, answers out, in order.
 
-gRPC reads the requests on a thread of its own; the caller's thread reads the answers. A message
-is sent when it is full, or at once when no other is on its way, so that a slow source is answered
-text by text and a fast one in full messages. At most a few messages are on their way.
+The caller's iterable is read on a thread of its own, a little ahead, so that a slow source does
+not hold back answers; gRPC takes the messages on a thread of its own; the caller's thread reads the
+answers. A message is sent when it is full, or at once when no other is on its way, so that a slow
+source is answered text by text and a fast one in full messages.
 """
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import grpc
@@ -17,9 +18,9 @@ from sentido.v1 import prediction_pb2
 from sentido_client import requests, results
 from sentido_client.cutting import MESSAGE_TEXTS, WINDOW, Chunk, Cutter
 from sentido_client.errors import (
+    CallCancelledError,
     DeadlineError,
     InvalidRequestError,
-    SentidoError,
     ServerError,
     from_rpc_error,
     from_status,
@@ -33,26 +34,30 @@ class PredictStream:
     """Used once. Lives from the first answer asked for until the last, or until it is closed."""
 
     def __init__(
-        self, address: str, limits: Limits, timeout: float, options: dict[str, Any]
+        self, address: str, limits: Limits, timeout: float, options: requests.Options
     ) -> None:
         """`timeout`: seconds without an answer to anything sent after which the stream fails."""
         self._address = address
-        self._limits = limits
         self._timeout = timeout
         self._options = options
         self._changed = threading.Condition()
-        self._flying: deque[Chunk] = deque()
-        self._progress = 0.0  # since when an answer is waited for, if one is
-        self._waiting = False
+        self._cutter = Cutter(MESSAGE_TEXTS, limits)
+        self._ready: deque[Chunk] = deque()  # cut, not sent
+        self._flying: deque[Chunk] = deque()  # sent, not answered
+        self._waiting_since: float | None = None  # for an answer
+        self._exhausted = False  # nothing more comes from the caller
         self._closed = False
         self._stalled = False
-        self._failure: Exception | None = None  # of the caller's iterable
+        self._failure: BaseException | None = None  # of the caller's iterable
 
-    def run(self, method: Any, texts: Iterable[str]) -> Iterator[Answer]:
+    def run(self, method: Any, texts: Iterable[str]) -> Generator[Answer, None, None]:
         """Give an answer a text. Raises what the iterable raises, or a SentidoError."""
-        call = method(self._messages(texts))
-        watch = threading.Thread(target=self._watch, args=(call,), daemon=True)
-        watch.start()
+        try:
+            call = method(self._messages())
+        except ValueError as error:  # grpc's word for a closed channel
+            raise CallCancelledError("the client was closed") from error
+        threading.Thread(target=self._pull, args=(texts,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(call,), daemon=True).start()
         try:
             while (response := self._next_response(call)) is not None:
                 with self._changed:
@@ -60,7 +65,12 @@ class PredictStream:
                     self._changed.notify_all()
                 yield from stream_answers(chunk, response)
         except grpc.RpcError as error:
-            raise self._explain(error) from error
+            if self._stalled:
+                raise DeadlineError(
+                    f"no answer from {self._address} on the stream for {self._timeout:g} seconds"
+                ) from error
+            offset = self._flying[0].offset if self._flying else 0
+            raise from_rpc_error(error, self._address, offset) from error
         finally:
             with self._changed:
                 self._closed = True
@@ -68,66 +78,78 @@ class PredictStream:
             call.cancel()
         if self._failure is not None:
             raise self._failure
-        if self._flying:
+        if self._flying or not self._exhausted:
             raise ServerError("the server ended the stream before it answered everything")
 
     def _next_response(self, call: Any) -> Any:
         with self._changed:
-            self._waiting = True
-            self._progress = time.monotonic()
+            self._waiting_since = time.monotonic()
             self._changed.notify_all()
         try:
             return next(call, None)
         finally:
             with self._changed:
-                self._waiting = False
+                self._waiting_since = None
 
-    def _messages(self, texts: Iterable[str]) -> Iterator[prediction_pb2.StreamPredictRequest]:
-        """Feed gRPC, on its thread."""
+    def _pull(self, texts: Iterable[str]) -> None:
+        """Read the caller's texts, on a thread of its own, as far ahead as there is room."""
         try:
-            for chunk in self._chunks(texts):
+            for text in texts:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closed or len(self._flying) < WINDOW)
+                    self._ready += self._cutter.add(text)
+                    self._changed.notify_all()
+                    self._changed.wait_for(lambda: self._closed or len(self._ready) < WINDOW)
                     if self._closed:
                         return
-                    if not self._flying:
-                        self._progress = time.monotonic()
-                    self._flying.append(chunk)
-                    self._changed.notify_all()
-                yield requests.stream_predict(chunk.texts, self._options)
-        except Exception as error:  # gRPC would swallow it; `run` raises it after the answers
+        except BaseException as error:  # the caller's thread raises it, after the answers
             self._failure = error
+        finally:
+            with self._changed:
+                self._exhausted = True
+                self._changed.notify_all()
 
-    def _chunks(self, texts: Iterable[str]) -> Iterator[Chunk]:
-        cutter = Cutter(MESSAGE_TEXTS, self._limits)
-        for text in texts:
-            yield from cutter.add(text)
-            if not self._flying:
-                yield from cutter.rest()
-        yield from cutter.rest()
+    def _messages(self) -> Iterator[prediction_pb2.StreamPredictRequest]:
+        """Feed gRPC, on its thread."""
+        while (chunk := self._next_chunk()) is not None:
+            yield requests.stream_predict(chunk.texts, self._options)
+
+    def _next_chunk(self) -> Chunk | None:
+        """Wait for something to send and for room to send it; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._may_send() or self._is_done())
+            if self._closed or not self._may_send():
+                return None
+            if not self._ready:
+                self._ready += self._cutter.rest()
+            chunk = self._ready.popleft()
+            if not self._flying and self._waiting_since is not None:
+                self._waiting_since = time.monotonic()
+            self._flying.append(chunk)
+            self._changed.notify_all()
+            return chunk
+
+    def _may_send(self) -> bool:
+        if self._ready:
+            return len(self._flying) < WINDOW
+        return bool(self._cutter) and (not self._flying or self._exhausted)
+
+    def _is_done(self) -> bool:
+        return self._exhausted and not self._ready and not self._cutter
 
     def _watch(self, call: Any) -> None:
-        """Cancel the call when something sent goes without an answer for too long."""
+        """Cancel the call when what was sent, or its end, goes without an answer for too long."""
         with self._changed:
             while not self._closed:
-                if not (self._waiting and self._flying):
+                since = self._waiting_since
+                if since is None or not (self._flying or self._is_done()):
                     self._changed.wait()
                     continue
-                left = self._progress + self._timeout - time.monotonic()
+                left = since + self._timeout - time.monotonic()
                 if left <= 0:
                     self._stalled = True
                     call.cancel()
                     return
                 self._changed.wait(left)
-
-    def _explain(self, error: grpc.RpcError) -> Exception:
-        if self._failure is not None:
-            return self._failure
-        if self._stalled:
-            return DeadlineError(f"no answer on the stream for {self._timeout:g} seconds")
-        offset = self._flying[0].offset if self._flying else 0
-        fault: SentidoError = from_rpc_error(error, self._address, offset)
-        return fault
 
 
 def stream_answers(

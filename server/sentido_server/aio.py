@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 from google.rpc import code_pb2
 
-from sentido_server.faults import Fault, Unavailable
+from sentido_server.faults import Fault, QueueFull, Unavailable
 from sentido_server.pipeline import Outcome, Pipeline
 from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
@@ -115,7 +115,9 @@ class AioTransport:
         async def read() -> None:
             try:
                 while (request := await self._next_message(context)) is not grpc.aio.EOF:
-                    await answers.put(self._answer(rpc, call, entry, request))
+                    answer = asyncio.ensure_future(self._wait_for_room(rpc, call, entry, request))
+                    answer.add_done_callback(_look_at)
+                    await answers.put(answer)
             finally:
                 await answers.put(None)
 
@@ -126,6 +128,16 @@ class AioTransport:
             await reading  # raises Unavailable when the server drains
         finally:
             reading.cancel()
+
+    async def _wait_for_room(
+        self, rpc: Rpc[Any], call: AioCall, entry: CallRecord, request: bytes
+    ) -> bytes:
+        """Answer a message of a stream, which waits where a unary call would be refused."""
+        while True:
+            try:
+                return await self._answer(rpc, call, entry, request)
+            except QueueFull as fault:
+                await asyncio.sleep(fault.retry_seconds)
 
     async def _next_message(self, context: _Context) -> Any:
         """Wait for the stream's next message. Raises Unavailable when the server drains."""

@@ -18,6 +18,7 @@ from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 from sentido_bundle import Bundle
 
 from sentido_server import embedding, models, prediction, record, tokenization
+from sentido_server.address import check_address
 from sentido_server.aio import AioTransport
 from sentido_server.catalog import Catalog
 from sentido_server.config import Config
@@ -38,6 +39,7 @@ SERVICES = tuple(
 )
 
 
+_NO_LIMIT = 2**31 - 1
 _GOODBYE_SECONDS = 1.0  # for what is still open after draining: answers on the wire, reflection
 
 
@@ -67,6 +69,10 @@ async def serve(config: Config) -> AsyncIterator[Running]:
             ("grpc.max_receive_message_length", config.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # else a used port is bound without a word
+            # Above some 1,000 waiting calls gRPC would cancel some at random; what is too much is
+            # the queue's to say.
+            ("grpc.server.max_pending_requests", _NO_LIMIT),
+            ("grpc.server.max_pending_requests_hard_limit", _NO_LIMIT),
         ]
     )
     transport.register(server, RPCS)
@@ -120,20 +126,15 @@ async def run(config: Config) -> None:
 
 def _bind(server: grpc.aio.Server, listen: str) -> str:
     """Bind the address and give it with the real port. Raises StartError."""
-    host, colon, port = listen.rpartition(":")
-    is_socket = listen.startswith("unix:")
-    if not is_socket and not (colon and host and port.isdecimal() and int(port) < 65536):
-        raise StartError(
-            f"--listen {listen!r}: an address and a port are needed, such as 127.0.0.1:50051"
-        )
     try:
+        check_address(listen)
         bound = server.add_insecure_port(listen)
     except RuntimeError as error:
-        raise StartError(
-            f"cannot listen on {listen}: the port is in use, or the address is not this machine's;"
-            " choose another with --listen"
-        ) from error
-    return listen if is_socket else f"{host}:{bound}"
+        raise StartError(f"cannot listen on {listen}: the port is in use") from error
+    except ValueError as error:
+        raise StartError(f"cannot listen on {listen!r}: {error}") from error
+    is_socket = listen.startswith("unix:")
+    return listen if is_socket else f"{listen.rpartition(':')[0]}:{bound}"
 
 
 def _load(directories: Sequence[Path]) -> Catalog:

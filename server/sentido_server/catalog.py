@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sentido.v1.common_pb2 import ModelSelector
 from sentido_bundle import Bundle
 
-from sentido_server.faults import NotFound
+from sentido_server.faults import NotFound, shorten
 
 
 class Catalog:
@@ -32,11 +32,12 @@ class Catalog:
         bundle = self._by_name.get(selector.name) if selector.name else self.default
         if bundle is None:
             raise NotFound(
-                f"no model {selector.name!r} is loaded, there are: {', '.join(self._by_name)}"
+                f"no model {shorten(selector.name)!r} is loaded, there are:"
+                f" {shorten(', '.join(self._by_name), 500)}"
             )
         if selector.version not in ("", bundle.manifest.version):
             raise NotFound(
-                f"version {selector.version!r} of model {bundle.name!r} is not loaded, but"
+                f"version {shorten(selector.version)!r} of model {bundle.name!r} is not loaded, but"
                 f" {bundle.manifest.version!r} is"
             )
         return bundle

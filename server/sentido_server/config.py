@@ -33,10 +33,16 @@ _BATCH_PADDING = 0.1
 
 
 def _setting(
-    default: Any, text: str, *, least: int | None = None, choices: tuple[str, ...] = ()
+    default: Any,
+    text: str,
+    *,
+    least: int | None = None,
+    most: int = 2**31 - 1,
+    choices: tuple[str, ...] = (),
 ) -> Any:
     return dataclasses.field(
-        default=default, metadata={"help": text, "least": least, "choices": choices}
+        default=default,
+        metadata={"help": text, "least": least, "most": most, "choices": choices},
     )
 
 
@@ -59,7 +65,10 @@ class Config:
         1_000_000, "tokens that may wait to be computed; calls beyond that are refused", least=1
     )
     threads: int = _setting(
-        0, "compute threads; 0 for one a CPU that the process or its container may use", least=0
+        0,
+        "compute threads; 0 for one a CPU that the process or its container may use",
+        least=0,
+        most=1024,
     )
     drain_seconds: int = _setting(
         30, "seconds that accepted calls have to finish after SIGTERM", least=0
@@ -111,7 +120,7 @@ def _parser(config: type[Config]) -> argparse.ArgumentParser:
     for setting in dataclasses.fields(config):
         text = setting.metadata["help"]
         if setting.name == "bundle":
-            parser.add_argument("--bundle", type=Path, action="append", metavar="DIR", help=text)
+            parser.add_argument("--bundle", type=_folder, action="append", metavar="DIR", help=text)
             continue
         parser.add_argument(
             "--" + setting.name.replace("_", "-"),
@@ -124,20 +133,30 @@ def _parser(config: type[Config]) -> argparse.ArgumentParser:
 
 def _from_variable(setting: dataclasses.Field[Any], text: str) -> Any:
     if setting.name == "bundle":
-        return [Path(part) for part in text.split(os.pathsep) if part]
+        return [_folder(part) for part in text.split(os.pathsep)]
     return _type(setting)(text)
 
 
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("the folder of a bundle is needed")
+    return Path(text)
+
+
 def _type(setting: dataclasses.Field[Any]) -> Any:
-    least, choices = setting.metadata["least"], setting.metadata["choices"]
+    least, most, choices = (setting.metadata[key] for key in ("least", "most", "choices"))
 
     def parse(text: str) -> int | str:
         if setting.type is int:
-            if not text.strip().lstrip("-").isdecimal() or int(text) < least:
+            try:
+                value = int(text)
+            except ValueError:
+                value = -1
+            if not least <= value <= most:
                 raise argparse.ArgumentTypeError(
-                    f"{text!r} is not a whole number of {least} or more"
+                    f"{text!r} is not a whole number from {least} to {most}"
                 )
-            return int(text)
+            return value
         if choices and text not in choices:
             raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choices)}")
         return text

@@ -21,11 +21,11 @@ from sentido.v1.embedding_pb2 import (
     NearestWord,
     Word,
 )
-from sentido_bundle import normalize
+from sentido_bundle import Bundle, Encoding, normalize
 
-from sentido_server.faults import InvalidArgument, NotFound, Violation
+from sentido_server.faults import NotFound, shorten
 from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, Steps, served_by
-from sentido_server.texts import TextCheck, check_count, check_enum, usage
+from sentido_server.texts import TRUNCATIONS, Check, usage
 from sentido_server.tokens import token_messages
 
 SERVICE = "sentido.v1.EmbeddingService"
@@ -36,30 +36,31 @@ _MOST_NEIGHBOURS = 1000
 
 def prepare_embed(state: State, request: EmbedRequest) -> Plan:
     """Check and tokenize the text; the mean of word vectors needs nothing computed."""
-    bundle = state.catalog.find(request.model)
-    check_enum("kind", request.kind, embedding_pb2.EmbeddingKind.items())
-    check = TextCheck(bundle.tokenizer, state.limits, request.truncation)
-    return _plan_embed(request.kind, [Item(bundle, check.one("text", request.text))])
+    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    check.truncation(request.truncation)
+    check.enum("kind", request.kind, embedding_pb2.EmbeddingKind.items())
+    encoding = check.text("text", request.text, bundle.tokenizer, request.truncation)
+    return _plan_embed(request.kind, bundle, [encoding])
 
 
 def reply_embed(request: EmbedRequest, plan: Plan, results: Sequence[Result]) -> EmbedResponse:
     """Give the one vector."""
     (vector,) = _embeddings(plan, results)
-    (item,) = plan.notes
+    (encoding,) = plan.encodings
     return EmbedResponse(
         embedding=_tensor(vector, request.normalize),
-        usage=usage(item.encoding),
+        usage=usage(encoding),
         served_by=served_by(plan),
     )
 
 
 def prepare_batch_embed(state: State, request: BatchEmbedRequest) -> Plan:
     """Check and tokenize all texts, or name every bad one."""
-    bundle = state.catalog.find(request.model)
-    check_enum("kind", request.kind, embedding_pb2.EmbeddingKind.items())
-    check = TextCheck(bundle.tokenizer, state.limits, request.truncation)
-    encodings = check.all("texts", request.texts)
-    return _plan_embed(request.kind, [Item(bundle, encoding) for encoding in encodings])
+    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    check.truncation(request.truncation)
+    check.enum("kind", request.kind, embedding_pb2.EmbeddingKind.items())
+    encodings = check.texts("texts", request.texts, bundle.tokenizer, request.truncation)
+    return _plan_embed(request.kind, bundle, encodings)
 
 
 def reply_batch_embed(
@@ -68,44 +69,47 @@ def reply_batch_embed(
     """Give a vector a text."""
     return BatchEmbedResponse(
         embeddings=_tensor(np.stack(_embeddings(plan, results)), request.normalize),
-        usages=[usage(item.encoding) for item in plan.notes],
+        usages=[usage(encoding) for encoding in plan.encodings],
         served_by=served_by(plan),
     )
 
 
 def prepare_embed_tokens(state: State, request: EmbedTokensRequest) -> Plan:
     """Check and tokenize the text, with offsets."""
-    bundle = state.catalog.find(request.model)
-    check_enum("kind", request.kind, embedding_pb2.TokenEmbeddingKind.items())
-    check = TextCheck(bundle.tokenizer, state.limits, request.truncation)
-    item = Item(bundle, check.one("text", request.text), every_step=True)
-    tokens = bundle.tokenizer.read_tokens(request.text, check.truncation)
+    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    check.truncation(request.truncation)
+    check.enum("kind", request.kind, embedding_pb2.TokenEmbeddingKind.items())
+    encoding = check.text("text", request.text, bundle.tokenizer, request.truncation)
+    tokens = bundle.tokenizer.read_tokens(request.text, TRUNCATIONS[request.truncation])
     wants_steps = request.kind == embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN
-    return Plan(bundle, [item] if wants_steps else [], notes=(item, tokens))
+    items = [Item(bundle, encoding, every_step=True)] if wants_steps else []
+    return Plan(bundle, [encoding], items, notes=tokens)
 
 
 def reply_embed_tokens(
     request: EmbedTokensRequest, plan: Plan, results: Sequence[Result]
 ) -> EmbedTokensResponse:
     """Give a vector a token."""
-    item, tokens = plan.notes
+    assert plan.bundle is not None
+    (encoding,) = plan.encodings
     if results:
         assert isinstance(results[0], Steps)
         rows = results[0].hidden
     else:
-        rows = item.bundle.embed_words(item.encoding.ids)
+        rows = plan.bundle.embed_words(encoding.ids)
     return EmbedTokensResponse(
-        tokens=token_messages(tokens),
+        tokens=token_messages(plan.notes),
         embeddings=_tensor(rows, request.normalize),
-        usage=usage(item.encoding),
+        usage=usage(encoding),
         served_by=served_by(plan),
     )
 
 
 def prepare_lookup_words(state: State, request: LookupWordsRequest) -> Plan:
     """Look the words up; the notes hold an id or None a word."""
-    bundle = state.catalog.find(request.model)
-    check_count("words", len(request.words), state.limits)
+    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    check.count("words", len(request.words))
+    check.finish()
     return Plan(bundle, notes=[bundle.tokenizer.lookup(word) for word in request.words])
 
 
@@ -130,16 +134,16 @@ def reply_lookup_words(
 
 def prepare_find_nearest_words(state: State, request: FindNearestWordsRequest) -> Plan:
     """Find the word's id; the notes hold it and how many neighbours are wanted."""
-    bundle = state.catalog.find(request.model)
+    bundle, check = state.catalog.find(request.model), Check(state.limits)
     limit = request.limit or _DEFAULT_NEIGHBOURS
-    if not 1 <= limit <= _MOST_NEIGHBOURS:
-        raise InvalidArgument(
-            [Violation("limit", f"is {limit}, 1 to {_MOST_NEIGHBOURS} is needed")]
-        )
+    in_range = 1 <= limit <= _MOST_NEIGHBOURS
+    check.require("limit", in_range, f"is {limit}, 1 to {_MOST_NEIGHBOURS} is needed")
+    check.finish()
     id = bundle.tokenizer.lookup(request.word)
     if id is None:
-        shown = request.word if len(request.word) <= 40 else request.word[:40] + "…"
-        raise NotFound(f"word {shown!r} is not in the vocabulary of model {bundle.name!r}")
+        raise NotFound(
+            f"word {shorten(request.word)!r} is not in the vocabulary of model {bundle.name!r}"
+        )
     return Plan(bundle, notes=(id, limit))
 
 
@@ -157,15 +161,17 @@ def reply_find_nearest_words(
     )
 
 
-def _plan_embed(kind: int, items: list[Item]) -> Plan:
-    """Plan a text's vector: only the hidden state is computed; the notes hold the items."""
-    bundle = items[0].bundle
-    return Plan(bundle, [] if kind == embedding_pb2.EMBEDDING_KIND_MEAN else items, notes=items)
+def _plan_embed(kind: int, bundle: Bundle, encodings: Sequence[Encoding]) -> Plan:
+    """Plan a vector a text. Only the hidden state needs the model; means are taken in `reply`."""
+    if kind == embedding_pb2.EMBEDDING_KIND_MEAN:
+        return Plan(bundle, encodings)
+    return Plan(bundle, encodings, [Item(bundle, encoding) for encoding in encodings])
 
 
 def _embeddings(plan: Plan, results: Sequence[Result]) -> list[NDArray[np.float32]]:
     if not plan.items:
-        return [item.bundle.embed_mean(item.encoding.ids) for item in plan.notes]
+        assert plan.bundle is not None
+        return [plan.bundle.embed_mean(encoding.ids) for encoding in plan.encodings]
     return [result.hidden for result in results if isinstance(result, Final)]
 
 

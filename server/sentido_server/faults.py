@@ -23,6 +23,11 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 _MOST_VIOLATIONS = 20  # a client takes 8 KiB of trailing metadata by default
 
 
+def shorten(text: str, most: int = 40) -> str:
+    """Cut what a caller sent to a length that a message may repeat: metadata is limited."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
 class Fault(Exception):
     """A call that gets a status instead of a response."""
 

@@ -1,5 +1,7 @@
-"""Turns the bytes of a request into its message, or says which field is wrong."""
+"""Turns the bytes of a request into its message, or says which fields are wrong."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -10,38 +12,42 @@ from sentido_server.faults import InvalidArgument, Violation
 
 Request = TypeVar("Request", bound=Message)
 
+_MOST_FIELDS = 10_000  # looked at to find the bad ones: 10 ms
+
 
 def parse(request: type[Request], body: bytes) -> Request:
-    """Parse a request. Raises InvalidArgument, naming a string that is not UTF-8."""
+    """Parse a request. Raises InvalidArgument, naming the strings that are not UTF-8."""
     try:
         return request.FromString(body)
     except DecodeError as error:
-        descriptor = request.DESCRIPTOR
-        try:
-            bad = _not_utf8(descriptor, memoryview(body), "")
-        except (ValueError, IndexError):
-            bad = None
-        broken = Violation("(request)", f"is not a message of type {descriptor.full_name}")
-        raise InvalidArgument([bad or broken]) from error
+        name = request.DESCRIPTOR.full_name
+        bad = list(_not_utf8(request.DESCRIPTOR, memoryview(body), ""))
+        broken = Violation("(request)", f"is not a message of type {name}")
+        raise InvalidArgument(bad or [broken]) from error
 
 
-def _not_utf8(descriptor: Any, body: memoryview, prefix: str) -> Violation | None:
-    """Find the first string field that is not UTF-8."""
-    seen: dict[int, int] = {}
-    for number, value in fields(body):
+def _not_utf8(descriptor: Any, body: memoryview, prefix: str) -> Iterator[Violation]:
+    """Find string fields that are not UTF-8, as far as the message can be read."""
+    counts: dict[int, int] = {}
+    for number, value in islice(_readable(body), _MOST_FIELDS):
         field = descriptor.fields_by_number.get(number)
         if field is None or isinstance(value, int):
             continue
-        index = seen.get(number, 0)
-        seen[number] = index + 1
+        index = counts.get(number, 0)
+        counts[number] = index + 1
         path = prefix + field.name + (f"[{index}]" if field.is_repeated else "")
         if field.type == FieldDescriptor.TYPE_MESSAGE:
-            found = _not_utf8(field.message_type, value, path + ".")
-            if found:
-                return found
+            yield from _not_utf8(field.message_type, value, path + ".")
         elif field.type == FieldDescriptor.TYPE_STRING:
             try:
                 bytes(value).decode("utf-8")
             except UnicodeDecodeError as error:
-                return Violation(path, f"is not valid UTF-8 at byte {error.start}")
-    return None
+                yield Violation(path, f"is not valid UTF-8 at byte {error.start}")
+
+
+def _readable(body: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Walk the fields of a message up to where it breaks."""
+    try:
+        yield from fields(body)
+    except (ValueError, IndexError):
+        return

@@ -1,6 +1,7 @@
 """The RPCs of PredictionService."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sentido.v1.prediction_pb2 import (
     BatchPredictRequest,
@@ -13,20 +14,21 @@ from sentido.v1.prediction_pb2 import (
     StreamPredictResponse,
     StreamPredictResult,
 )
-from sentido_bundle import Encoding
+from sentido_bundle import Bundle, Encoding
 
 from sentido_server.faults import InvalidArgument, Violation
 from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, served_by
-from sentido_server.texts import TextCheck, check_count, usage
+from sentido_server.texts import Check, usage
 
 SERVICE = "sentido.v1.PredictionService"
 
 
 def prepare_predict(state: State, request: PredictRequest) -> Plan:
     """Check and tokenize the text."""
-    bundle = state.catalog.find(request.model)
-    check = TextCheck(bundle.tokenizer, state.limits, request.truncation)
-    return Plan(bundle, [Item(bundle, check.one("text", request.text))])
+    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    check.truncation(request.truncation)
+    encoding = check.text("text", request.text, bundle.tokenizer, request.truncation)
+    return _plan(bundle, [encoding])
 
 
 def reply_predict(_: PredictRequest, plan: Plan, results: Sequence[Result]) -> PredictResponse:
@@ -37,10 +39,10 @@ def reply_predict(_: PredictRequest, plan: Plan, results: Sequence[Result]) -> P
 
 def prepare_batch_predict(state: State, request: BatchPredictRequest) -> Plan:
     """Check and tokenize all texts, or name every bad one."""
-    bundle = state.catalog.find(request.model)
-    check = TextCheck(bundle.tokenizer, state.limits, request.truncation)
-    encodings = check.all("texts", request.texts)
-    return Plan(bundle, [Item(bundle, encoding) for encoding in encodings])
+    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    check.truncation(request.truncation)
+    encodings = check.texts("texts", request.texts, bundle.tokenizer, request.truncation)
+    return _plan(bundle, encodings)
 
 
 def reply_batch_predict(
@@ -53,13 +55,14 @@ def reply_batch_predict(
 
 def prepare_stream_predict(state: State, request: StreamPredictRequest) -> Plan:
     """Check and tokenize one message's texts; the notes hold a text's encoding or what is wrong."""
-    bundle = state.catalog.find(request.model)
-    check = TextCheck(bundle.tokenizer, state.limits, request.truncation)
+    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    check.truncation(request.truncation)
     if request.texts:
-        check_count("texts", len(request.texts), state.limits)
-    checked = check.each("texts", request.texts)
-    items = [Item(bundle, encoding) for encoding in checked if isinstance(encoding, Encoding)]
-    return Plan(bundle, items, notes=checked)
+        check.count("texts", len(request.texts))
+    check.finish()
+    checked = check.each("texts", request.texts, bundle.tokenizer, request.truncation)
+    good = [encoding for encoding in checked if isinstance(encoding, Encoding)]
+    return replace(_plan(bundle, good), notes=checked)
 
 
 def reply_stream_predict(
@@ -76,6 +79,10 @@ def reply_stream_predict(
         ],
         served_by=served_by(plan),
     )
+
+
+def _plan(bundle: Bundle, encodings: Sequence[Encoding]) -> Plan:
+    return Plan(bundle, encodings, [Item(bundle, encoding) for encoding in encodings])
 
 
 def _predictions(items: Sequence[Item], results: Sequence[Result]) -> Iterator[Prediction]:

@@ -53,10 +53,10 @@ class CallRecord:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, plan: Plan) -> None:
-        """Count what a plan computes."""
-        tokens = sum(item.encoding.token_count for item in plan.items)
+        """Count the texts of a plan."""
+        tokens = sum(encoding.token_count for encoding in plan.encodings)
         with self._lock:
-            self.texts += len(plan.items)
+            self.texts += len(plan.encodings)
             self.tokens += tokens
             if plan.bundle is not None:
                 self.model = plan.bundle.name

@@ -67,9 +67,10 @@ Result = Final | Steps
 
 @dataclass(frozen=True)
 class Plan:
-    """What `prepare` found out: the items to compute and whatever `reply` wants to know."""
+    """What `prepare` found out: the texts, the items to compute, and what else `reply` needs."""
 
     bundle: Bundle | None = None
+    encodings: Sequence[Encoding] = ()  # of the good texts, in order
     items: Sequence[Item] = ()
     notes: Any = None
 

@@ -9,73 +9,91 @@ from sentido_bundle import Encoding, Tokenizer, Truncation
 from sentido_server.faults import InvalidArgument, Violation
 from sentido_server.rpc import Limits
 
-_TRUNCATIONS: dict[int, Truncation | None] = {
+TRUNCATIONS: dict[int, Truncation | None] = {
     common_pb2.TRUNCATION_UNSPECIFIED: None,
     common_pb2.TRUNCATION_FORBIDDEN: None,
     common_pb2.TRUNCATION_KEEP_LAST: Truncation.PRE,
     common_pb2.TRUNCATION_KEEP_FIRST: Truncation.POST,
 }
+"""The bundle's words for the option `truncation`; None: as recorded."""
 
 
-def check_enum(field: str, value: int, known: Iterable[tuple[str, int]]) -> None:
-    """Raise InvalidArgument unless `value` is a known one of the enum `field`."""
-    names = {number: name for name, number in known}
-    if value not in names:
+class Check:
+    """Collects what is wrong with one request, so that the caller is told all of it at once.
+
+    Used within one `prepare`, which ends it with `finish`.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._violations: list[Violation] = []
+
+    def require(self, field: str, condition: bool, description: str) -> None:
+        """Note `description` of `field` unless the condition holds."""
+        if not condition:
+            self._violations.append(Violation(field, description))
+
+    def enum(self, field: str, value: int, known: Iterable[tuple[str, int]]) -> None:
+        """Demand that `value` is a known one of the enum `field`."""
+        names = {number: name for name, number in known}
         wanted = ", ".join(names.values())
-        raise InvalidArgument([Violation(field, f"{value} is unknown, one of {wanted} is needed")])
+        self.require(field, value in names, f"{value} is unknown, one of {wanted} is needed")
 
-
-def check_count(field: str, count: int, limits: Limits) -> None:
-    """Raise InvalidArgument for no text at all, or for more than a call may hold."""
-    if count == 0:
-        raise InvalidArgument([Violation(field, "is empty, 1 or more are needed")])
-    if count > limits.max_texts:
-        raise InvalidArgument(
-            [
-                Violation(
-                    field, f"has {count} elements, at most {limits.max_texts} are allowed a call"
-                )
-            ]
+    def count(self, field: str, count: int) -> None:
+        """Demand one element or more, and no more than a call may hold."""
+        most = self._limits.max_texts
+        self.require(field, count > 0, "is empty, 1 or more are needed")
+        self.require(
+            field, count <= most, f"has {count} elements, at most {most} are allowed a call"
         )
 
+    def truncation(self, value: int) -> None:
+        """Demand a known value of the option `truncation`."""
+        self.enum("truncation", value, common_pb2.Truncation.items())
 
-class TextCheck:
-    """Checks and tokenizes texts by the options of one request."""
+    def finish(self) -> None:
+        """Raise InvalidArgument if anything was wrong."""
+        if self._violations:
+            raise InvalidArgument(self._violations)
 
-    def __init__(self, tokenizer: Tokenizer, limits: Limits, truncation: int) -> None:
-        """Take the enum's value `truncation`. Raises InvalidArgument if it is unknown."""
-        check_enum("truncation", truncation, common_pb2.Truncation.items())
-        self.truncation = _TRUNCATIONS[truncation]  # None: as recorded in the bundle
-        self._forbidden = truncation == common_pb2.TRUNCATION_FORBIDDEN
-        self._tokenizer = tokenizer
-        self._limits = limits
-
-    def one(self, field: str, text: str) -> Encoding:
-        """Tokenize one text. Raises InvalidArgument naming `field`."""
-        encoding = self._encode(field, text)
+    def text(self, field: str, text: str, tokenizer: Tokenizer, truncation: int) -> Encoding:
+        """Tokenize one text and finish."""
+        encoding = self._encode(field, text, tokenizer, truncation)
         if isinstance(encoding, Violation):
-            raise InvalidArgument([encoding])
+            self._violations.append(encoding)
+        self.finish()
+        assert isinstance(encoding, Encoding)
         return encoding
 
-    def all(self, field: str, texts: Sequence[str]) -> list[Encoding]:
-        """Tokenize all texts. Raises InvalidArgument naming every bad one."""
-        check_count(field, len(texts), self._limits)
-        encodings = self.each(field, texts)
-        bad = [item for item in encodings if isinstance(item, Violation)]
-        if bad:
-            raise InvalidArgument(bad)
+    def texts(
+        self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: int
+    ) -> list[Encoding]:
+        """Tokenize all texts of a call and finish."""
+        self.count(field, len(texts))
+        if len(texts) > self._limits.max_texts:
+            self.finish()
+        encodings = self.each(field, texts, tokenizer, truncation)
+        self._violations += [item for item in encodings if isinstance(item, Violation)]
+        self.finish()
         return [item for item in encodings if isinstance(item, Encoding)]
 
-    def each(self, field: str, texts: Sequence[str]) -> list[Encoding | Violation]:
-        """Tokenize the good texts; say of each bad one what is wrong."""
-        return [self._encode(f"{field}[{index}]", text) for index, text in enumerate(texts)]
+    def each(
+        self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: int
+    ) -> list[Encoding | Violation]:
+        """Tokenize the good texts; say of each bad one what is wrong, without noting it."""
+        return [
+            self._encode(f"{field}[{index}]", text, tokenizer, truncation)
+            for index, text in enumerate(texts)
+        ]
 
-    def _encode(self, field: str, text: str) -> Encoding | Violation:
+    def _encode(
+        self, field: str, text: str, tokenizer: Tokenizer, truncation: int
+    ) -> Encoding | Violation:
         most = self._limits.max_text_characters
         if len(text) > most:
             return Violation(field, f"has {len(text)} characters, at most {most} are allowed")
-        encoding = self._tokenizer.encode(text, self.truncation)
-        if self._forbidden and encoding.truncated_token_count:
+        encoding = tokenizer.encode(text, TRUNCATIONS.get(truncation))
+        if truncation == common_pb2.TRUNCATION_FORBIDDEN and encoding.truncated_token_count:
             found = encoding.token_count + encoding.truncated_token_count
             return Violation(
                 field,

@@ -128,6 +128,8 @@ def test_a_bad_text_is_an_error_in_its_place_and_in_the_exit_code(sentido: Run) 
         (["predict", "--file", "/nope"], 2, "does not exist"),
         (["health", "nope"], 1, ""),
         (["health", "--address", "127.0.0.1:1"], 1, "sentido: no server is ready at 127.0.0.1:1"),
+        (["predict", "a", "--timeout", "0"], 2, "timeout is 0.0, more than 0"),
+        (["predict", "a", "--address", ""], 2, "address is empty"),
         (["nearest"], 2, "Missing argument"),
         (["nearest", "good", "-k", "0"], 2, "0 is not in the range"),
     ],
@@ -140,14 +142,59 @@ def test_what_goes_wrong_is_one_sentence(
     assert message in result.stderr
 
 
-def test_input_that_is_not_utf8_is_said_to_be_so(address: str, tmp_path: Path) -> None:
+def test_a_line_that_is_not_utf8_is_an_error_in_its_place(sentido: Run, tmp_path: Path) -> None:
     file = tmp_path / "latin1.txt"
-    file.write_bytes("café\n".encode("latin-1"))
-    command: list[str | Path] = [BIN / "sentido", "predict", "--file", file, "--address", address]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    file.write_bytes("good\ncafé\n".encode("latin-1") + b"awful\n")
+    result = sentido("predict", "--file", str(file))
     assert result.returncode == 1
-    assert "is not UTF-8" in result.stderr
-    assert "Traceback" not in result.stderr
+    kinds = [next(iter(json.loads(line))) for line in result.stdout.splitlines()]
+    assert kinds == ["label", "error", "label"]
+    assert "texts[1]: is not valid Unicode: a lone surrogate at character 3" in result.stderr
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_word(sentido: Run, tmp_path: Path) -> None:
+    file = tmp_path / "windows.txt"
+    file.write_bytes(b"\xef\xbb\xbfterrible movie\r\n")
+    assert lines(sentido("predict", "-f", str(file))) == lines(sentido("predict", "terrible movie"))
+
+
+def test_a_text_is_shown_as_it_is_and_never_obeyed(sentido: Run) -> None:
+    shown = sentido("predict", "--table", "[/foo] [red]x[/red] :smile: \x1b[31m", COLUMNS="150")
+    assert shown.returncode == 0
+    assert "[/foo] [red]x[/red] :smile: �[31m" in shown.stdout
+    for command in ("tokens", "embed"):
+        assert sentido(command, "--table", "[/b] film").returncode == 0
+
+
+def test_texts_of_a_slow_source_are_answered_as_they_come(address: str) -> None:
+    command: list[str | Path] = [BIN / "sentido", "predict", "--address", address]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("one\ntwo\nthree\n")
+        process.stdin.flush()
+        answers = [json.loads(process.stdout.readline()) for _ in range(3)]
+        assert [answer["usage"]["character_count"] for answer in answers] == [3, 3, 5]
+        process.stdin.close()
+
+
+def test_a_full_disk_and_a_closed_pipe_are_no_tracebacks(address: str) -> None:
+    command = f"{BIN}/sentido predict good --address {address}"
+    full = subprocess.run(
+        f"{command} > /dev/full", shell=True, capture_output=True, text=True, timeout=60
+    )
+    assert full.returncode != 0
+    closed = subprocess.run(
+        f"yes good | head -5000 | {BIN}/sentido predict --address {address} | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert closed.stdout.count("label") > 0
+    assert "Traceback" not in full.stderr + closed.stderr
 
 
 @pytest.mark.parametrize("command", ["sentido", "sentido-server", "sentido-export"])

@@ -172,15 +172,33 @@ def test_a_port_in_use_is_one_sentence() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, message = failure("--listen", address)
     assert code == 1
-    assert f"sentido-server: cannot listen on {address}: the port is in use" in message
+    assert message == f"sentido-server: cannot listen on {address}: the port is in use\n"
 
 
 @pytest.mark.parametrize("listen", ["50051", "localhost", "localhost:http", "127.0.0.1:99999", ""])
 def test_a_bad_address_is_one_sentence(listen: str) -> None:
     code, message = failure("--listen", listen)
     assert code == 1
-    assert message.count("\n") == 1
-    assert f"sentido-server: --listen {listen!r}: an address and a port are needed" in message
+    assert message == (
+        f"sentido-server: cannot listen on {listen!r}: an address and a port are needed, such as"
+        " 127.0.0.1:50051\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("listen", "message"),
+    [
+        ("::1:50051", "an IPv6 address stands in brackets, as in [::1]:50051"),
+        ("no-such-host.invalid:1", "no-such-host.invalid is not an address of this machine"),
+        ("unix:/no/such/folder/socket", "there is no folder /no/such/folder"),
+        ("unix:/etc/passwd", "/etc/passwd is not a socket"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said(listen: str, message: str) -> None:
+    code, found = failure("--listen", listen)
+    assert code == 1
+    assert found.count("\n") == 1
+    assert f"sentido-server: cannot listen on {listen!r}: {message}" in found
 
 
 def test_a_missing_bundle_is_one_sentence(tmp_path: Path) -> None:
@@ -202,11 +220,14 @@ def test_two_bundles_of_one_name_are_a_start_up_error() -> None:
 @pytest.mark.parametrize(
     ("flags", "environment", "message"),
     [
-        (["--max-texts", "0"], {}, "'0' is not a whole number of 1 or more"),
-        (["--max-texts", "many"], {}, "'many' is not a whole number of 1 or more"),
+        (["--max-texts", "0"], {}, "'0' is not a whole number from 1 to 2147483647"),
+        (["--max-texts", "many"], {}, "'many' is not a whole number from 1 to"),
+        (["--max-message-bytes", "99999999999"], {}, "'99999999999' is not a whole number from"),
+        (["--bundle", ""], {}, "the folder of a bundle is needed"),
+        ([], {"SENTIDO_MAX_TEXTS": "--5"}, "SENTIDO_MAX_TEXTS: '--5' is not a whole number"),
         (["--log-format", "xml"], {}, "'xml' is not one of auto, json, text"),
         (["--colour"], {}, "unrecognized arguments: --colour"),
-        ([], {"SENTIDO_THREADS": "x"}, "SENTIDO_THREADS: 'x' is not a whole number of 0 or more"),
+        ([], {"SENTIDO_THREADS": "x"}, "SENTIDO_THREADS: 'x' is not a whole number from 0 to 1024"),
     ],
 )
 def test_a_bad_flag_or_variable_is_named(
@@ -234,4 +255,7 @@ def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/sentido.sock"
     with server("--listen", address) as running, Client(running.address) as client:
         assert running.address == address
+        code, message = failure("--listen", address)
+        assert (code, message.count("\n")) == (1, 1)
+        assert "another server listens on it" in message
         assert client.predict("wonderful").label == "positive"

@@ -202,6 +202,34 @@ def test_an_unknown_model_is_not_found(
     assert found.startswith(message)
 
 
+def test_everything_that_is_wrong_with_a_request_is_said_at_once(channel: grpc.Channel) -> None:
+    unknown: Any = 9
+    request = embedding_pb2.BatchEmbedRequest(
+        texts=["a", LONG, LONG], kind=unknown, truncation=unknown
+    )
+    code, fields, _ = refused(lambda: EmbeddingServiceStub(channel).BatchEmbed(request))
+    assert (code, list(fields)) == (INVALID, ["truncation", "kind", "texts[1]", "texts[2]"])
+
+
+def test_every_text_that_is_not_utf8_is_named(channel: grpc.Channel) -> None:
+    body = b"\x0a\x01\xff\x0a\x01a\x0a\x02a\xc0"
+    code, fields, _ = refused(lambda: raw_unary(channel, BATCH)(body))
+    assert (code, list(fields)) == (INVALID, ["texts[0]", "texts[2]"])
+
+
+def test_a_huge_broken_message_costs_little(channel: grpc.Channel) -> None:
+    body = b"\x0a\x00" * 7_500_000 + b"\x0a\x01\xff"
+    code, _, _ = refused(lambda: raw_unary(channel, BATCH)(body, timeout=5))
+    assert code is INVALID
+
+
+@pytest.mark.parametrize("field", ["name", "version"])
+def test_a_long_name_of_a_model_is_not_found_either(channel: grpc.Channel, field: str) -> None:
+    selector = common_pb2.ModelSelector(**{field: "é" * 100_000})
+    request = prediction_pb2.PredictRequest(text="x", model=selector)
+    assert refused(lambda: PredictionServiceStub(channel).Predict(request))[0] is NOT_FOUND
+
+
 def test_an_unknown_enum_value_is_named(channel: grpc.Channel) -> None:
     stub = EmbeddingServiceStub(channel)
     for request, field in (

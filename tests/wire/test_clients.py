@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import (
     AsyncClient,
+    CallCancelledError,
     Client,
     DeadlineError,
     InvalidRequestError,
@@ -131,7 +132,7 @@ def test_an_iterable_is_answered_while_it_is_still_read(client: Client) -> None:
     endless = (f"wonderful film {n}" for n in itertools.count())
     answers = client.predict(endless)
     assert [next(answers).label for _ in range(500)] == ["positive"] * 500
-    answers.close()  # type: ignore[attr-defined]
+    answers.close()
 
 
 def test_a_slow_source_is_answered_text_by_text(client: Client) -> None:
@@ -175,15 +176,132 @@ def test_leaving_a_stream_early_leaves_a_client_that_works(address: str, client:
     assert asyncio.run(main()) == "positive"
 
 
-def test_what_the_callers_iterable_raises_reaches_the_caller(both: Both) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("mine"),
+        TimeoutError("mine"),
+        asyncio.InvalidStateError("mine"),
+        GeneratorExit("mine"),
+        UnavailableError("mine"),
+    ],
+    ids=repr,
+)
+def test_what_the_callers_iterable_raises_reaches_the_caller_after_the_answers(
+    both: Both, error: BaseException
+) -> None:
     def broken() -> Iterator[str]:
         yield "good"
-        raise KeyError("mine")
+        yield "bad"
+        raise error
 
-    with pytest.raises(KeyError, match="mine"):
-        list(both.client.predict(broken()))
-    got = asyncio.run(both.call_async("predict", [broken()], {}))
-    assert repr(got) == "KeyError('mine')"
+    answers = both.client.predict(broken())
+    assert [next(answers).model, next(answers).model] == ["imdb"] * 2
+    with pytest.raises(type(error), match="mine"):
+        next(answers)
+
+    async def main() -> int:
+        async with AsyncClient(both.address) as client:
+            answers = client.predict(broken())
+            count = len([await anext(answers), await anext(answers)])
+            with pytest.raises(type(error), match="mine"):
+                await anext(answers)
+        return count
+
+    assert asyncio.run(main()) == 2
+
+
+def test_texts_that_were_read_are_answered_before_the_source_gives_more(address: str) -> None:
+    # Three texts at once, then nothing until all three are answered.
+    async def main() -> None:
+        answered = asyncio.Semaphore(0)
+
+        async def texts() -> AsyncIterator[str]:
+            for text in ("one", "two", "three"):
+                yield text
+            for _ in range(3):
+                await asyncio.wait_for(answered.acquire(), 10)
+
+        async with AsyncClient(address) as client:
+            async for _ in client.predict(texts()):
+                answered.release()
+
+    asyncio.run(main())
+    done = threading.Semaphore(0)
+
+    def texts() -> Iterator[str]:
+        yield from ("one", "two", "three")
+        for _ in range(3):
+            assert done.acquire(timeout=10)
+
+    with Client(address) as client:
+        for _ in client.predict(texts()):
+            done.release()
+
+
+def test_many_calls_at_once_are_all_answered(address: str) -> None:
+    async def main() -> list[Any]:
+        async with AsyncClient(address) as client:
+            calls = [client.predict(f"text {n}") for n in range(3000)]
+            return list(await asyncio.gather(*calls, return_exceptions=True))
+
+    assert {type(answer) for answer in asyncio.run(main())} == {Prediction}
+
+
+def test_a_plain_iterable_leaves_the_event_loop_to_others(address: str) -> None:
+    async def main() -> int:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        async with AsyncClient(address) as client:
+            async for _ in client.predict(iter(["good"] * 200)):
+                pass
+        ticking.cancel()
+        return ticks
+
+    assert asyncio.run(main()) >= 200
+
+
+def test_closing_a_client_in_use_is_a_cancelled_call(address: str) -> None:
+    client = Client(address)
+    answers = client.predict(iter(["good"] * 100_000))
+    next(answers)
+    client.close()
+    with pytest.raises(CallCancelledError):
+        list(answers)
+
+    async def main() -> None:
+        client = AsyncClient(address)
+        answers = client.predict(iter(["good"] * 100_000))
+        await anext(answers)
+        await client.close()
+        with pytest.raises(CallCancelledError):
+            async for _ in answers:
+                pass
+
+    asyncio.run(main())
+
+
+def test_a_stream_waits_where_a_call_would_be_refused() -> None:
+    with running(config(threads=1, max_queued_tokens=1)) as address, Client(address) as client:
+        counts: list[int] = []
+
+        def stream() -> None:
+            answers = client.predict(iter(["good " * 100] * 500))
+            counts.append(sum(1 for _ in answers))
+
+        threads = [threading.Thread(target=stream) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert counts == [500] * 4
 
 
 @pytest.mark.parametrize("bad", [LONG, "\ud800", "good " * 501])
@@ -204,6 +322,7 @@ def test_errors_can_take_the_place_of_answers(both: Both) -> None:
     texts = ["good", LONG, "awful", "\ud800", "good " * 501, "good"]
     options = {"errors": "return", "truncation": "forbidden"}
     answers = list(both.client.predict(iter(texts), **options))  # type: ignore[call-overload]
+    assert same(both("predict", texts, **options), answers)
     kinds = [a.index if isinstance(a, InvalidRequestError) else a.label for a in answers]
     assert kinds == ["positive", 1, "negative", 3, 4, "positive"]
     again = asyncio.run(both.call_async("predict", [iter(texts)], options))
@@ -245,6 +364,10 @@ def test_words_are_looked_up_one_or_several(both: Both) -> None:
     assert len(both("nearest", "wonderful", 3)) == 3
     with pytest.raises(NotFoundError, match="'zzxqv' is not in the vocabulary"):
         both("nearest", "zzxqv")
+    with pytest.raises(InvalidRequestError, match=r"words\[1\]: is not valid Unicode"):
+        both("lookup", ["a", "\ud800"])
+    with pytest.raises(InvalidRequestError, match="model: is not valid Unicode"):
+        both("predict", "a", model="\ud800")
     with pytest.raises(ValueError, match="k is 0"):
         both("nearest", "good", 0)
     with pytest.raises(InvalidRequestError, match="limit: is 1001"):
@@ -316,6 +439,8 @@ def test_calls_are_cut_by_the_servers_own_limits() -> None:
             both("predict", [*texts, "good " * 500])
         with pytest.raises(TooLargeError):
             client.embed_tokens("x" * 5000)
+        with pytest.raises(InvalidRequestError, match=r"texts\[1\]: takes 6006 bytes, a message"):
+            both("predict", ["good", "€" * 2000])
 
 
 def test_a_full_server_is_waited_for() -> None:
