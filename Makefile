@@ -2,7 +2,7 @@
 # hashed locks; nothing outside this folder is changed.
 SHELL := /bin/sh
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DISTRIBUTIONS := proto bundle server client export
@@ -31,20 +31,20 @@ lint: $(VENV)/ready-dev  ## check style, types and the protocol
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@proto/lint
+	@VENV=$(VENV) proto/lint
 
 format: $(VENV)/ready-dev  ## let the formatter have its way
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
 default-bundle: $(VENV)/ready  ## train the bundle that sentido-bundle ships (about 4 minutes)
-	@bundle/train-default
+	@VENV=$(VENV) bundle/train-default $(ARGS)
 
 footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 	@$(BIN)/python bench/footprint.py
 
 stubs: $(VENV)/ready-dev  ## generate the Python stubs from proto/
-	@proto/generate proto
+	@VENV=$(VENV) proto/generate proto
 
 lock:  ## compile locks/ anew; UPGRADE=--upgrade takes newer versions
 	@$(PYTHON) -m venv build/lock

@@ -108,7 +108,13 @@ class Bundle:
                 },
             ),
         )
-        bundle.verify(parse_golden(files["golden.json"], sizes.hidden, labels))
+        golden = parse_golden(files["golden.json"], sizes.hidden, labels)
+        try:
+            bundle.verify(golden)
+        except BundleError:
+            raise
+        except Exception as error:  # of ONNX Runtime, which has no base class for them
+            raise BundleError(f"the graphs cannot be run: {error}") from error
         return bundle
 
     @property

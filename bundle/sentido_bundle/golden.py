@@ -49,12 +49,18 @@ def dump_golden(texts: Sequence[GoldenText]) -> bytes:
     return ("[\n" + ",\n".join(lines) + "\n]\n").encode()
 
 
+def _whole_numbers(values: Any) -> NDArray[np.int32]:
+    if not isinstance(values, list) or not all(type(value) is int for value in values):
+        raise TypeError("ids are not whole numbers")
+    return np.array(values, dtype=np.int32)
+
+
 def _parse_text(item: Any, index: int, hidden: int, labels: int) -> GoldenText:
     where = f"golden.json: text {index}"
     try:
         golden = GoldenText(
             text=item["text"],
-            ids=np.array(item["ids"], dtype=np.int32),
+            ids=_whole_numbers(item["ids"]),
             hidden=np.array(item["hidden"], dtype=np.float32),
             probabilities=np.array(item["probabilities"], dtype=np.float32),
         )

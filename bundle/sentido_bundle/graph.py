@@ -7,23 +7,50 @@ of `onnx.proto` (ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto)
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sentido_bundle.errors import BundleError
 from sentido_bundle.wire import Value, fields, varint
 
-OPERATORS = frozenset(
-    {
-        "Add", "Cast", "Concat", "Gather", "Gemm", "Identity", "LSTM", "MatMul", "Mul",
-        "Sigmoid", "Softmax", "Squeeze", "Sub", "Transpose", "Unsqueeze",
-    }
-)  # fmt: skip
-"""What a graph may compute. None of them loops, branches, or makes a tensor from a bare shape."""
+OPERATORS = {
+    "Add": 2,
+    "Cast": 2,
+    "Concat": 1,
+    "Gather": 1,
+    "Gemm": 1,
+    "Identity": 4,
+    "LSTM": 1,
+    "MatMul": 1,
+    "Mul": 1,
+    "Sigmoid": 1,
+    "Softmax": 1,
+    "Squeeze": 2,
+    "Sub": 1,
+    "Transpose": 2,
+    "Unsqueeze": 2,
+}
+"""What a graph may compute, and how many nodes of each it may have.
+
+None of them loops, branches or makes a tensor from a bare shape, and each node must depend on an
+input, so that nothing is computed when a graph is opened. With one Gather and one MatMul, what a
+run allocates is bounded by the batch, the embedding and the states of the LSTM.
+"""
+
+INPUTS = ("token_ids", "lengths")
 
 _ITEM_SIZES = {1: 4, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}  # TensorProto.DataType: bytes an element
+_MOST_DIMENSIONS = 4
 _EXTERNAL = 1  # TensorProto.DataLocation
-_TENSORS_AND_GRAPHS = {5, 6, 10, 11, 22, 23}  # fields of AttributeProto, sparse ones too
+
+# The fields that a message of each type may have. Others would be ours not to know: functions,
+# training graphs, sparse tensors, graphs and tensors in attributes among them.
+_MODEL = {1, 2, 3, 4, 5, 6, 7, 8, 14}
+_GRAPH = {1, 2, 5, 10, 11, 12, 13}
+_NODE = {1, 2, 3, 4, 5, 6, 7}
+_ATTRIBUTE = {1, 2, 3, 4, 7, 8, 9, 13, 20}
+_TENSOR = {1, 2, 8, 9, 12, 13, 14}
 
 
 @dataclass(frozen=True)
@@ -46,6 +73,13 @@ class Graph:
     tensors: dict[str, Tensor]
 
 
+@dataclass(frozen=True)
+class _Node:
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
 def read_graph(name: str, model: bytes, external_sizes: dict[str, int]) -> Graph:
     """Read and check the ONNX file `name`.
 
@@ -53,26 +87,45 @@ def read_graph(name: str, model: bytes, external_sizes: dict[str, int]) -> Graph
     Raises BundleError naming the tensor or operator that is refused.
     """
     try:
-        graph = _read_model(name, memoryview(model))
-    except (ValueError, IndexError) as error:
-        raise BundleError(f"{name}: not an ONNX model: {error}") from error
-    for operator in graph.operators:
+        nodes, tensors, inputs = _read_model(memoryview(model))
+    except (ValueError, IndexError, KeyError) as error:
+        raise BundleError(f"{name}: not an ONNX model as bundles have them: {error}") from error
+    if sorted(inputs) != sorted(INPUTS):
+        raise BundleError(f"{name}: inputs are {inputs}, {list(INPUTS)} are needed")
+    _check_nodes(name, nodes)
+    for tensor in tensors:
+        _check_tensor(name, tensor, external_sizes)
+    by_name = {tensor.name: tensor for tensor in tensors}
+    if len(by_name) < len(tensors) or by_name.keys() & set(INPUTS):
+        raise BundleError(f"{name}: two tensors have one name")
+    return Graph(tuple(node.operator for node in nodes), by_name)
+
+
+def _check_nodes(name: str, nodes: list[_Node]) -> None:
+    counts = Counter(node.operator for node in nodes)
+    for operator, count in counts.items():
         if operator not in OPERATORS:
             raise BundleError(f"{name}: operator {operator} is not one that a bundle may use")
-    for tensor in graph.tensors.values():
-        _check_tensor(name, tensor, external_sizes)
-    return graph
+        if count > OPERATORS[operator]:
+            raise BundleError(
+                f"{name}: {count} nodes of {operator}, at most {OPERATORS[operator]} are allowed"
+            )
+    known = set(INPUTS)
+    for node in nodes:
+        if not known & set(node.inputs):
+            raise BundleError(f"{name}: a node of {node.operator} depends on no input")
+        known.update(node.outputs)
 
 
 def _check_tensor(name: str, tensor: Tensor, external_sizes: dict[str, int]) -> None:
     where = f"{name}: tensor {tensor.name!r}"
-    if tensor.data_type not in _ITEM_SIZES or any(d < 0 for d in tensor.shape):
-        raise BundleError(f"{where} has type {tensor.data_type} and shape {tensor.shape}")
-    claimed = math.prod(tensor.shape) * _ITEM_SIZES[tensor.data_type]
+    sizes = tensor.shape
+    if tensor.data_type not in _ITEM_SIZES or len(sizes) > _MOST_DIMENSIONS or 0 in sizes:
+        raise BundleError(f"{where} has type {tensor.data_type} and shape {sizes[:8]}")
+    claimed = math.prod(sizes) * _ITEM_SIZES[tensor.data_type]
     if tensor.length != claimed:
         raise BundleError(
-            f"{where} claims {claimed} bytes by its shape {tensor.shape}, but"
-            f" {tensor.length} are stored"
+            f"{where} claims {claimed} bytes by its shape {sizes}, but {tensor.length} are stored"
         )
     if tensor.location is None:
         return
@@ -82,51 +135,56 @@ def _check_tensor(name: str, tensor: Tensor, external_sizes: dict[str, int]) -> 
             " bundle's directory is allowed"
         )
     size = external_sizes[tensor.location]
-    if tensor.offset < 0 or tensor.offset + tensor.length > size:
+    if tensor.offset + tensor.length > size or tensor.offset % 4:
         raise BundleError(
             f"{where} is stored at {tensor.offset} to {tensor.offset + tensor.length} of"
             f" {tensor.location}, which has {size} bytes"
         )
 
 
-def _read_model(name: str, model: memoryview) -> Graph:
-    graphs = [value for number, value in fields(model) if number == 7]
-    if any(number == 25 for number, _ in fields(model)):
-        raise BundleError(f"{name}: functions are not something that a bundle may use")
+def _read_model(model: memoryview) -> tuple[list[_Node], list[Tensor], list[str]]:
+    graphs = [value for number, value in _known(model, "model", _MODEL) if number == 7]
     if len(graphs) != 1:
         raise ValueError(f"{len(graphs)} graphs")
-    operators: list[str] = []
-    tensors: dict[str, Tensor] = {}
-    for number, value in fields(_message(graphs[0])):
+    nodes: list[_Node] = []
+    tensors: list[Tensor] = []
+    inputs: list[str] = []
+    for number, value in _known(graphs[0], "graph", _GRAPH):
         if number == 1:
-            operators.append(_read_node(name, _message(value)))
+            nodes.append(_read_node(value))
         elif number == 5:
-            tensor = _read_tensor(_message(value))
-            tensors[tensor.name] = tensor
-        elif number == 15:
-            raise BundleError(f"{name}: sparse tensors are not something that a bundle may use")
-    return Graph(tuple(operators), tensors)
+            tensors.append(_read_tensor(value))
+        elif number == 11:
+            inputs += [_text(v) for n, v in fields(_message(value)) if n == 1]
+    return nodes, tensors, inputs
 
 
-def _read_node(name: str, node: memoryview) -> str:
+def _read_node(node: Value) -> _Node:
     operator = domain = ""
-    for number, value in fields(node):
-        if number == 4:
+    inputs, outputs = [], []
+    for number, value in _known(node, "node", _NODE):
+        if number == 1:
+            inputs.append(_text(value))
+        elif number == 2:
+            outputs.append(_text(value))
+        elif number == 4:
             operator = _text(value)
+        elif number == 5:
+            list(_known(value, "attribute", _ATTRIBUTE))
         elif number == 7:
             domain = _text(value)
-        elif number == 5 and _TENSORS_AND_GRAPHS & {n for n, _ in fields(_message(value))}:
-            raise BundleError(f"{name}: a node holds a tensor or a graph of its own")
-    return operator if domain in ("", "ai.onnx") else f"{domain}.{operator}"
+    if domain not in ("", "ai.onnx"):
+        operator = f"{domain}.{operator}"
+    return _Node(operator, tuple(inputs), tuple(outputs))
 
 
-def _read_tensor(data: memoryview) -> Tensor:
+def _read_tensor(data: Value) -> Tensor:
     shape: list[int] = []
     name = ""
     data_type = stored = 0
     is_external = False
     external: dict[str, str] = {}
-    for number, value in fields(data):
+    for number, value in _known(data, "tensor", _TENSOR):
         if number == 1:
             shape += _integers(value)
         elif number == 2:
@@ -140,12 +198,23 @@ def _read_tensor(data: memoryview) -> Tensor:
             external[_text(entry[1])] = _text(entry[2])
         elif number == 14:
             is_external = _integer(value) == _EXTERNAL
-        elif number in (4, 5, 6, 7, 10, 11):  # typed data instead of raw bytes
-            raise ValueError(f"tensor {name!r} is not stored as raw bytes")
     if not is_external:
+        if external:
+            raise ValueError(f"tensor {name!r} is stored both here and elsewhere")
         return Tensor(name, data_type, tuple(shape), None, 0, stored)
-    offset, length = int(external.get("offset", "0")), int(external.get("length", "-1"))
-    return Tensor(name, data_type, tuple(shape), external.get("location", ""), offset, length)
+    offset, length = external.get("offset", "0"), external.get("length", "")
+    if not (offset.isascii() and offset.isdigit() and length.isascii() and length.isdigit()):
+        raise ValueError(f"tensor {name!r} is stored at {offset!r}, length {length!r}")
+    location = external.get("location", "")
+    return Tensor(name, data_type, tuple(shape), location, int(offset), int(length))
+
+
+def _known(message: Value, what: str, numbers: set[int]) -> Iterator[tuple[int, Value]]:
+    """Walk the fields of a message. Raises ValueError for one that it may not have."""
+    for number, value in fields(_message(message)):
+        if number not in numbers:
+            raise ValueError(f"field {number} of its {what} is unknown here")
+        yield number, value
 
 
 def _integers(value: Value) -> Iterator[int]:
@@ -160,8 +229,9 @@ def _integers(value: Value) -> Iterator[int]:
 
 
 def _integer(value: Value) -> int:
-    if not isinstance(value, int):
-        raise ValueError("bytes in place of an integer")
+    """Give the value of an int32 or enum field, which parsers would cut to 32 bits."""
+    if not isinstance(value, int) or value >= 1 << 31:
+        raise ValueError("no integer of 32 bits")
     return value
 
 

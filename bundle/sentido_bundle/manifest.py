@@ -6,6 +6,7 @@ it (`preprocessing.max_tokens`). Nothing here opens a file other than as bytes h
 
 import dataclasses
 import json
+import math
 import re
 import types
 import typing
@@ -20,7 +21,11 @@ SCHEMA_VERSION = 1
 FILES = ("vocabulary.json", "model.onnx", "tokens.onnx", "weights.bin", "golden.json")
 """The files that every bundle holds beside its manifest."""
 
+MOST_BYTES = 2 << 30
+"""The size that a file of a bundle may have."""
+
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,8 +50,9 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         _require(self.split != "", "split must not be empty")
-        _require(self.num_words >= 2, f"num_words is {self.num_words}, it must be 2 or more")
-        _require(self.max_tokens >= 1, f"max_tokens is {self.max_tokens}, it must be 1 or more")
+        _require(self.oov_token != "", "oov_token must not be empty")
+        _require_within("num_words", self.num_words, 2)
+        _require_within("max_tokens", self.max_tokens, 1)
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Dimensions:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            _require(value >= 1, f"{name} is {value}, it must be 1 or more")
+            _require_within(name, value, 1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,11 @@ class Parity:
     tolerance: float
 
     def __post_init__(self) -> None:
+        _require_within("texts", self.texts, 0)
+        _require(
+            self.largest_difference >= 0,
+            f"largest_difference is {self.largest_difference}, it must be 0 or more",
+        )
         _require(0 < self.tolerance <= 1e-3, f"tolerance is {self.tolerance}, not within 0 to 1e-3")
 
 
@@ -82,7 +93,9 @@ class FileFacts:
     sha256: str
 
     def __post_init__(self) -> None:
-        _require(self.bytes >= 0, f"bytes is {self.bytes}")
+        _require(
+            0 <= self.bytes <= MOST_BYTES, f"bytes is {self.bytes}, not within 0 to {MOST_BYTES}"
+        )
         _require(bool(_SHA256.fullmatch(self.sha256)), "sha256 is not 64 hexadecimal digits")
 
 
@@ -106,6 +119,7 @@ class Manifest:
     def __post_init__(self) -> None:
         for what, value in (("name", self.name), ("version", self.version)):
             check_plain_name(what, value)
+        _require(bool(_TIME.fullmatch(self.created)), f"created is {self.created!r:.40}")
         _require(len(self.labels) >= 2, f"labels are {list(self.labels)}: two or more are needed")
         _require(
             len(set(self.labels)) == len(self.labels) and all(self.labels),
@@ -158,15 +172,46 @@ def check_plain_name(what: str, value: str) -> None:
 def parse_json(name: str, data: bytes) -> Any:
     """Parse the JSON file `name`. Raises BundleError saying where it breaks."""
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+        text = data.decode("utf-8")
+        value = json.loads(
+            text,
+            parse_constant=_finite,
+            parse_float=_finite,
+            parse_int=_short,
+            object_pairs_hook=_distinct,
+        )
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate could never be sent
     except RecursionError as error:
         raise BundleError(f"{name}: nested too deeply") from error
-    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are such
+    except ValueError as error:  # UnicodeError and JSONDecodeError are such
         raise BundleError(f"{name}: not valid JSON: {error}") from error
+    return value
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number in JSON")
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits} is not a finite number")
+    return value
+
+
+def _short(digits: str) -> int:
+    if len(digits) > 20:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return int(digits)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError(f"an object with two fields of one name among {sorted(table)}"[:200])
+    return table
+
+
+def _require_within(name: str, value: int, least: int) -> None:
+    _require(
+        least <= value < 2**31, f"{name} is {value}, it must be {least} or more and below 2^31"
+    )
 
 
 def _require(condition: bool, message: str) -> None:

@@ -18,6 +18,7 @@ Shapes = Mapping[str, Sequence[int | None]]
 """Names and shapes of a graph's inputs or outputs; None is a size that differs from run to run."""
 
 _INPUTS: Shapes = {"token_ids": [None, None], "lengths": [None]}
+_INPUT_TYPE, _OUTPUT_TYPE = "tensor(int32)", "tensor(float)"
 _FLOAT32 = 1  # TensorProto.DataType
 
 
@@ -64,15 +65,17 @@ def open_session(name: str, files: Mapping[str, bytes], outputs: Shapes) -> Infe
         session = InferenceSession(files[name], options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
         raise BundleError(f"{name}: ONNX Runtime refuses it: {error}") from error
-    _check_signature(f"{name}: inputs", session.get_inputs(), _INPUTS)
-    _check_signature(f"{name}: outputs", session.get_outputs(), outputs)
+    _check_signature(f"{name}: inputs", session.get_inputs(), _INPUTS, _INPUT_TYPE)
+    _check_signature(f"{name}: outputs", session.get_outputs(), outputs, _OUTPUT_TYPE)
     return session
 
 
-def _check_signature(where: str, found: Sequence[Any], wanted: Shapes) -> None:
+def _check_signature(where: str, found: Sequence[Any], wanted: Shapes, kind: str) -> None:
     shapes = {
         item.name: [size if isinstance(size, int) else None for size in item.shape]
         for item in found
     }
     if shapes != wanted:
         raise BundleError(f"{where} are {shapes}, {wanted} are needed")
+    if any(item.type != kind for item in found):
+        raise BundleError(f"{where} are {[item.type for item in found]}, {kind} is needed")

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,12 +31,12 @@ class Graphs:
 
 def check_target(directory: Path) -> None:
     """Raise BundleError unless a bundle can be written to `directory`."""
-    if directory.exists():
+    if os.path.lexists(directory):  # a link that leads nowhere is there too
         raise BundleError(f"{directory} exists; a bundle is never changed: name a new folder")
     parent = directory.absolute().parent
     existing = next(p for p in (parent, *parent.parents) if p.exists())
     try:
-        os.rmdir(tempfile.mkdtemp(prefix=".sentido-", dir=existing))
+        os.rmdir(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=existing))
     except OSError as error:
         raise BundleError(f"{directory} cannot be written: {error.strerror}") from error
 
@@ -65,18 +66,26 @@ def write_bundle(directory: Path, files: Mapping[str, bytes]) -> Bundle:
     """
     check_target(directory)
     parent = directory.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=parent))
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    staging: Path | None = None
     try:
+        parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=parent))
         for name, data in files.items():
             _write_file(staging / name, data)
         bundle = Bundle.load(staging)
         staging.chmod(0o755)  # mkdtemp's 0700 would keep other users, a container's too, out
         _sync(staging)
-        _rename(staging, directory)
+        staging.rename(directory)
         _sync(parent)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
+    except BaseException as error:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):  # not there yet, or somebody else's things are in it by now
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise BundleError(f"{directory} cannot be written: {error.strerror}") from error
         raise
     return bundle
 
@@ -95,10 +104,3 @@ def _sync(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _rename(staging: Path, directory: Path) -> None:
-    try:
-        staging.rename(directory)
-    except OSError as error:
-        raise BundleError(f"{directory} cannot be written: {error.strerror}") from error

@@ -9,7 +9,6 @@ training data is worth a look.
 import csv
 import importlib.resources
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ from numpy.typing import NDArray
 from sentido_export.errors import ExportError
 
 REVIEWS = "reviews"
+
+_MOST_LABELS = 1000
 
 _Row = tuple[str, Any, Any]  # where it stands, text, label
 
@@ -61,21 +62,28 @@ def load(source: str, text_column: str, label_column: str) -> Dataset:
         rows = list(_reader(path)(path, text_column, label_column))
     else:
         raise ExportError(f"no file or folder {source}; without --data, the shipped reviews")
-    values = [label for _, _, label in rows]
-    names = sorted({str(value) for value in values}, key=_numbers_by_size)
+    names = sorted({_label(where, label) for where, _, label in rows}, key=_numbers_by_size)
     if len(names) < 2:
+        raise ExportError(f"{source}: its labels are {names}, two or more are needed")
+    if len(names) > _MOST_LABELS:
         raise ExportError(
-            f"{source}: {len(names)} different labels {names}, two or more are needed"
+            f"{source}: {len(names):,} different labels, such as {', '.join(names[:3])}; at most"
+            f" {_MOST_LABELS} are allowed: is the label in another column? (--label-column)"
         )
     return _dataset(rows, tuple(names), {name: index for index, name in enumerate(names)})
 
 
-def drop_duplicates(data: Dataset) -> Dataset:
-    """Keep the first of equal texts, so that none stands on both sides of a split."""
+def drop_duplicates(data: Dataset) -> tuple[Dataset, int]:
+    """Keep the first of equal texts, so that none stands on both sides of a split.
+
+    Returns what is left and how many of those dropped had another label than the one kept.
+    """
     first: dict[str, int] = {}
+    conflicts = 0
     for index, text in enumerate(data.texts):
-        first.setdefault(text, index)
-    return data.take(np.fromiter(first.values(), np.int64))
+        kept = first.setdefault(text, index)
+        conflicts += int(data.labels[kept] != data.labels[index])
+    return data.take(np.fromiter(first.values(), np.int64)), conflicts
 
 
 def draw(data: Dataset, limit: int, seed: int) -> Dataset:
@@ -118,11 +126,32 @@ def _dataset(rows: Iterable[_Row], names: tuple[str, ...], index: dict[str, int]
     for where, text, label in rows:
         if not isinstance(text, str):
             raise ExportError(f"{where}: the text is {text!r:.40}, a string is needed")
-        if label is None or label == "":
-            raise ExportError(f"{where}: no label")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ExportError(
+                f"{where}: the text is not valid Unicode: a lone surrogate at character"
+                f" {error.start}, perhaps half of an emoji"
+            ) from error
         texts.append(text)
-        labels.append(index[str(label)])
+        labels.append(index[_label(where, label)])
     return Dataset(texts, np.array(labels, np.int32), names)
+
+
+def _label(where: str, value: Any) -> str:
+    """Give a label as a string, without white space around it: 1, "1" and " 1 " are one label."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # what becomes of whole numbers beside a missing one
+    if value is None or not isinstance(value, str | int | bool):
+        raise ExportError(
+            f"{where}: the label is {value!r:.40}, a string or a whole number is needed"
+        )
+    label = str(value).strip()
+    if not label:
+        raise ExportError(f"{where}: no label")
+    if not label.isprintable():
+        raise ExportError(f"{where}: the label is {label!r:.40}, printable characters are needed")
+    return label
 
 
 def _numbers_by_size(name: str) -> tuple[float, str]:
@@ -161,15 +190,26 @@ def _reader(path: Path) -> Callable[[Path, str, str], Iterator[_Row]]:
 def _csv(
     path: Path, text_column: str, label_column: str, keep: tuple[str, str] | None = None
 ) -> Iterator[_Row]:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the default of 128 KiB cuts long texts
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    csv.field_size_limit(2**31 - 1)  # the default of 128 KiB cuts long texts
+    is_tsv = path.suffix.lower() == ".tsv"
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter=delimiter)
+        if is_tsv:  # has no quotes: a text may begin with one
+            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        else:
+            reader = csv.DictReader(file, strict=True)
         try:
             _require_columns(path, reader.fieldnames or [], text_column, label_column)
+            columns = len(reader.fieldnames or [])
             for row in reader:
+                where = f"{path}: line {reader.line_num}"
+                if None in row or None in row.values():
+                    found = columns + len(row.get(None, ())) - list(row.values()).count(None)
+                    raise ExportError(
+                        f"{where}: {found} fields, the first line has {columns}"
+                        + ("" if is_tsv else "; a text with a comma in it stands in quotes")
+                    )
                 if keep is None or row[keep[0]] == keep[1]:
-                    yield f"{path}: line {reader.line_num}", row[text_column], row[label_column]
+                    yield where, row[text_column], row[label_column]
         except csv.Error as error:
             raise ExportError(f"{path}: after line {reader.line_num}: {error}") from error
         except UnicodeDecodeError as error:  # raised for a block; which line was it?
@@ -192,7 +232,7 @@ def _jsonl(path: Path, text_column: str, label_column: str) -> Iterator[_Row]:
             where = f"{path}: line {number}"
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ExportError(f"{where}: {error}") from error
             if not isinstance(row, dict):
                 raise ExportError(f"{where}: an object is needed")
@@ -213,12 +253,17 @@ def _parquet(path: Path, text_column: str, label_column: str) -> Iterator[_Row]:
                 for text, label in zip(texts, labels, strict=True):
                     number += 1
                     yield f"{path}: row {number}", text, label
-    except pyarrow.ArrowException as error:
-        raise ExportError(f"{path}: cannot be read as Parquet: {error}") from error
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
+        problem = str(error).splitlines()[0]
+        raise ExportError(f"{path}: cannot be read as Parquet: {problem}") from error
 
 
 def _folder(path: Path) -> Iterator[_Row]:
-    folders = [folder for folder in sorted(path.iterdir()) if any(folder.glob("*.txt"))]
+    folders = [
+        folder
+        for folder in sorted(path.iterdir())
+        if not folder.name.startswith(".") and any(folder.glob("*.txt"))
+    ]
     if {"neg", "pos", "unsup"} == {folder.name for folder in folders}:
         folders = [folder for folder in folders if folder.name != "unsup"]  # aclImdb: no labels
     if not folders:
@@ -228,7 +273,7 @@ def _folder(path: Path) -> Iterator[_Row]:
     for folder in folders:
         for file in sorted(folder.glob("*.txt")):
             try:
-                yield str(file), file.read_text(encoding="utf-8"), folder.name
+                yield str(file), file.read_text(encoding="utf-8-sig"), folder.name
             except UnicodeDecodeError as error:
                 raise ExportError(f"{file}: not UTF-8 at byte {error.start}") from error
 

@@ -64,7 +64,7 @@ def export(options: Options) -> Bundle:
         truncation=Truncation.PRE,
     )
     vocabulary, found = fit_vocabulary(parts.train.texts, preprocessing)
-    print(f"Found {found:,} unique tokens.")
+    print(f"Found {found:,} unique tokens.", flush=True)
     if found == 0:
         raise ExportError(f"{options.data}: the training texts hold no word")
     tokenizer = Tokenizer(vocabulary, preprocessing)
@@ -112,11 +112,14 @@ def export(options: Options) -> Bundle:
 
 def _load(options: Options) -> data.Split:
     texts = data.load(options.data, options.text_column, options.label_column)
-    distinct = data.drop_duplicates(texts)
-    print(f"Loaded {len(texts):,} texts from {options.data}", end="")
-    print(f", dropped {len(texts) - len(distinct)} duplicates.")
+    distinct, conflicts = data.drop_duplicates(texts)
+    print(f"Loaded {len(texts):,} texts from {options.data}.")
+    if len(distinct) < len(texts):
+        dropped = f"Dropped {len(texts) - len(distinct):,} that stand there twice"
+        print(dropped + (f", {conflicts:,} of them with another label." if conflicts else "."))
     if options.limit is not None:
         distinct = data.draw(distinct, options.limit, options.seed)
+        print(f"Drew {len(distinct):,} of them at random.")
     return data.split(distinct, options.validation, options.seed)
 
 

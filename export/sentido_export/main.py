@@ -53,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"sentido-export: {where}{error.strerror or error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nsentido-export: interrupted, no bundle was written", file=sys.stderr)
-        return 130
+    except MemoryError as error:
+        print(f"sentido-export: not enough memory: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -157,25 +157,29 @@ def _parser() -> argparse.ArgumentParser:
         " reported figures (default: 0.1)",
     )
     source.add_argument(
-        "--seed", type=_whole(0), default=0, metavar="N", help="of every random choice (default: 0)"
+        "--seed",
+        type=_whole(0, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help="of every random choice (default: 0)",
     )
 
     model = parser.add_argument_group("model and training (a flag overrides the recipe)")
     model.add_argument(
         "--recipe", choices=RECIPES, default="tutorial", help="default: tutorial; best takes longer"
     )
-    for flag, least, text in (
-        ("words", 2, "ids in the vocabulary, padding included"),
-        ("max_tokens", 1, "tokens of a text that the model reads, its last ones"),
-        ("dimensions", 1, "elements of a word's vector"),
-        ("units", 1, "of the LSTM"),
-        ("epochs", 1, "passes over the training texts"),
-        ("batch_size", 1, "texts a training step"),
+    for flag, least, most, text in (
+        ("words", 2, 10_000_000, "ids in the vocabulary, padding included"),
+        ("max_tokens", 1, 100_000, "tokens of a text that the model reads, its last ones"),
+        ("dimensions", 1, 10_000, "elements of a word's vector"),
+        ("units", 1, 10_000, "of the LSTM"),
+        ("epochs", 1, 10_000, "passes over the training texts"),
+        ("batch_size", 1, 100_000, "texts a training step"),
     ):
         values = ", ".join(f"{name}: {getattr(recipe, flag)}" for name, recipe in RECIPES.items())
         model.add_argument(
             "--" + flag.replace("_", "-"),
-            type=_whole(least),
+            type=_whole(least, most),
             metavar="N",
             help=f"{text} ({values})",
         )
@@ -204,14 +208,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _whole(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text!r:.40} is not a whole number from {least} to {most}"
+            )
         return value
 
     return parse
@@ -240,7 +246,3 @@ def _plain_name(what: str) -> Callable[[str], str]:
         return text
 
     return parse
-
-
-if __name__ == "__main__":
-    sys.exit(main())

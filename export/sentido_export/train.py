@@ -63,13 +63,16 @@ def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, se
     stopping = keras.callbacks.EarlyStopping(patience=_PATIENCE, restore_best_weights=True)
     snapshots = _Snapshots(recipe.averaged_epochs)
     epochs = itertools.count()
-    model.fit(
-        _dataset(lambda: _training_batches(train_set, recipe, (seed, next(epochs))), steps),
-        epochs=recipe.epochs,
-        validation_data=validation,
-        callbacks=[snapshots, stopping],
-        shuffle=False,  # the batches are
-    )
+    try:
+        model.fit(
+            _dataset(lambda: _training_batches(train_set, recipe, (seed, next(epochs))), steps),
+            epochs=recipe.epochs,
+            validation_data=validation,
+            callbacks=[snapshots, stopping],
+            shuffle=False,  # the batches are
+        )
+    except tf.errors.ResourceExhaustedError as error:
+        raise MemoryError("choose fewer --units, --dimensions, --words or --batch-size") from error
     if recipe.averaged_epochs > 1:
         best = model.get_weights()
         model.set_weights(snapshots.mean())

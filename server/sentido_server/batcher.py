@@ -41,7 +41,7 @@ class Limits:
     rows: int  # items a batch
     budget: int  # rows times the longest item of a batch
     padding: float  # share of a batch's padded size that may be padding, 0 to 1
-    queued: int  # sum of the sizes that wait; one item is accepted whatever its size
+    queued: int  # while items of this size in sum wait, no more are accepted
 
 
 @dataclass(eq=False, slots=True)
@@ -93,7 +93,7 @@ class Batcher(Generic[Item, Result]):
         with self._changed:
             if self._closed:
                 raise Closed("the batcher is closed")
-            if self._queued and self._queued + total > self._limits.queued:
+            if self._queued >= self._limits.queued:
                 raise Full(f"{self._queued} wait, {self._limits.queued} may")
             self._queued += total
             for index, (item, size) in enumerate(items):

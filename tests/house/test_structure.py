@@ -1,14 +1,16 @@
 """What reviews forget: who imports whom, what the locks hold, what is public."""
 
 import ast
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import sentido_bundle
 import sentido_client
-from conftest import ROOT
+from conftest import BIN, ROOT
 
 PACKAGES = {
     "proto/sentido": {"google", "grpc", "sentido"},
@@ -26,6 +28,7 @@ PACKAGES = {
         *("sentido_bundle", "sentido_export"),
     },
 }
+ENVIRONMENT = {**os.environ, "VENV": str(BIN.parent)}
 LOCKS = sorted((ROOT / "locks").glob("*.txt"))
 
 
@@ -41,8 +44,6 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_what_it_may(package: str) -> None:
-    import sys
-
     for path in (ROOT / package).rglob("*.py"):
         others = imported(path) - set(sys.stdlib_module_names) - PACKAGES[package]
         assert not others, path
@@ -80,7 +81,7 @@ def test_the_servers_lock_holds_no_tensorflow_and_the_clients_no_onnxruntime() -
 
 
 def test_the_stubs_are_what_the_proto_files_give(tmp_path: Path) -> None:
-    subprocess.run([ROOT / "proto" / "generate", tmp_path], check=True, timeout=60)
+    subprocess.run([ROOT / "proto" / "generate", tmp_path], check=True, timeout=60, env=ENVIRONMENT)
     fresh = {p.name: p.read_text() for p in (tmp_path / "sentido" / "v1").iterdir()}
     folder = ROOT / "proto" / "sentido" / "v1"
     committed = {p.name: p.read_text() for p in folder.glob("*_pb2*")}
@@ -88,7 +89,9 @@ def test_the_stubs_are_what_the_proto_files_give(tmp_path: Path) -> None:
 
 
 def test_the_protocol_passes_bufs_standard_rules() -> None:
-    result = subprocess.run([ROOT / "proto" / "lint"], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [ROOT / "proto" / "lint"], capture_output=True, text=True, timeout=60, env=ENVIRONMENT
+    )
     assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
 
 

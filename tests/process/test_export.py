@@ -2,11 +2,13 @@
 
 import csv
 import json
+import os
 import random
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,11 @@ from conftest import BIN
 from sentido_bundle import Bundle, default_bundle
 from sentido_export import data
 from sentido_export.errors import ExportError
+from sentido_export.recipe import TUTORIAL
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from sentido_export.model import build
+from sentido_export.verify import compare
 
 SMALL = [
     *("--epochs=1", "--words=200", "--max-tokens=30", "--dimensions=4", "--units=6"),
@@ -151,11 +158,28 @@ def test_labels_that_are_numbers_are_sorted_by_size(tmp_path: Path) -> None:
     assert data.load(str(path), "text", "label").label_names == ("1", "2", "9", "10")
 
 
+def test_labels_are_one_however_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    labels = ['"1"', "1", "1.0", '" 1 "', "0", '"0"']
+    path.write_text("".join(f'{{"text": "t", "label": {label}}}\n' for label in labels))
+    loaded = data.load(str(path), "text", "label")
+    assert loaded.label_names == ("0", "1")
+    assert loaded.labels.tolist() == [1, 1, 1, 1, 0, 0]
+
+
+def test_a_tsv_has_no_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text('text\tlabel\n"Great" movie\tpos\n"Bad\tneg\n')
+    assert data.load(str(path), "text", "label").texts == ['"Great" movie', '"Bad']
+
+
 def test_duplicates_are_dropped_and_a_limit_draws_balanced_by_the_seed() -> None:
     texts = ["same", "same", *(f"text {n}" for n in range(98))]
     labels = np.array([0] * 80 + [1] * 20, np.int32)
-    distinct = data.drop_duplicates(data.Dataset(texts, labels, ("a", "b")))
-    assert len(distinct) == 99
+    distinct, conflicts = data.drop_duplicates(data.Dataset(texts, labels, ("a", "b")))
+    assert (len(distinct), conflicts) == (99, 0)
+    labels[1] = 1
+    assert data.drop_duplicates(data.Dataset(texts, labels, ("a", "b")))[1] == 1
     drawn = data.draw(distinct, 20, seed=1)
     assert [int((drawn.labels == n).sum()) for n in (0, 1)] == [10, 10]
     assert data.draw(distinct, 20, seed=1).texts == drawn.texts
@@ -196,8 +220,21 @@ def write(path: Path, content: str | bytes) -> Path:
         ("a.csv", "review,label\nx,1\n", "no column 'text', there are review, label: name it"),
         ("a.csv", "text,stars\nx,1\n", "no column 'label', there are text, stars: name it"),
         ("a.csv", "", "no column 'text', there are none"),
-        ("a.csv", "text,label\na,1\nb,1\n", "1 different labels ['1'], two or more"),
-        ("a.csv", "text,label\na,1\nb\n", "a.csv: line 3: no label"),
+        ("a.csv", "text,label\na,1\nb,1\n", "its labels are ['1'], two or more are needed"),
+        ("a.csv", "text,label\na,1\nb\n", "a.csv: line 3: 1 fields, the first line has 2"),
+        ("a.csv", "text,label\na,1\nb, \n", "a.csv: line 3: no label"),
+        ("a.csv", "label,text\n1,a, b, c\n", "line 2: 4 fields, the first line has 2; a text with"),
+        ("a.csv", 'text,label\na,1\n"b,2\nc,3\n', "a.csv: after line 2: unexpected end of data"),
+        ("a.tsv", "text\tlabel\na\tb\tc\n", "a.tsv: line 2: 3 fields, the first line has 2"),
+        (
+            "a.jsonl",
+            '{"text": "\\ud800", "label": 1}\n{"text": "", "label": 2}\n',
+            "half of an emoji",
+        ),
+        ("a.jsonl", '{"text": "a", "label": [1]}\n', "line 1: the label is [1], a string"),
+        ("a.jsonl", '{"text": "a", "label": NaN}\n', "line 1: the label is nan, a string"),
+        ("a.jsonl", "[" * 100_000 + "\n", "a.jsonl: line 1: "),
+        ("a.csv", "text,label\n" + "".join(f"a,{n}.5\n" for n in range(1001)), "1,001 different"),
         ("a.csv", b"text,label\n\xff,1\n", "a.csv: line 2 is not UTF-8"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text"', "a.jsonl: line 2: "),
         ("a.jsonl", '{"text": 5, "label": 1}\n{"text": "", "label": 2}\n', "line 1: the text is 5"),
@@ -235,7 +272,9 @@ def test_too_few_texts_of_a_label_are_counted(tmp_path: Path) -> None:
         (["--data", "nope.csv"], 1, "sentido-export: no file or folder nope.csv"),
         (["--out", "."], 1, "sentido-export: . exists; a bundle is never changed"),
         (["--out", "/proc/x"], 1, "sentido-export: /proc/x cannot be written"),
-        (["--words", "1"], 2, "'1' is not a whole number of 2 or more"),
+        (["--words", "1"], 2, "'1' is not a whole number from 2 to 10000000"),
+        (["--max-tokens", "100000000000"], 2, "is not a whole number from 1 to 100000"),
+        (["--seed", "5000000000"], 2, "is not a whole number from 0 to 4294967295"),
         (["--validation", "0.5"], 2, "'0.5' is not a number between 0 and 0.5"),
         (["--min-accuracy", "90"], 2, "'90' is not a number from 0 to 1"),
         (["--name", "a/b"], 2, "name is 'a/b': 1 to 64 letters"),
@@ -257,6 +296,15 @@ def test_an_accuracy_below_the_least_writes_no_bundle(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "--min-accuracy asks for 1: no bundle was written" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_that_differ_from_keras_write_no_bundle(small_bundle: Path) -> None:
+    # A bundle whose weights are not quite those of the model that it is compared with.
+    bundle = Bundle.load(small_bundle)
+    recipe = replace(TUTORIAL, words=500, dimensions=8, units=12)
+    layers = build(recipe, len(bundle.tokenizer.vocabulary), 2)
+    with pytest.raises(ExportError, match=r"differ from Keras' by .*, at most 1e-05 is allowed"):
+        compare(layers, bundle, ["a good film"])
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:

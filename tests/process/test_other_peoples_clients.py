@@ -9,7 +9,7 @@ import pytest
 from conftest import BIN, ROOT
 from sentido_client import Client
 
-PROTOBUF6 = ROOT / ".venv" / "protobuf6" / "bin" / "python"
+PROTOBUF6 = BIN.parent / "protobuf6" / "bin" / "python"
 
 
 def buf_curl(*arguments: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 import pytest
-from sentido_bundle import Bundle, BundleError, default_bundle, write_bundle
+from sentido_bundle import Bundle, BundleError, check_target, default_bundle, write_bundle
 from sentido_bundle.manifest import FILES
 
 Files = dict[str, bytes]
@@ -164,6 +164,14 @@ def test_another_schema_version_says_what_to_do(copy: Path, version: object) -> 
         (lambda m: m["dimensions"].update(embedding=7), "has shape (20000, 32), not (20000, 7)"),
         (lambda m: m["dimensions"].update(hidden=7), "model.onnx: outputs are"),
         (lambda m: m["parity"].update(tolerance=1.0), "tolerance is 1.0"),
+        (lambda m: m["parity"].update(largest_difference=-5.0), "largest_difference is -5.0"),
+        (lambda m: m["preprocessing"].update(max_tokens=2**40), "max_tokens is 1099511627776"),
+        (lambda m: m["preprocessing"].update(num_words=10**18), "num_words is 1000000000000000000"),
+        (lambda m: m["preprocessing"].update(oov_token=""), "oov_token must not be empty"),
+        (lambda m: m["metrics"].update(loss=10**400), "a whole number of 401 digits"),
+        (lambda m: m["labels"].__setitem__(0, "\ud800"), "surrogates not allowed"),
+        (lambda m: m.update(created="yesterday"), "created is 'yesterday'"),
+        (lambda m: m["files"]["golden.json"].update(bytes=10**11), "bytes is 100000000000, not"),
         (lambda m: m["preprocessing"].update(lower=False), "does not give the ids"),
         (lambda m: m["preprocessing"].update(max_tokens=100), "does not give the ids"),
         (lambda m: m["preprocessing"].update(oov_token="<unk>"), "the oov_token '<unk>'"),
@@ -179,7 +187,10 @@ def test_a_wrong_field_of_the_manifest_is_named(
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"[]", b"null", b"\xff", b'{"schema_version": NaN}', b"[" * 100_000, b" " * (2 << 20)],
+    [
+        *(b"", b"[]", b"null", b"\xff", b'{"schema_version": NaN}', b"[" * 100_000),
+        *(b" " * (2 << 20), b'{"schema_version": 1e999}', b'{"name": 1, "name": 2}'),
+    ],
 )
 def test_a_manifest_that_is_no_manifest_is_refused(copy: Path, data: bytes) -> None:
     (copy / "manifest.json").write_bytes(data)
@@ -200,6 +211,26 @@ def test_a_wrong_vocabulary_is_refused(copy: Path, words: object, message: str) 
     (copy / "vocabulary.json").write_text(json.dumps(words))
     sign(copy)
     assert message in refusal(copy)
+
+
+@pytest.mark.parametrize(
+    ("field", "what"), [("probabilities", "probabilities"), ("hidden", "hidden state")]
+)
+def test_each_golden_answer_is_compared(copy: Path, field: str, what: str) -> None:
+    golden = json.loads((copy / "golden.json").read_bytes())
+    golden[-1][field][0] += 2e-5  # twice the tolerance
+    (copy / "golden.json").write_text(json.dumps(golden))
+    sign(copy)
+    assert f"the {what} of model.onnx differ from golden.json by 2e-05" in refusal(copy)
+
+
+def test_the_two_graphs_must_agree(copy: Path) -> None:
+    def forget(graph: Any) -> None:
+        lstm = next(node for node in graph.node if node.op_type == "LSTM")
+        lstm.input[3] = ""  # its bias
+
+    edit_graph(copy, "tokens.onnx", forget)
+    assert "tokens.onnx ends in another hidden state" in refusal(copy)
 
 
 def test_a_shuffled_vocabulary_does_not_pass_the_golden_texts(copy: Path) -> None:
@@ -225,6 +256,8 @@ def test_changed_weights_do_not_pass_the_golden_texts(copy: Path) -> None:
         b'[{"text": 1}]',
         b'[{"text": "", "ids": [], "hidden": [0], "probabilities": [0.5, 0.5]}]',
         b'[{"text": "", "ids": [99999999999999], "hidden": [], "probabilities": []}]',
+        b'[{"text": "", "ids": ["5"], "hidden": [], "probabilities": []}]',
+        b'[{"text": "", "ids": [5.5], "hidden": [], "probabilities": []}]',
     ],
 )
 def test_wrong_golden_texts_are_refused(copy: Path, golden: bytes) -> None:
@@ -244,11 +277,16 @@ def test_external_data_cannot_be_anywhere_else(copy: Path, name: str, location: 
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("offset", "10000000000"), ("offset", "-4"), ("length", "10000000000")]
+    ("key", "value"),
+    [
+        *(("offset", "10000000000"), ("offset", "-4"), ("offset", "1_0"), ("offset", "2")),
+        *(("offset", "2774396"), ("length", "10000000000"), ("length", "")),
+    ],
 )
 def test_external_data_cannot_be_outside_its_file(copy: Path, key: str, value: str) -> None:
+    assert (copy / "weights.bin").stat().st_size == 2774400
     edit_graph(copy, "model.onnx", lambda g: set_external(tensor(g), key, value))
-    assert "model.onnx: tensor 'embedding_matrix'" in refusal(copy)
+    assert "tensor 'embedding_matrix'" in refusal(copy)
 
 
 def test_a_claim_of_ten_gigabytes_is_refused_before_anything_is_allocated(copy: Path) -> None:
@@ -296,6 +334,139 @@ def test_an_operator_that_loops_or_allocates_is_refused(copy: Path, operator: st
     assert f"operator {operator} is not one that a bundle may use" in refusal(copy)
 
 
+def append_to_model(directory: Path, data: bytes) -> None:
+    path = directory / "model.onnx"
+    path.write_bytes(path.read_bytes() + data)
+    sign(directory)
+
+
+def varint(value: int) -> bytes:
+    data = b""
+    while value >= 0x80:
+        data, value = data + bytes([value & 0x7F | 0x80]), value >> 7
+    return data + bytes([value])
+
+
+GRAPH_FIELD = 7 << 3 | 2
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [varint(GRAPH_FIELD), varint(1 << 32 | GRAPH_FIELD), bytes([GRAPH_FIELD | 0x80, 0x80, 0x00])],
+    ids=["plain", "cut to 32 bits", "longer than needed"],
+)
+def test_a_second_graph_cannot_hide_behind_the_first(copy: Path, tag: bytes) -> None:
+    # ONNX Runtime's parser would merge it into the first.
+    more = onnx.GraphProto()
+    more.node.add(op_type="ConstantOfShape", input=["shape"], output=["x"])
+    data = more.SerializeToString()
+    append_to_model(copy, tag + varint(len(data)) + data)
+    assert refusal(copy).startswith("model.onnx: not an ONNX model as bundles have them: ")
+
+
+@pytest.mark.parametrize("number", [20, 25, 26, 99])
+def test_a_model_holds_no_functions_and_nothing_unknown(copy: Path, number: int) -> None:
+    append_to_model(copy, varint(number << 3 | 2) + b"\x00")
+    assert f"field {number} of its model is unknown here" in refusal(copy)
+
+
+def test_external_data_cannot_hide_behind_a_number_that_parsers_cut(copy: Path) -> None:
+    item = onnx.TensorProto(name="x", data_type=1, dims=[1], raw_data=bytes(4))
+    item.external_data.add(key="location", value="/etc/passwd")
+    graph = onnx.load_model_from_string((copy / "model.onnx").read_bytes()).graph
+    data = item.SerializeToString() + varint(14 << 3) + varint((1 << 32) + 1)
+    body = graph.SerializeToString() + varint(5 << 3 | 2) + varint(len(data)) + data
+    (copy / "model.onnx").write_bytes(varint(GRAPH_FIELD) + varint(len(body)) + body)
+    sign(copy)
+    assert "model.onnx: not an ONNX model as bundles have them: no integer" in refusal(copy)
+
+
+def test_a_tensor_is_stored_in_one_place(copy: Path) -> None:
+    def both(graph: Any) -> None:
+        item = graph.initializer.add(name="x", data_type=1, dims=[1], raw_data=bytes(4))
+        item.external_data.add(key="location", value="/etc/passwd")
+
+    edit_graph(copy, "model.onnx", both)
+    assert "tensor 'x' is stored both here and elsewhere" in refusal(copy)
+
+
+def test_a_tensor_that_a_caller_could_replace_is_refused(copy: Path) -> None:
+    # An initializer that is an input too: left open, its shape can end the process.
+    def add_input(graph: Any) -> None:
+        graph.initializer.add(name="rows", data_type=7, dims=[1], raw_data=bytes(8))
+        graph.input.append(onnx.helper.make_tensor_value_info("rows", 7, ["k"]))
+
+    edit_graph(copy, "model.onnx", add_input)
+    assert "model.onnx: inputs are ['token_ids', 'lengths', 'rows']" in refusal(copy)
+
+
+@pytest.mark.parametrize("shape", [[0], [0, 1 << 40], [1] * 5, [(1 << 63) - 1]])
+def test_an_odd_shape_is_refused(copy: Path, shape: list[int]) -> None:
+    def add(graph: Any) -> None:
+        graph.initializer.add(name="x", data_type=7, dims=shape, raw_data=b"")
+
+    edit_graph(copy, "model.onnx", add)
+    assert "model.onnx: tensor 'x' " in refusal(copy)
+
+
+def test_two_tensors_of_one_name_are_refused(copy: Path) -> None:
+    edit_graph(copy, "model.onnx", lambda g: g.initializer.append(tensor(g)))
+    assert "model.onnx: two tensors have one name" in refusal(copy)
+
+
+def test_nothing_is_computed_when_a_graph_is_opened(copy: Path) -> None:
+    def square(graph: Any) -> None:
+        matrix = ["embedding_matrix", "embedding_matrix"]
+        graph.node.insert(0, onnx.helper.make_node("Add", matrix, ["x"]))
+
+    edit_graph(copy, "model.onnx", square)
+    assert "model.onnx: a node of Add depends on no input" in refusal(copy)
+
+
+def test_more_nodes_of_a_kind_than_a_classifier_has_are_refused(copy: Path) -> None:
+    def gather(graph: Any) -> None:
+        inputs = ["embedding_matrix", "token_ids"]
+        graph.node.append(onnx.helper.make_node("Gather", inputs, ["x"]))
+
+    edit_graph(copy, "model.onnx", gather)
+    assert "model.onnx: 2 nodes of Gather, at most 1 are allowed" in refusal(copy)
+
+
+@pytest.mark.parametrize("kind", ["tensor", "graph", "sparse_tensor"])
+def test_a_node_holds_no_tensor_and_no_graph(copy: Path, kind: str) -> None:
+    values = {
+        "tensor": onnx.helper.make_tensor("t", 1, [1], [1.0]),
+        "graph": onnx.GraphProto(name="g"),
+        "sparse_tensor": onnx.SparseTensorProto(dims=[1]),
+    }
+
+    def add(graph: Any) -> None:
+        attribute = onnx.AttributeProto(name="x")
+        numbers = {"tensor": "t", "graph": "g", "sparse_tensor": "sparse_tensor"}
+        getattr(attribute, numbers[kind]).CopyFrom(values[kind])
+        graph.node[0].attribute.append(attribute)
+
+    edit_graph(copy, "model.onnx", add)
+    assert "of its attribute is unknown here" in refusal(copy)
+
+
+def test_a_graph_that_cannot_be_run_is_an_error_and_not_a_crash(copy: Path) -> None:
+    def swap(graph: Any) -> None:
+        lstm = next(node for node in graph.node if node.op_type == "LSTM")
+        lstm.input[1], lstm.input[2] = lstm.input[2], lstm.input[1]
+
+    edit_graph(copy, "model.onnx", swap)
+    assert "ONNX Runtime refuses it" in (message := refusal(copy)) or "cannot be run" in message
+
+
+def test_inputs_of_another_type_are_refused(copy: Path) -> None:
+    def widen(graph: Any) -> None:
+        graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+
+    edit_graph(copy, "model.onnx", widen)
+    assert "model.onnx: inputs are ['tensor(int64)', 'tensor(int32)']" in refusal(copy)
+
+
 def test_an_operator_of_another_domain_is_refused(copy: Path) -> None:
     node = onnx.helper.make_node("Add", ["token_ids", "token_ids"], ["x"], domain="evil")
     edit_graph(copy, "model.onnx", lambda g: g.node.append(node))
@@ -333,6 +504,7 @@ def test_a_bundle_is_written_whole(tmp_path: Path) -> None:
     written = write_bundle(target, good_files())
     assert Bundle.load(target).digest == written.digest
     assert [p.name for p in target.parent.iterdir()] == ["bundle"]
+    assert target.stat().st_mode & 0o777 == 0o755  # readable by whoever runs the server
 
 
 def test_a_bundle_is_never_written_over_another(copy: Path) -> None:
@@ -344,5 +516,14 @@ def test_a_bundle_that_does_not_verify_leaves_nothing_behind(tmp_path: Path) -> 
     files = good_files()
     files["weights.bin"] = files["weights.bin"][:-4] + b"oops"
     with pytest.raises(BundleError, match=r"weights\.bin: SHA-256"):
-        write_bundle(tmp_path / "bundle", files)
+        write_bundle(tmp_path / "deep" / "er" / "bundle", files)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_that_cannot_be_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(BundleError, match="link exists"):
+        check_target(tmp_path / "link")
+    with pytest.raises(BundleError, match="cannot be written: File name too long"):
+        check_target(tmp_path / "new" / ("x" * 300))
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]

@@ -81,6 +81,12 @@ def test_neighbours_are_the_most_similar_words(bundle: Bundle) -> None:
     assert len(bundle.nearest(word, 10**9)) == len(bundle.tokenizer.vocabulary) - 2
 
 
+def test_padding_is_nobodys_neighbour(bundle: Bundle) -> None:
+    everyone = bundle.nearest(5, 10**9)
+    assert 0 not in [n.id for n in everyone]
+    assert 5 not in [n.id for n in everyone]
+
+
 def test_normalizing_leaves_zeros_alone() -> None:
     vectors = np.array([[3, 4], [0, 0]], np.float32)
     assert normalize(vectors).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]]

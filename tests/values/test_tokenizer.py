@@ -104,6 +104,13 @@ def test_every_word_is_found_where_its_offsets_say(changes: dict[str, object], t
         assert token.text.replace("ς", "σ") in piece.replace("ς", "σ")
 
 
+def test_unknown_words_are_counted_also_where_a_token_stands_for_them() -> None:
+    rules = Preprocessing(**{**vars(DEFAULT), "oov_token": "<unk>"})
+    encoding = Tokenizer(["", "<unk>", "a"], rules).encode("a b a c")
+    assert encoding.ids.tolist() == [2, 1, 2, 1]
+    assert encoding.out_of_vocabulary_count == 2
+
+
 def test_an_unknown_token_that_is_a_word_is_refused() -> None:
     # Keras takes it and then gives the token the word's id, and id 1 to nothing.
     with pytest.raises(ValueError, match="oov_token 'film' is a word of the texts"):

@@ -98,6 +98,12 @@ def test_a_text_of_ten_megabytes_is_too_long(channel: grpc.Channel) -> None:
     assert fields == {"text": "has 10000000 characters, at most 1000000 are allowed"}
 
 
+def test_a_text_of_exactly_the_limit_is_answered(channel: grpc.Channel) -> None:
+    request = prediction_pb2.PredictRequest(text="x" * 1_000_000)
+    answer = PredictionServiceStub(channel).Predict(request)
+    assert answer.prediction.usage.character_count == 1_000_000
+
+
 def test_a_message_over_the_wires_limit_is_resource_exhausted(channel: grpc.Channel) -> None:
     request = prediction_pb2.PredictRequest(text="x" * (17 << 20))
     code, fields, message = refused(lambda: PredictionServiceStub(channel).Predict(request))

@@ -44,6 +44,16 @@ def test_predict_gives_the_bundles_own_bits(channel: grpc.Channel, bundle: Bundl
     assert answer.served_by.bundle_digest == bundle.digest
 
 
+def test_the_label_is_the_most_probable_one_and_so_is_its_probability(
+    channel: grpc.Channel,
+) -> None:
+    request = prediction_pb2.BatchPredictRequest(texts=["wonderful", "A dull, awful mess."])
+    answer = PredictionServiceStub(channel).BatchPredict(request)
+    assert [p.label for p in answer.predictions] == ["positive", "negative"]
+    for prediction in answer.predictions:
+        assert prediction.probability == max(s.probability for s in prediction.scores) > 0.5
+
+
 def test_batch_predict_answers_in_order(channel: grpc.Channel, bundle: Bundle) -> None:
     texts = [f"good {'very ' * n} film" for n in (30, 0, 7)] + ["", "awful"]
     request = prediction_pb2.BatchPredictRequest(texts=texts)

@@ -1,0 +1,149 @@
+"""The pipeline with a call that a test holds in its hand: what is computed, and what never is."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from google.rpc import code_pb2
+from sentido.v1.prediction_pb2 import PredictRequest, PredictResponse
+from sentido_bundle import Bundle
+from sentido_server.batcher import Limits
+from sentido_server.catalog import Catalog
+from sentido_server.faults import Fault, Unavailable
+from sentido_server.pipeline import Outcome, Pipeline
+from sentido_server.prediction import prepare_predict, reply_predict
+from sentido_server.rpc import Limits as TextLimits
+from sentido_server.rpc import Plan, Rpc, State
+
+
+@dataclass
+class Call:
+    """A call of no transport."""
+
+    peer: str = "test"
+    expired: bool = False
+    cancelled: bool = False
+    outcomes: list[Outcome] = field(default_factory=list)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    def is_expired(self) -> bool:
+        return self.expired
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled
+
+    def finish(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.finished.set()
+
+    def outcome(self) -> Outcome:
+        assert self.finished.wait(10)
+        (outcome,) = self.outcomes
+        return outcome
+
+
+def rpc(prepare: Any = prepare_predict, reply: Any = reply_predict) -> Rpc[Any]:
+    return Rpc("test.Service", "Predict", PredictRequest, prepare, reply)
+
+
+BODY = PredictRequest(text="good").SerializeToString()
+
+
+@pytest.fixture
+def pipeline(bundle: Bundle) -> Iterator[Pipeline]:
+    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6))
+    made.open(State(Catalog([bundle]), TextLimits(1000, 10, 10**6), "test"))
+    yield made
+    made.close()
+
+
+def send(pipeline: Pipeline, call: Call, rpc: Rpc[Any], body: bytes = BODY) -> None:
+    pipeline.submit(rpc, call, pipeline.begin(rpc, call), body, call.finish)
+
+
+def never(*_: Any) -> Any:
+    raise AssertionError("must not be called")
+
+
+def test_a_call_is_answered(pipeline: Pipeline) -> None:
+    call = Call()
+    send(pipeline, call, rpc())
+    outcome = call.outcome()
+    assert isinstance(outcome, bytes)
+    assert PredictResponse.FromString(outcome).served_by.model == "imdb"
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (Call(expired=True), code_pb2.DEADLINE_EXCEEDED),
+        (Call(cancelled=True), code_pb2.CANCELLED),
+    ],
+)
+def test_what_nobody_waits_for_is_not_even_parsed(
+    pipeline: Pipeline, call: Call, code: int
+) -> None:
+    send(pipeline, call, rpc(never, never), b"\xff")
+    outcome = call.outcome()
+    assert isinstance(outcome, Fault)
+    assert outcome.code == code
+
+
+@pytest.mark.parametrize(
+    ("leave", "code"),
+    [
+        (lambda call: setattr(call, "expired", True), code_pb2.DEADLINE_EXCEEDED),
+        (lambda call: setattr(call, "cancelled", True), code_pb2.CANCELLED),
+    ],
+)
+def test_what_is_abandoned_while_it_waits_is_not_computed(
+    pipeline: Pipeline, leave: Callable[[Call], None], code: int
+) -> None:
+    call = Call()
+
+    def prepare(state: State, request: Any) -> Plan:
+        leave(call)  # after the check, before a compute thread takes it
+        return prepare_predict(state, request)
+
+    send(pipeline, call, rpc(prepare, never))
+    outcome = call.outcome()
+    assert isinstance(outcome, Fault)
+    assert outcome.code == code
+
+
+@pytest.mark.parametrize("where", ["prepare", "reply"])
+def test_a_bug_is_a_fixed_sentence_with_an_id_and_the_next_call_works(
+    pipeline: Pipeline, where: str
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("the secret of the database")
+
+    call = Call()
+    send(pipeline, call, rpc(broken) if where == "prepare" else rpc(reply=broken))
+    outcome = call.outcome()
+    assert isinstance(outcome, Fault)
+    assert outcome.code == code_pb2.INTERNAL
+    assert outcome.message.startswith("internal error; the server's log has more under the id ")
+    assert "secret" not in outcome.message
+    after = Call()
+    send(pipeline, after, rpc())
+    assert isinstance(after.outcome(), bytes)
+
+
+def test_a_server_that_drains_refuses_and_finishes(pipeline: Pipeline) -> None:
+    calls = [Call() for _ in range(20)]
+    for call in calls:
+        send(pipeline, call, rpc())
+    pipeline.drain()
+    with pytest.raises(Unavailable, match="shutting down"):
+        pipeline.begin(rpc(), Call())
+    assert all(isinstance(call.outcome(), bytes) for call in calls)
+
+
+def test_a_server_that_loads_refuses() -> None:
+    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6))
+    with pytest.raises(Unavailable, match="is loading its models"):
+        made.begin(rpc(), Call())
+    made.close()
