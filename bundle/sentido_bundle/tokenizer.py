@@ -75,23 +75,22 @@ class Tokenizer:
         oov = preprocessing.oov_token
         self._oov_id = self._ids.get(oov) if oov is not None else None
         self._filters = {ord(c): preprocessing.split for c in preprocessing.filters}
+        self._ascii = _ascii_table(preprocessing)
 
     def words(self, text: str) -> list[str]:
         """Split a text into words, known or not.
 
         With Keras' default settings, "Isn't it, GOOD?" gives ["isn't", "it", "good"].
         """
-        if self.preprocessing.lower:
-            text = text.lower()
-        return [w for w in text.translate(self._filters).split(self.preprocessing.split) if w]
+        return [word for word in self._split(text) if word]
 
     def encode(self, text: str, truncation: Truncation | None = None) -> Encoding:
         """Give the ids that the model reads. `truncation`: None for the recorded one."""
-        words = self.words(text)
-        found = [id for id in map(self._ids.get, words) if id is not None]
-        missing = len(words) - len(found)
+        words = self._split(text)
+        found = list(filter(None, map(self._ids.get, words)))  # no word has the id 0
+        missing = len(words) - words.count("") - len(found)
         if self._oov_id is not None and missing:
-            found = [self._ids.get(word, self._oov_id) for word in words]
+            found = [self._ids.get(word, self._oov_id) for word in words if word]
         kept = self._truncate(found, truncation)
         return Encoding(
             ids=np.array(kept, dtype=np.int32),
@@ -111,6 +110,15 @@ class Tokenizer:
     def lookup(self, word: str) -> int | None:
         """Give the id of a single word, lower-cased first if texts are; None if there is none."""
         return self._ids.get(word.lower() if self.preprocessing.lower else word)
+
+    def _split(self, text: str) -> list[str]:
+        """Split a text into words, with empty strings where several separators meet."""
+        split = self.preprocessing.split
+        if self._ascii is not None and text.isascii():
+            return text.encode().translate(self._ascii).decode().split(split)
+        if self.preprocessing.lower:
+            text = text.lower()
+        return text.translate(self._filters).split(split)
 
     def _truncate(self, items: list[T], truncation: Truncation | None) -> list[T]:
         limit = self.preprocessing.max_tokens
@@ -146,3 +154,23 @@ class Tokenizer:
                     end=source[start + len(word) - 1] + 1,
                     out_of_vocabulary=found is None,
                 )
+
+
+def _ascii_table(preprocessing: Preprocessing) -> bytes | None:
+    """Make a table that lower-cases and filters ASCII text in one pass over its bytes.
+
+    None if `split` is more than one ASCII character, which a byte cannot be turned into.
+    """
+    split = preprocessing.split
+    if len(split) != 1 or not split.isascii():
+        return None
+    characters = [chr(code) for code in range(256)]
+    if preprocessing.lower:
+        characters[:128] = [c.lower() for c in characters[:128]]
+    for c in filter(str.isascii, preprocessing.filters):
+        # A filtered upper-case letter is lower-cased first, so it is no longer there to filter.
+        if not (preprocessing.lower and c.isupper()):
+            characters[ord(c)] = split
+            if preprocessing.lower:
+                characters[ord(c.upper())] = split
+    return "".join(characters).encode("latin-1")

@@ -29,6 +29,8 @@ VARIANTS = {
     "case kept": {"lower": False},
     "no filters": {"filters": ""},
     "letters filtered": {"filters": "aeiouİß "},
+    "upper case filtered after lower-casing": {"filters": "ABCdef"},
+    "upper case filtered and kept": {"filters": "ABCdef", "lower": False},
     "few words": {"num_words": 20},
     "unknown words kept": {"oov_token": "<unk>", "num_words": 50},
     "split on commas": {"split": ",", "filters": ".!? "},
@@ -36,6 +38,7 @@ VARIANTS = {
 }
 AWKWARD = st.text(
     st.one_of(
+        st.sampled_from("aAbBcCdDeE ,.!?\t\n\r\x0b\x1c"),
         st.sampled_from(
             " \u00a0\u3000\u2009\r\n\t\x0b\x0c\x1c\x85\x00.,'İIıißẞΣσςǅﬁ\u0307\u0301👍🏽ab"
         ),
