@@ -10,7 +10,7 @@ PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format run default-bundle footprint stubs lock clean
+.PHONY: help setup demo test test-all lint format run default-bundle bench bench-quick footprint stubs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -39,6 +39,12 @@ format: $(VENV)/ready-dev  ## let the formatter have its way
 
 default-bundle: $(VENV)/ready  ## train the bundle that sentido-bundle ships (about 4 minutes)
 	@VENV=$(VENV) bundle/train-default $(ARGS)
+
+bench: $(VENV)/ready  ## measure floors and paths (about 5 minutes)
+	@$(BIN)/python bench/bench.py $(ARGS)
+
+bench-quick: $(VENV)/ready  ## the same in a minute
+	@$(BIN)/python bench/bench.py --rounds 3 --seconds 0.7 $(ARGS)
 
 footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 	@$(BIN)/python bench/footprint.py

@@ -57,6 +57,7 @@ def open_session(name: str, files: Mapping[str, bytes], outputs: Shapes) -> Infe
     options = SessionOptions()
     options.intra_op_num_threads = 1  # callers run several batches at once, one a thread
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # it remembers a plan for every shape, and shapes vary
     options.log_severity_level = 4
     options.add_external_initializers_from_files_in_memory(
         ["weights.bin"], [weights], [len(weights)]
