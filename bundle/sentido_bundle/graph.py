@@ -222,9 +222,9 @@ def _integers(value: Value) -> Iterator[int]:
     if isinstance(value, int):
         yield value
         return
-    position = 0
-    while position < len(value):
-        item, position = varint(value, position)
+    packed, position = _message(value), 0
+    while position < len(packed):
+        item, position = varint(packed, position)
         yield item
 
 
@@ -236,8 +236,8 @@ def _integer(value: Value) -> int:
 
 
 def _message(value: Value) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("an integer in place of a message")
+    if not isinstance(value, memoryview):  # which parsers would pass over
+        raise ValueError("a number in place of a message or a string")
     return value
 
 

@@ -8,11 +8,12 @@ a reader something else than it shows ONNX Runtime.
 
 from collections.abc import Iterator
 
-Value = int | memoryview
+Value = int | memoryview | bytes
+"""An integer, the contents of a length-delimited field, or the 4 or 8 bytes of a fixed one."""
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, Value]]:
-    """Walk the fields of one message: its number and its value, an integer or bytes.
+    """Walk the fields of one message: its number and its value, told apart by its type.
 
     Raises ValueError or IndexError where the bytes are not a message in canonical encoding.
     """
@@ -34,7 +35,8 @@ def fields(data: memoryview) -> Iterator[tuple[int, Value]]:
             raise ValueError(f"wire type {wire_type}")
         if position + size > len(data):
             raise ValueError(f"a field of {size} bytes ends after the file")
-        yield number, data[position : position + size]
+        contents = data[position : position + size]
+        yield number, contents if wire_type == 2 else bytes(contents)
         position += size
 
 

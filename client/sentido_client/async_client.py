@@ -24,7 +24,7 @@ from sentido.v1 import model_pb2
 from sentido_client import requests, results
 from sentido_client.async_stream import AsyncPredictStream, Texts, explain
 from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
-from sentido_client.cutting import WINDOW, cut
+from sentido_client.cutting import WINDOW, check_text, cut
 from sentido_client.errors import (
     InvalidRequestError,
     OverloadedError,
@@ -90,7 +90,8 @@ class AsyncClient:
             check: Any = health_pb2_grpc.HealthStub(channel).Check
             try:
                 answer = await check(
-                    health_pb2.HealthCheckRequest(service=service), timeout=self.timeout
+                    health_pb2.HealthCheckRequest(service=check_text(service, "service")),
+                    timeout=self.timeout,
                 )
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND:
@@ -249,7 +250,9 @@ class AsyncClient:
 
     async def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
-        answer = await self._call(self._stubs.models.GetModel, model_pb2.GetModelRequest(name=name))
+        answer = await self._call(
+            self._stubs.models.GetModel, model_pb2.GetModelRequest(name=check_text(name, "name"))
+        )
         return results.model(answer.model)
 
     async def models(self) -> list[Model]:

@@ -14,7 +14,7 @@ from sentido.v1 import model_pb2
 
 from sentido_client import requests, results
 from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
-from sentido_client.cutting import WINDOW, Chunk, cut
+from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
     CallCancelledError,
     InvalidRequestError,
@@ -94,7 +94,10 @@ class Client:
         with grpc.insecure_channel(self.address, PLAIN_OPTIONS) as channel:
             check = health_pb2_grpc.HealthStub(channel).Check
             try:
-                answer = check(health_pb2.HealthCheckRequest(service=service), timeout=self.timeout)
+                answer = check(
+                    health_pb2.HealthCheckRequest(service=check_text(service, "service")),
+                    timeout=self.timeout,
+                )
             except grpc.RpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND:
                     return "SERVICE_UNKNOWN"
@@ -272,7 +275,9 @@ class Client:
 
     def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
-        answer = self._call(self._stubs.models.GetModel, model_pb2.GetModelRequest(name=name))
+        answer = self._call(
+            self._stubs.models.GetModel, model_pb2.GetModelRequest(name=check_text(name, "name"))
+        )
         return results.model(answer.model)
 
     def models(self) -> list[Model]:

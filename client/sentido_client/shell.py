@@ -71,6 +71,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     def with_session(
         address: str, timeout: float, model: str, as_json: bool | None, **rest: Any
     ) -> None:
+        if sys.stdout is None:  # closed by whoever started us
+            raise SystemExit("sentido: standard output is closed")
         as_json = not sys.stdout.isatty() if as_json is None else as_json
         with _errors():
             command(Session(address, timeout, model, as_json), **rest)
@@ -284,6 +286,8 @@ def _lines(file: Path | None) -> Iterator[str]:
 
     Bytes that are not UTF-8 become lone surrogates, which the client refuses text by text.
     """
+    if sys.stdin is None and (file is None or str(file) == "-"):
+        raise SystemExit("sentido: standard input is closed: give texts or --file")
     if file is None and sys.stdin.isatty():
         click.echo("reading texts from the terminal, one a line; end with Ctrl-D", err=True)
     if file is None or str(file) == "-":

@@ -1,8 +1,13 @@
 """Looks at an address to listen on before gRPC does, whose errors do not say what is wrong."""
 
+import errno
+import os
 import socket
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+_LONGEST_PATH = 107  # bytes, on Linux
 
 
 def check_address(listen: str) -> None:
@@ -16,14 +21,37 @@ def check_address(listen: str) -> None:
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ValueError("an IPv6 address stands in brackets, as in [::1]:50051")
     try:
-        socket.getaddrinfo(host.strip("[]"), port, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except OSError as error:
-        raise ValueError(f"{host} is not an address of this machine: {error.strerror}") from error
+        raise ValueError(f"{host} is not an address: {error.strerror}") from error
+    problems = [_problem(family, address) for family, _, _, _, address in found]
+    if errno.EADDRINUSE in problems:  # of any: gRPC would be content with the others
+        raise ValueError("the port is in use")
+    if None not in problems:
+        raise ValueError(os.strerror(problems[0] or 0))
+
+
+def _problem(family: int, address: Any) -> int | None:
+    """Try to bind an address; give what is wrong, as in `errno`."""
+    try:
+        with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does
+            probe.bind(address)
+            probe.listen()
+    except OSError as error:
+        return error.errno
+    return None
 
 
 def _check_socket(path: Path) -> None:
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ValueError(f"the path of a socket has at most {_LONGEST_PATH} bytes")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"the folder {path.parent} cannot be written to")
     if not path.exists():
         return
     if not path.is_socket():

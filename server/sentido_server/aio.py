@@ -15,6 +15,7 @@ from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_POLL_SECONDS = 0.02  # between looks of a stream at a full queue
 _STREAM_WINDOW = 4  # messages of one stream that are prepared or computed at once
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -110,34 +111,42 @@ class AioTransport:
         self, rpc: Rpc[Any], call: AioCall, entry: CallRecord, _: Any, context: _Context
     ) -> None:
         """Read ahead a few messages, so that all compute threads have work; answer in order."""
-        answers: asyncio.Queue[asyncio.Future[bytes] | None] = asyncio.Queue(_STREAM_WINDOW)
+        room = asyncio.Semaphore(_STREAM_WINDOW)
+        answers: asyncio.Queue[asyncio.Future[bytes] | None] = asyncio.Queue()  # None: the end
 
         async def read() -> None:
             try:
                 while (request := await self._next_message(context)) is not grpc.aio.EOF:
+                    await room.acquire()
                     answer = asyncio.ensure_future(self._wait_for_room(rpc, call, entry, request))
                     answer.add_done_callback(_look_at)
-                    await answers.put(answer)
+                    answers.put_nowait(answer)
             finally:
-                await answers.put(None)
+                answers.put_nowait(None)
 
         reading = asyncio.create_task(read())
         try:
             while (answer := await answers.get()) is not None:
                 await context.write(await answer)
+                room.release()
             await reading  # raises Unavailable when the server drains
         finally:
+            call.cancelled = True  # whatever is left of the stream is for nobody
             reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            while not answers.empty():
+                if (left := answers.get_nowait()) is not None:
+                    left.cancel()
 
     async def _wait_for_room(
         self, rpc: Rpc[Any], call: AioCall, entry: CallRecord, request: bytes
     ) -> bytes:
         """Answer a message of a stream, which waits where a unary call would be refused."""
         while True:
-            try:
-                return await self._answer(rpc, call, entry, request)
-            except QueueFull as fault:
-                await asyncio.sleep(fault.retry_seconds)
+            if self._pipeline.has_room():
+                with suppress(QueueFull):  # somebody else may have taken it
+                    return await self._answer(rpc, call, entry, request)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _next_message(self, context: _Context) -> Any:
         """Wait for the stream's next message. Raises Unavailable when the server drains."""

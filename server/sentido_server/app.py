@@ -92,9 +92,10 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         await checker.set_serving(False)
         if not await transport.drain(config.drain_seconds):
             record.event("drain timed out", seconds=config.drain_seconds)
+            pipeline.abandon()
         checker.end_watches()
         await server.stop(_GOODBYE_SECONDS)
-        pipeline.close()
+        await asyncio.to_thread(pipeline.close)
 
 
 async def run(config: Config) -> None:
@@ -129,9 +130,7 @@ def _bind(server: grpc.aio.Server, listen: str) -> str:
     try:
         check_address(listen)
         bound = server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise StartError(f"cannot listen on {listen}: the port is in use") from error
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise StartError(f"cannot listen on {listen!r}: {error}") from error
     is_socket = listen.startswith("unix:")
     return listen if is_socket else f"{listen.rpartition(':')[0]}:{bound}"

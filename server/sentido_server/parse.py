@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
-from sentido_bundle.wire import fields
+from sentido_bundle.wire import Value, fields
 
 from sentido_server.faults import InvalidArgument, Violation
 
 Request = TypeVar("Request", bound=Message)
 
-_MOST_FIELDS = 10_000  # looked at to find the bad ones: 10 ms
+_MOST_FIELDS = 10_000  # looked at to find the bad ones: some 10 ms
+_MOST_VIOLATIONS = 100
 
 
 def parse(request: type[Request], body: bytes) -> Request:
@@ -21,23 +22,27 @@ def parse(request: type[Request], body: bytes) -> Request:
         return request.FromString(body)
     except DecodeError as error:
         name = request.DESCRIPTOR.full_name
-        bad = list(_not_utf8(request.DESCRIPTOR, memoryview(body), ""))
+        budget = iter(range(_MOST_FIELDS))
+        found = _not_utf8(request.DESCRIPTOR, memoryview(body), "", budget)
+        bad = list(islice(found, _MOST_VIOLATIONS))
         broken = Violation("(request)", f"is not a message of type {name}")
         raise InvalidArgument(bad or [broken]) from error
 
 
-def _not_utf8(descriptor: Any, body: memoryview, prefix: str) -> Iterator[Violation]:
-    """Find string fields that are not UTF-8, as far as the message can be read."""
+def _not_utf8(
+    descriptor: Any, body: memoryview, prefix: str, budget: Iterator[int]
+) -> Iterator[Violation]:
+    """Find string fields that are not UTF-8, as far as message and budget (of fields) reach."""
     counts: dict[int, int] = {}
-    for number, value in islice(_readable(body), _MOST_FIELDS):
+    for (number, value), _ in zip(_readable(body), budget, strict=False):
         field = descriptor.fields_by_number.get(number)
-        if field is None or isinstance(value, int):
+        if field is None or not isinstance(value, memoryview):
             continue
         index = counts.get(number, 0)
         counts[number] = index + 1
         path = prefix + field.name + (f"[{index}]" if field.is_repeated else "")
         if field.type == FieldDescriptor.TYPE_MESSAGE:
-            yield from _not_utf8(field.message_type, value, path + ".")
+            yield from _not_utf8(field.message_type, value, path + ".", budget)
         elif field.type == FieldDescriptor.TYPE_STRING:
             try:
                 bytes(value).decode("utf-8")
@@ -45,7 +50,7 @@ def _not_utf8(descriptor: Any, body: memoryview, prefix: str) -> Iterator[Violat
                 yield Violation(path, f"is not valid UTF-8 at byte {error.start}")
 
 
-def _readable(body: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def _readable(body: memoryview) -> Iterator[tuple[int, Value]]:
     """Walk the fields of a message up to where it breaks."""
     try:
         yield from fields(body)

@@ -53,6 +53,8 @@ class Pipeline:
     def __init__(self, threads: int, limits: Limits) -> None:
         self._batcher: Batcher[Item, Result] = Batcher(run, threads=threads, limits=limits)
         self._preparing = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
+        self._queued_limit = limits.queued
+        self._abandoned = threading.Event()
         self._state: State | None = None
         self._refusal: str | None = "the server is loading its models"
 
@@ -65,8 +67,16 @@ class Pipeline:
         """Refuse new calls from now on; what was accepted is finished."""
         self._refusal = _SHUTTING_DOWN
 
+    def abandon(self) -> None:
+        """Compute nothing more of what waits: nobody will get the answers."""
+        self._abandoned.set()
+
+    def has_room(self) -> bool:
+        """Whether the queue would take a message now."""
+        return self._batcher.queued < self._queued_limit
+
     def close(self) -> None:
-        """Finish what waits, and wait for the threads to end."""
+        """Finish what waits and was not abandoned, and wait for the threads to end."""
         self._preparing.shutdown()
         self._batcher.close()
 
@@ -82,7 +92,7 @@ class Pipeline:
         self, rpc: Rpc[Any], call: Call, entry: CallRecord, body: bytes, finish: Finish
     ) -> None:
         """Answer one message. `finish` is called once, on this thread or another."""
-        message = _Message(rpc, call, entry, finish)
+        message = _Message(rpc, call, entry, finish, self._abandoned)
         if len(body) <= _SMALL and not rpc.blocking:
             self._start(message, body)
         else:
@@ -100,7 +110,11 @@ class Pipeline:
                 message.reply(request, plan, [])
                 return
             items = [(item, max(1, item.encoding.token_count)) for item in plan.items]
-            self._batcher.submit(items, _Gather(message, request, plan).add, message.is_dropped)
+            try:
+                self._batcher.submit(items, _Gather(message, request, plan).add, message.is_dropped)
+            except Full:
+                message.entry.add(plan, -1)
+                raise
         except Exception as error:
             message.fail(error)
 
@@ -108,22 +122,28 @@ class Pipeline:
 class _Message:
     """One message on its way to its answer."""
 
-    def __init__(self, rpc: Rpc[Any], call: Call, entry: CallRecord, finish: Finish) -> None:
+    def __init__(
+        self,
+        rpc: Rpc[Any],
+        call: Call,
+        entry: CallRecord,
+        finish: Finish,
+        abandoned: threading.Event,
+    ) -> None:
         self.rpc = rpc
         self.entry = entry
         self._call = call
         self._finish = finish
+        self._abandoned = abandoned
 
     def is_dropped(self) -> bool:
         """Whether nobody waits for the answer any more."""
-        return self._call.is_expired() or self._call.is_cancelled()
+        return self._call.is_expired() or self._call.is_cancelled() or self._abandoned.is_set()
 
     def check_wanted(self) -> None:
-        """Raise DeadlineExceeded or Cancelled if nobody waits for the answer any more."""
-        if self._call.is_expired():
-            raise DeadlineExceeded("the deadline passed before the call was computed")
-        if self._call.is_cancelled():
-            raise Cancelled("the caller left before the call was computed")
+        """Raise Dropped if nobody waits for the answer any more."""
+        if self.is_dropped():
+            raise Dropped("given up before it was computed")
 
     def reply(self, request: Any, plan: Plan, results: Sequence[Result]) -> None:
         """Answer."""

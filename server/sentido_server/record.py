@@ -52,12 +52,12 @@ class CallRecord:
     tokens: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, plan: Plan) -> None:
-        """Count the texts of a plan."""
+    def add(self, plan: Plan, sign: int = 1) -> None:
+        """Count the texts of a plan; with -1, take them back."""
         tokens = sum(encoding.token_count for encoding in plan.encodings)
         with self._lock:
-            self.texts += len(plan.encodings)
-            self.tokens += tokens
+            self.texts += sign * len(plan.encodings)
+            self.tokens += sign * tokens
             if plan.bundle is not None:
                 self.model = plan.bundle.name
 

@@ -180,6 +180,14 @@ def test_texts_of_a_slow_source_are_answered_as_they_come(address: str) -> None:
         process.stdin.close()
 
 
+def test_closed_standard_streams_are_one_sentence(address: str) -> None:
+    for closed, what in (("<&-", "input"), (">&-", "output")):
+        command = f"{BIN}/sentido predict --address {address} {closed}"
+        result = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert result.returncode == 1
+        assert result.stderr.startswith(f"sentido: standard {what} is closed")
+
+
 def test_a_full_disk_and_a_closed_pipe_are_no_tracebacks(address: str) -> None:
     command = f"{BIN}/sentido predict good --address {address}"
     full = subprocess.run(

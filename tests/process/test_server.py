@@ -141,6 +141,28 @@ def test_an_idle_stream_and_a_watch_do_not_hold_it_up() -> None:
         forever.set()
 
 
+def test_a_port_that_is_taken_on_one_address_of_a_name_is_in_use() -> None:
+    with server() as running:
+        port = running.address.rpartition(":")[2]
+        code, message = failure("--listen", f"localhost:{port}")
+    assert code == 1
+    assert message == f"sentido-server: cannot listen on 'localhost:{port}': the port is in use\n"
+
+
+def test_draining_is_bounded_whatever_waits() -> None:
+    flags = ("--threads", "1", "--drain-seconds", "1", "--max-queued-tokens", "100000000")
+    with server(*flags) as running, grpc.insecure_channel(running.address) as channel:
+        body = prediction_pb2.BatchPredictRequest(texts=["good " * 240] * 4000)
+        calls: list[Any] = [
+            raw_unary(channel, BATCH).future(body.SerializeToString()) for _ in range(12)
+        ]
+        wait_until_busy(channel)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.end(timeout=8) == 0  # all of it is half a minute of work
+        assert all(call.exception() is not None for call in calls)
+    assert "drain timed out" in [line["event"] for line in running.lines]
+
+
 def test_a_second_signal_ends_it_at_once() -> None:
     with server("--threads", "1") as running, grpc.insecure_channel(running.address) as channel:
         body = prediction_pb2.BatchPredictRequest(texts=["good " * 500] * 4096)
@@ -172,7 +194,7 @@ def test_a_port_in_use_is_one_sentence() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, message = failure("--listen", address)
     assert code == 1
-    assert message == f"sentido-server: cannot listen on {address}: the port is in use\n"
+    assert message == f"sentido-server: cannot listen on {address!r}: the port is in use\n"
 
 
 @pytest.mark.parametrize("listen", ["50051", "localhost", "localhost:http", "127.0.0.1:99999", ""])
@@ -189,7 +211,9 @@ def test_a_bad_address_is_one_sentence(listen: str) -> None:
     ("listen", "message"),
     [
         ("::1:50051", "an IPv6 address stands in brackets, as in [::1]:50051"),
-        ("no-such-host.invalid:1", "no-such-host.invalid is not an address of this machine"),
+        ("no-such-host.invalid:1", "no-such-host.invalid is not an address: "),
+        ("192.0.2.1:50999", "Cannot assign requested address"),
+        ("unix:/tmp/" + "a" * 150, "the path of a socket has at most 107 bytes"),
         ("unix:/no/such/folder/socket", "there is no folder /no/such/folder"),
         ("unix:/etc/passwd", "/etc/passwd is not a socket"),
     ],

@@ -370,6 +370,17 @@ def test_a_model_holds_no_functions_and_nothing_unknown(copy: Path, number: int)
     assert f"field {number} of its model is unknown here" in refusal(copy)
 
 
+def test_an_operator_cannot_hide_behind_a_field_of_another_type(copy: Path) -> None:
+    # "Loop", then eight bytes in the same field that ONNX Runtime's parser would pass over.
+    name = b"Loop"
+    node = varint(4 << 3 | 2) + varint(len(name)) + name + varint(4 << 3 | 1) + b"Identity"
+    graph = onnx.load_model_from_string((copy / "model.onnx").read_bytes()).graph
+    body = graph.SerializeToString() + varint(1 << 3 | 2) + varint(len(node)) + node
+    (copy / "model.onnx").write_bytes(varint(GRAPH_FIELD) + varint(len(body)) + body)
+    sign(copy)
+    assert "a number in place of a message or a string" in refusal(copy)
+
+
 def test_external_data_cannot_hide_behind_a_number_that_parsers_cut(copy: Path) -> None:
     item = onnx.TensorProto(name="x", data_type=1, dims=[1], raw_data=bytes(4))
     item.external_data.add(key="location", value="/etc/passwd")

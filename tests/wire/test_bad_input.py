@@ -229,6 +229,13 @@ def test_a_huge_broken_message_costs_little(channel: grpc.Channel) -> None:
     assert code is INVALID
 
 
+def test_a_broken_message_of_many_levels_costs_little_too(channel: grpc.Channel) -> None:
+    inner = b"\x0a\x01\xff" * 500
+    body = (b"\x12" + bytes([len(inner) & 0x7F | 0x80, len(inner) >> 7]) + inner) * 10_000
+    code, fields, _ = refused(lambda: raw_unary(channel, PREDICT)(body, timeout=5))
+    assert (code, len(fields)) == (INVALID, 1)  # one path, named again and again
+
+
 @pytest.mark.parametrize("field", ["name", "version"])
 def test_a_long_name_of_a_model_is_not_found_either(channel: grpc.Channel, field: str) -> None:
     selector = common_pb2.ModelSelector(**{field: "é" * 100_000})

@@ -1,5 +1,6 @@
 """Every RPC over a real connection, as a client in any language sees it: messages and bytes."""
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,6 +74,20 @@ def test_stream_predict_answers_each_message_in_order(channel: grpc.Channel) -> 
     labels = [result.prediction.label for answer in answers for result in answer.results]
     assert labels[0] == "positive"
     assert labels[2] == "negative"
+
+
+def test_a_client_that_leaves_a_stream_full_of_messages_leaves_nothing_behind(
+    channel: grpc.Channel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    messages = [prediction_pb2.StreamPredictRequest(texts=["good " * 100] * 50)] * 30
+    for _ in range(10):
+        stream: Any = PredictionServiceStub(channel).StreamPredict(iter(messages))
+        next(stream)
+        stream.cancel()
+    answer = PredictionServiceStub(channel).Predict(prediction_pb2.PredictRequest(text="good"))
+    assert answer.prediction.usage.token_count == 1
+    gc.collect()  # what asyncio says of a task that nobody awaited, it says when it is collected
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("unit_length", [False, True])
