@@ -25,8 +25,7 @@ examples:
   sentido-server                                   serve the default bundle
   sentido-server --bundle bundles/mine --listen 0.0.0.0:50051"""
 
-# Of a batch: texts, tokens with padding, and the share of them that may be padding. Measured in
-# docs/measurements.md.
+# Of a batch: texts, tokens with padding, and the share of them that may be padding.
 _BATCH_ROWS = 8
 _BATCH_TOKENS = 4096
 _BATCH_PADDING = 0.1
