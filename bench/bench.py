@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
 from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest
 from sentido_bundle import Bundle, default_bundle
+from sentido_bundle.bundle import graph_inputs
 from sentido_export.data import load
 from sentido_server import cpus
 
@@ -136,7 +137,7 @@ def kernel(sequences: Sequence[NDArray[np.int32]], seconds: float) -> float:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     path = default_bundle() / "model.onnx"
     session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    batches = [padded(sequences[i : i + 8]) for i in range(0, len(sequences), 8)]
+    batches = [graph_inputs(sequences[i : i + 8]) for i in range(0, len(sequences), 8)]
 
     def work(first: int) -> float:
         turns = iter(range(first, 10**9, cpus.granted()))
@@ -149,15 +150,6 @@ def kernel(sequences: Sequence[NDArray[np.int32]], seconds: float) -> float:
 
     with ThreadPoolExecutor(cpus.granted()) as pool:
         return sum(pool.map(work, range(cpus.granted())))
-
-
-def padded(sequences: Sequence[NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
-    """Put ids into one array: (batch, time) and lengths (batch,)."""
-    lengths = np.array([len(ids) for ids in sequences], np.int32)
-    token_ids = np.zeros((len(sequences), max(1, int(lengths.max()))), np.int32)
-    for row, ids in zip(token_ids, sequences, strict=True):
-        row[: len(ids)] = ids
-    return {"token_ids": token_ids, "lengths": lengths}
 
 
 async def measure_wire(bench: Bench, address: str, bundle: Bundle, texts: Sequence[str]) -> None:

@@ -144,7 +144,7 @@ class Bundle:
         order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
         for start in range(0, len(order), _BATCH_ROWS):
             rows = order[start : start + _BATCH_ROWS]
-            inputs = _pad([sequences[i] for i in rows])
+            inputs = graph_inputs([sequences[i] for i in rows])
             probabilities[rows], hidden[rows] = self._model.run(["probabilities", "hidden"], inputs)
         return Outputs(probabilities, hidden)
 
@@ -212,7 +212,7 @@ class Bundle:
     def _run_tokens(
         self, ids: NDArray[np.int32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        rows, steps = self._tokens.run(["embeddings", "hidden_steps"], _pad([ids]))
+        rows, steps = self._tokens.run(["embeddings", "hidden_steps"], graph_inputs([ids]))
         return rows[0, : len(ids)], steps[0, : len(ids)]
 
     @cached_property
@@ -229,10 +229,16 @@ def normalize(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _pad(sequences: Sequence[NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
-    """Put ids into one array, padded with 0 on the right: (batch, time) and (batch,)."""
+def graph_inputs(sequences: Sequence[NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
+    """Give the inputs of both graphs: token_ids (batch, time) and lengths (batch,)."""
     lengths = np.array([len(ids) for ids in sequences], dtype=np.int32)
-    token_ids = np.zeros((len(sequences), max(1, int(lengths.max()))), dtype=np.int32)
-    for row, ids in zip(token_ids, sequences, strict=True):
+    return {"token_ids": pad(sequences), "lengths": lengths}
+
+
+def pad(sequences: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+    """Put ids into one array, padded with 0 on the right: (batch, time), time at least 1."""
+    time = max(1, max(len(ids) for ids in sequences))
+    batch = np.zeros((len(sequences), time), dtype=np.int32)
+    for row, ids in zip(batch, sequences, strict=True):
         row[: len(ids)] = ids
-    return {"token_ids": token_ids, "lengths": lengths}
+    return batch

@@ -5,7 +5,6 @@ as in `stream.py`.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Any
 
@@ -13,7 +12,7 @@ import grpc
 import grpc.aio
 
 from sentido_client import requests
-from sentido_client.cutting import MESSAGE_TEXTS, WINDOW, Chunk, Cutter
+from sentido_client.cutting import Chunk
 from sentido_client.errors import (
     CallCancelledError,
     DeadlineError,
@@ -21,6 +20,7 @@ from sentido_client.errors import (
     ServerError,
     from_rpc_error,
 )
+from sentido_client.outbox import Outbox
 from sentido_client.results import Limits
 from sentido_client.stream import Answer, stream_answers
 
@@ -38,10 +38,7 @@ class AsyncPredictStream:
         self._timeout = timeout
         self._options = options
         self._changed = asyncio.Condition()
-        self._cutter = Cutter(MESSAGE_TEXTS, limits)
-        self._ready: deque[Chunk] = deque()  # cut, not sent
-        self._flying: deque[Chunk] = deque()  # sent, not answered
-        self._exhausted = False  # nothing more comes from the caller
+        self._outbox = Outbox(limits)
         self._failure: BaseException | None = None  # of the caller's iterable
 
     async def run(self, method: Any, texts: Texts) -> AsyncGenerator[Answer, None]:
@@ -53,7 +50,7 @@ class AsyncPredictStream:
                 response = await self._read(call)
                 if response is grpc.aio.EOF:
                     raise ServerError("the server ended the stream before it answered everything")
-                chunk = self._flying.popleft()
+                chunk = self._outbox.answered()
                 await self._notify()
                 for answer in stream_answers(chunk, response):
                     yield answer
@@ -76,29 +73,29 @@ class AsyncPredictStream:
                 f"no answer from {self._address} on the stream for {self._timeout:g} seconds"
             ) from error
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
-            offset = self._flying[0].offset if self._flying else 0
-            raise explain(error, self._address, offset) from error
+            raise explain(error, self._address, self._outbox.offset) from error
 
     async def _is_flying(self) -> bool:
         """Wait until a message is on its way, or nothing more will be."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._flying or self._is_done())
-            return bool(self._flying)
+            outbox = self._outbox
+            await self._changed.wait_for(lambda: outbox.is_flying or outbox.is_done)
+            return outbox.is_flying
 
     async def _pull(self, texts: Texts) -> None:
         """Read the caller's texts as far ahead as there is room."""
         try:
             async for text in _each(texts):
                 async with self._changed:
-                    self._ready += self._cutter.add(text)
+                    self._outbox.add(text)
                     self._changed.notify_all()
-                    await self._changed.wait_for(lambda: len(self._ready) < WINDOW)
+                    await self._changed.wait_for(lambda: self._outbox.has_room)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # raised by `run`, after the answers
             self._failure = error
         finally:
-            self._exhausted = True
+            self._outbox.exhausted = True
             await self._notify()
 
     async def _write(self, call: Any) -> None:
@@ -112,24 +109,13 @@ class AsyncPredictStream:
 
     async def _next_chunk(self) -> Chunk | None:
         """Wait for something to send and for room to send it; None at the end."""
+        outbox = self._outbox
         async with self._changed:
-            await self._changed.wait_for(lambda: self._may_send() or self._is_done())
-            if not self._may_send():
+            await self._changed.wait_for(lambda: outbox.may_send or outbox.is_done)
+            if not outbox.may_send:
                 return None
-            if not self._ready:
-                self._ready += self._cutter.rest()
-            chunk = self._ready.popleft()
-            self._flying.append(chunk)
             self._changed.notify_all()
-            return chunk
-
-    def _may_send(self) -> bool:
-        if self._ready:
-            return len(self._flying) < WINDOW
-        return bool(self._cutter) and (not self._flying or self._exhausted)
-
-    def _is_done(self) -> bool:
-        return self._exhausted and not self._ready and not self._cutter
+            return outbox.send()
 
     async def _notify(self) -> None:
         async with self._changed:

@@ -2,13 +2,11 @@
 
 The caller's iterable is read on a thread of its own, a little ahead, so that a slow source does
 not hold back answers; gRPC takes the messages on a thread of its own; the caller's thread reads the
-answers. A message is sent when it is full, or at once when no other is on its way, so that a slow
-source is answered text by text and a fast one in full messages.
+answers. What is sent when is the outbox's to say.
 """
 
 import threading
 import time
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
@@ -16,7 +14,7 @@ import grpc
 from sentido.v1 import prediction_pb2
 
 from sentido_client import requests, results
-from sentido_client.cutting import MESSAGE_TEXTS, WINDOW, Chunk, Cutter
+from sentido_client.cutting import Chunk
 from sentido_client.errors import (
     CallCancelledError,
     DeadlineError,
@@ -25,6 +23,7 @@ from sentido_client.errors import (
     from_rpc_error,
     from_status,
 )
+from sentido_client.outbox import Outbox
 from sentido_client.results import Limits, Prediction
 
 Answer = Prediction | InvalidRequestError
@@ -41,11 +40,8 @@ class PredictStream:
         self._timeout = timeout
         self._options = options
         self._changed = threading.Condition()
-        self._cutter = Cutter(MESSAGE_TEXTS, limits)
-        self._ready: deque[Chunk] = deque()  # cut, not sent
-        self._flying: deque[Chunk] = deque()  # sent, not answered
+        self._outbox = Outbox(limits)
         self._waiting_since: float | None = None  # for an answer
-        self._exhausted = False  # nothing more comes from the caller
         self._closed = False
         self._stalled = False
         self._failure: BaseException | None = None  # of the caller's iterable
@@ -61,7 +57,7 @@ class PredictStream:
         try:
             while (response := self._next_response(call)) is not None:
                 with self._changed:
-                    chunk = self._flying.popleft()
+                    chunk = self._outbox.answered()
                     self._changed.notify_all()
                 yield from stream_answers(chunk, response)
         except grpc.RpcError as error:
@@ -69,8 +65,7 @@ class PredictStream:
                 raise DeadlineError(
                     f"no answer from {self._address} on the stream for {self._timeout:g} seconds"
                 ) from error
-            offset = self._flying[0].offset if self._flying else 0
-            raise from_rpc_error(error, self._address, offset) from error
+            raise from_rpc_error(error, self._address, self._outbox.offset) from error
         finally:
             with self._changed:
                 self._closed = True
@@ -78,7 +73,7 @@ class PredictStream:
             call.cancel()
         if self._failure is not None:
             raise self._failure
-        if self._flying or not self._exhausted:
+        if self._outbox.is_flying or not self._outbox.exhausted:
             raise ServerError("the server ended the stream before it answered everything")
 
     def _next_response(self, call: Any) -> Any:
@@ -96,16 +91,16 @@ class PredictStream:
         try:
             for text in texts:
                 with self._changed:
-                    self._ready += self._cutter.add(text)
+                    self._outbox.add(text)
                     self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._closed or len(self._ready) < WINDOW)
+                    self._changed.wait_for(lambda: self._closed or self._outbox.has_room)
                     if self._closed:
                         return
         except BaseException as error:  # the caller's thread raises it, after the answers
             self._failure = error
         finally:
             with self._changed:
-                self._exhausted = True
+                self._outbox.exhausted = True
                 self._changed.notify_all()
 
     def _messages(self) -> Iterator[prediction_pb2.StreamPredictRequest]:
@@ -115,33 +110,22 @@ class PredictStream:
 
     def _next_chunk(self) -> Chunk | None:
         """Wait for something to send and for room to send it; None at the end."""
+        outbox = self._outbox
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._may_send() or self._is_done())
-            if self._closed or not self._may_send():
+            self._changed.wait_for(lambda: self._closed or outbox.may_send or outbox.is_done)
+            if self._closed or not outbox.may_send:
                 return None
-            if not self._ready:
-                self._ready += self._cutter.rest()
-            chunk = self._ready.popleft()
-            if not self._flying and self._waiting_since is not None:
+            if not outbox.is_flying and self._waiting_since is not None:
                 self._waiting_since = time.monotonic()
-            self._flying.append(chunk)
             self._changed.notify_all()
-            return chunk
-
-    def _may_send(self) -> bool:
-        if self._ready:
-            return len(self._flying) < WINDOW
-        return bool(self._cutter) and (not self._flying or self._exhausted)
-
-    def _is_done(self) -> bool:
-        return self._exhausted and not self._ready and not self._cutter
+            return outbox.send()
 
     def _watch(self, call: Any) -> None:
         """Cancel the call when what was sent, or its end, goes without an answer for too long."""
         with self._changed:
             while not self._closed:
                 since = self._waiting_since
-                if since is None or not (self._flying or self._is_done()):
+                if since is None or not (self._outbox.is_flying or self._outbox.is_done):
                     self._changed.wait()
                     continue
                 left = since + self._timeout - time.monotonic()

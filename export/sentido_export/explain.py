@@ -6,10 +6,10 @@ Two sentences go through Keras' own classes, one step at a time, and every claim
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from sentido_bundle import Preprocessing, Tokenizer, Truncation, fit_vocabulary
+from sentido_bundle import Tokenizer, fit_vocabulary
 
 from sentido_export.errors import ExportError
-from sentido_export.export import KERAS_FILTERS
+from sentido_export.export import keras_preprocessing
 
 TEXTS = ("This is a text", "This is not a text")
 WORDS, LENGTH, DIMENSIONS = 10, 6, 3
@@ -17,15 +17,7 @@ WORDS, LENGTH, DIMENSIONS = 10, 6, 3
 
 def explain_embedding(seed: int) -> None:
     """Print the walk-through. Raises ExportError if what it shows does not agree."""
-    preprocessing = Preprocessing(
-        lower=True,
-        filters=KERAS_FILTERS,
-        split=" ",
-        num_words=WORDS,
-        oov_token=None,
-        max_tokens=LENGTH,
-        truncation=Truncation.PRE,
-    )
+    preprocessing = keras_preprocessing(WORDS, LENGTH)
     print("Two texts are to become numbers that a network can learn from:")
     for sentence in TEXTS:
         print(f"  {sentence!r}")

@@ -54,15 +54,7 @@ def export(options: Options) -> Bundle:
     recipe, seed = options.recipe, options.seed
     check_target(options.out)
     parts = _load(options)
-    preprocessing = Preprocessing(
-        lower=True,
-        filters=KERAS_FILTERS,
-        split=" ",
-        num_words=recipe.words,
-        oov_token=None,
-        max_tokens=recipe.max_tokens,
-        truncation=Truncation.PRE,
-    )
+    preprocessing = keras_preprocessing(recipe.words, recipe.max_tokens)
     vocabulary, found = fit_vocabulary(parts.train.texts, preprocessing)
     print(f"Found {found:,} unique tokens.", flush=True)
     if found == 0:
@@ -108,6 +100,19 @@ def export(options: Options) -> Bundle:
     parity = verify.compare(layers, unproven, held_out[:_PARITY_TEXTS])
     proven = dataclasses.replace(manifest, parity=parity)
     return write_bundle(options.out, pack_bundle(proven, vocabulary, graphs, golden))
+
+
+def keras_preprocessing(num_words: int, max_tokens: int) -> Preprocessing:
+    """Give the defaults of Keras' `Tokenizer` and `pad_sequences`."""
+    return Preprocessing(
+        lower=True,
+        filters=KERAS_FILTERS,
+        split=" ",
+        num_words=num_words,
+        oov_token=None,
+        max_tokens=max_tokens,
+        truncation=Truncation.PRE,
+    )
 
 
 def _load(options: Options) -> data.Split:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from sentido_bundle.bundle import pad
 
 from sentido_export.recipe import Recipe
 
@@ -79,12 +80,3 @@ def build(recipe: Recipe, vocabulary_size: int, label_count: int) -> Layers:
         layers.append(keras.layers.Dropout(recipe.dropout))
     model = keras.Sequential([*layers, dense], name="sentido")
     return Layers(model, embedding, lstm, dense)
-
-
-def pad(sequences: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """Put ids into one array, padded with 0 on the right: (batch, time), time at least 1."""
-    time = max(1, max(len(ids) for ids in sequences))
-    batch = np.zeros((len(sequences), time), dtype=np.int32)
-    for row, ids in zip(batch, sequences, strict=True):
-        row[: len(ids)] = ids
-    return batch

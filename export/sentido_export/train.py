@@ -12,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from sentido_bundle import Tokenizer
+from sentido_bundle.bundle import pad
 
 from sentido_export.data import Dataset, Split
-from sentido_export.model import Layers, pad
+from sentido_export.model import Layers
 from sentido_export.recipe import Recipe
 
 _JITTER = 0.1  # texts this much longer or shorter may meet in a batch

@@ -93,12 +93,17 @@ class Batcher(Generic[Item, Result]):
         with self._changed:
             if self._closed:
                 raise Closed("the batcher is closed")
-            if self._queued >= self._limits.queued:
+            if not self.has_room:
                 raise Full(f"{self._queued} wait, {self._limits.queued} may")
             self._queued += total
             for index, (item, size) in enumerate(items):
                 self._add(_Waiting(item, size, _with_index(done, index), is_dropped))
             self._changed.notify(len(items))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` would take more now."""
+        return self._queued < self._limits.queued
 
     @property
     def queued(self) -> int:

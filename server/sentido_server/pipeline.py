@@ -53,7 +53,6 @@ class Pipeline:
     def __init__(self, threads: int, limits: Limits) -> None:
         self._batcher: Batcher[Item, Result] = Batcher(run, threads=threads, limits=limits)
         self._preparing = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
-        self._queued_limit = limits.queued
         self._abandoned = threading.Event()
         self._state: State | None = None
         self._refusal: str | None = "the server is loading its models"
@@ -73,7 +72,7 @@ class Pipeline:
 
     def has_room(self) -> bool:
         """Whether the queue would take a message now."""
-        return self._batcher.queued < self._queued_limit
+        return self._batcher.has_room
 
     def close(self) -> None:
         """Finish what waits and was not abandoned, and wait for the threads to end."""

@@ -87,11 +87,6 @@ class Rpc(Generic[Request]):
     streaming: bool = False  # both ways; the functions then see one message
     blocking: bool = False  # takes milliseconds even for a small request
 
-    @property
-    def path(self) -> str:
-        """The method's name in HTTP/2."""
-        return f"/{self.service}/{self.name}"
-
 
 def run(items: Sequence[Item]) -> list[Result]:
     """Compute items, on a compute thread. One result an item, in order."""

@@ -1,0 +1,63 @@
+"""What a stream has to send and waits to have answered, and when what may be sent.
+
+The rules of both clients' streams, without threads or tasks: each guards it by a condition of its
+own. A message is sent when it is full, or at once when no other is on its way, so that a slow
+source is answered text by text and a fast one in full messages.
+"""
+
+from collections import deque
+
+from sentido_client.cutting import MESSAGE_TEXTS, WINDOW, Chunk, Cutter
+from sentido_client.results import Limits
+
+
+class Outbox:
+    """Takes texts, gives chunks to send. Lives as long as its stream; not safe from two threads."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._cutter = Cutter(MESSAGE_TEXTS, limits)
+        self._ready: deque[Chunk] = deque()  # cut, not sent
+        self._flying: deque[Chunk] = deque()  # sent, not answered
+        self.exhausted = False  # nothing more comes from the caller
+
+    def add(self, text: str) -> None:
+        """Take the caller's next text. Raises TypeError for what is not one."""
+        self._ready += self._cutter.add(text)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more texts should be read ahead."""
+        return len(self._ready) < WINDOW
+
+    @property
+    def may_send(self) -> bool:
+        """Whether `send` has a chunk to give now."""
+        if self._ready:
+            return len(self._flying) < WINDOW
+        return bool(self._cutter) and (not self._flying or self.exhausted)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything was sent and nothing more comes."""
+        return self.exhausted and not self._ready and not self._cutter
+
+    @property
+    def is_flying(self) -> bool:
+        """Whether something that was sent is not answered yet."""
+        return bool(self._flying)
+
+    @property
+    def offset(self) -> int:
+        """The index of the first text that is sent and not answered, 0 if there is none."""
+        return self._flying[0].offset if self._flying else 0
+
+    def send(self) -> Chunk:
+        """Give the next chunk to send."""
+        if not self._ready:
+            self._ready += self._cutter.rest()
+        self._flying.append(self._ready.popleft())
+        return self._flying[-1]
+
+    def answered(self) -> Chunk:
+        """Give the chunk that the next answer is for."""
+        return self._flying.popleft()
