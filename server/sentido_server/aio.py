@@ -64,8 +64,10 @@ class AioTransport:
             server.add_generic_rpc_handlers((generic,))
 
     async def drain(self, seconds: float) -> bool:
-        """Let accepted calls finish and idle streams end; tell whether all did in time."""
-        self._pipeline.drain()
+        """Let accepted calls finish and idle streams end; tell whether all did in time.
+
+        The pipeline drains already.
+        """
         self._draining.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
@@ -25,6 +25,9 @@ from sentido_server.config import Config
 from sentido_server.health import Health
 from sentido_server.pipeline import Pipeline
 from sentido_server.rpc import Limits, Rpc, State
+
+if TYPE_CHECKING:
+    from sentido_server.native import NativeTransport
 
 RPCS: tuple[Rpc[Any], ...] = (
     *prediction.RPCS,
@@ -52,6 +55,7 @@ class Running:
     """A server that accepts connections; it serves once its bundles are loaded."""
 
     address: str  # with the real port
+    transport: str  # "grpcio" or "native"
     catalog: Catalog
 
 
@@ -63,6 +67,7 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     """
     pipeline = Pipeline(config.thread_count(), config.batch_limits())
     transport = AioTransport(pipeline)
+    native = _native(config, pipeline)
     checker = Health(SERVICES)
     server = grpc.aio.server(
         options=[
@@ -75,26 +80,36 @@ async def serve(config: Config) -> AsyncIterator[Running]:
             ("grpc.server.max_pending_requests_hard_limit", _NO_LIMIT),
         ]
     )
-    transport.register(server, RPCS)
+    transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])
     health_pb2_grpc.add_HealthServicer_to_server(checker, server)
     reflection.enable_server_reflection(
         (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
-    address = _bind(server, config.listen)
+    if native is None:
+        address = _with_port(config.listen, _bind(server, config.listen))
+    else:
+        address = _with_port(config.listen, native.port)
+        _bind(server, f"unix:{native.fallback}")
     await checker.set_serving(False)
     await server.start()
+    if native is not None:
+        native.start()
     try:
         catalog = await asyncio.to_thread(_load, config.bundle)
         pipeline.open(_state(config, catalog))
         await checker.set_serving(True)
-        yield Running(address, catalog)
+        yield Running(address, "grpcio" if native is None else "native", catalog)
     finally:
         await checker.set_serving(False)
-        if not await transport.drain(config.drain_seconds):
+        pipeline.drain()
+        drains = [each.drain(config.drain_seconds) for each in (transport, native) if each]
+        if not all(await asyncio.gather(*drains)):
             record.event("drain timed out", seconds=config.drain_seconds)
             pipeline.abandon()
         checker.end_watches()
         await server.stop(_GOODBYE_SECONDS)
+        if native is not None:
+            await native.close()
         await asyncio.to_thread(pipeline.close)
 
 
@@ -117,6 +132,7 @@ async def run(config: Config) -> None:
         record.event(
             "serving",
             address=running.address,
+            transport=running.transport,
             models=[bundle.name for bundle in running.catalog.bundles],
             threads=config.thread_count(),
             seconds=round(time.monotonic() - started, 3),
@@ -125,15 +141,37 @@ async def run(config: Config) -> None:
     record.event("stopped")
 
 
-def _bind(server: grpc.aio.Server, listen: str) -> str:
-    """Bind the address and give it with the real port. Raises StartError."""
+def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
+    """Bind the native transport, where it is asked for and there. Raises StartError."""
+    if config.transport == "grpcio":
+        return None
+    try:
+        from sentido_server.native import NativeTransport
+    except ImportError as error:
+        if config.transport == "auto":
+            return None
+        raise StartError(
+            f"--transport native needs the package pygrpc-native ({error}):"
+            " pip install 'sentido-server[native]', or use --transport grpcio"
+        ) from error
+    try:
+        check_address(config.listen)
+        return NativeTransport(pipeline, config.listen, RPCS, config.max_message_bytes)
+    except (ValueError, OSError) as error:
+        raise StartError(f"cannot listen on {config.listen!r}: {error}") from error
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> int:
+    """Bind the address and give its port. Raises StartError."""
     try:
         check_address(listen)
-        bound = server.add_insecure_port(listen)
+        return server.add_insecure_port(listen)
     except (ValueError, RuntimeError) as error:
         raise StartError(f"cannot listen on {listen!r}: {error}") from error
-    is_socket = listen.startswith("unix:")
-    return listen if is_socket else f"{listen.rpartition(':')[0]}:{bound}"
+
+
+def _with_port(listen: str, port: int) -> str:
+    return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
 
 def _load(directories: Sequence[Path]) -> Catalog:

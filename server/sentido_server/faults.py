@@ -4,6 +4,7 @@
     +-- InvalidArgument     the caller's request; names every bad field
     +-- NotFound            a model, a version or a word
     +-- QueueFull           RESOURCE_EXHAUSTED, with the delay after which to try again
+    +-- MessageTooLarge     RESOURCE_EXHAUSTED, and trying again is no use
     +-- Unavailable         loading or draining; another server may answer
     +-- DeadlineExceeded    expired before it was computed
     +-- Cancelled           abandoned before it was computed
@@ -96,6 +97,15 @@ class QueueFull(Fault):
         delay = Duration()
         delay.FromMilliseconds(round(self.retry_seconds * 1000))
         return [error_details_pb2.RetryInfo(retry_delay=delay)]
+
+
+class MessageTooLarge(Fault):
+    """A message is longer than the server receives. In grpcio's words, which clients know."""
+
+    code = code_pb2.RESOURCE_EXHAUSTED
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(f"SERVER: Received message larger than max ({size} vs. {most})")
 
 
 class Unavailable(Fault):

@@ -169,9 +169,14 @@ class _Message:
                 return DeadlineExceeded("the deadline passed before the call was computed")
             case Dropped():
                 return Cancelled("the caller left before the call was computed")
-        error_id = secrets.token_hex(8)  # a bug: the caller gets an id, the log everything
-        record.failure("internal error", error, id=error_id, rpc=self.entry.rpc)
-        return Internal(error_id)
+        return internal(error, self.entry.rpc)
+
+
+def internal(error: Exception, rpc: str) -> Internal:
+    """Give the Fault of a bug: the caller gets an id, the log everything."""
+    error_id = secrets.token_hex(8)
+    record.failure("internal error", error, id=error_id, rpc=rpc)
+    return Internal(error_id)
 
 
 class _Gather:

@@ -1,0 +1,171 @@
+"""The transport on pygrpc-native: HTTP/2 and gRPC in Rust, outside the GIL.
+
+Unary RPCs of ours arrive at its low-level front, in batches, on one thread. Everything else
+(streams, health, reflection, unknown methods) goes through the front to a grpcio server on a Unix
+socket behind it. The extra `sentido-server[native]` installs the package.
+"""
+
+import asyncio
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from google.rpc import code_pb2
+from pygrpc_native import EVENT_CANCEL, NativeGrpcFront
+
+from sentido_server import record
+from sentido_server.faults import Cancelled, DeadlineExceeded, Fault, MessageTooLarge
+from sentido_server.pipeline import Outcome, Pipeline, internal
+from sentido_server.record import CallRecord
+from sentido_server.rpc import Rpc
+
+_MOST_EVENTS = 64  # taken from the front at once
+_POLL_SECONDS = 0.01
+_FAREWELL_SECONDS = 1.0  # for answers given and not yet counted as sent
+
+
+class NativeCall:
+    """One unary call on the front. Lives until it is answered."""
+
+    __slots__ = ("_deadline", "_id", "_transport", "cancelled", "entry", "peer")
+
+    entry: CallRecord
+
+    def __init__(
+        self, transport: "NativeTransport", id: int, peer: str, time_remaining: float | None
+    ) -> None:
+        self.peer = peer
+        self.cancelled = False
+        self._transport = transport
+        self._id = id
+        self._deadline = None if time_remaining is None else time.monotonic() + time_remaining
+
+    def is_expired(self) -> bool:
+        """Whether the call's deadline has passed."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def is_cancelled(self) -> bool:
+        """Whether the caller has left, which the front also says of one whose deadline passed."""
+        return self.cancelled
+
+    def finish(self, outcome: Outcome) -> None:
+        """Answer the call. From any thread, once."""
+        self._transport.finish(self._id, self, outcome)
+
+
+class NativeTransport:
+    """Answers unary RPCs on a front of its own. Lives as long as the server."""
+
+    def __init__(
+        self, pipeline: Pipeline, listen: str, rpcs: Sequence[Rpc[Any]], max_message_bytes: int
+    ) -> None:
+        """Bind `listen`. Raises OSError or ValueError."""
+        self._pipeline = pipeline
+        self._rpcs = [rpc for rpc in rpcs if not rpc.streaming]
+        self._max_message_bytes = max_message_bytes
+        self._calls: dict[int, NativeCall] = {}  # unanswered, by the front's id
+        self._directory = Path(tempfile.mkdtemp(prefix="sentido-"))  # for its owner alone
+        self.fallback = self._directory / "grpcio.sock"
+        try:
+            paths = [(f"/{rpc.service}/{rpc.name}", False) for rpc in self._rpcs]
+            self._front = NativeGrpcFront(listen, paths, call_details=True, metrics=True)
+        except BaseException:
+            shutil.rmtree(self._directory)
+            raise
+        self._thread = threading.Thread(target=self._receive, name="front", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that was bound."""
+        return self._front.bound_port
+
+    def start(self) -> Self:
+        """Take calls from now on; the server behind listens on `fallback` by now."""
+        self._front.set_fallback(str(self.fallback))
+        self._front.start()
+        self._thread.start()
+        return self
+
+    async def drain(self, seconds: float) -> bool:
+        """Let accepted calls finish; tell whether all did in time. The pipeline drains already."""
+        return await self._wait_until(lambda: not self._calls, seconds)
+
+    async def close(self) -> None:
+        """Send what was answered, then close every connection."""
+        # What is answered is sent later, on a thread of the front, and lost if closed before.
+        await self._wait_until(self._all_sent, _FAREWELL_SECONDS)
+        self._front.close()
+        await asyncio.to_thread(self._thread.join)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _receive(self) -> None:
+        """Take calls and cancellations from the front until it is closed. Nothing ends this."""
+        while True:
+            try:
+                events = self._front.recv_batch_details(_MOST_EVENTS)
+            except Exception as error:
+                record.failure("the front failed", error)
+                time.sleep(_POLL_SECONDS)
+                continue
+            if events is None:
+                return
+            for kind, id, method, body, _, details in events:
+                if body is not None and details is not None:
+                    self._begin(id, self._rpcs[method], body, details[1], details[2])
+                elif kind == EVENT_CANCEL and (call := self._calls.get(id)) is not None:
+                    call.cancelled = True
+
+    def _begin(
+        self, id: int, rpc: Rpc[Any], body: bytes, peer: str, time_remaining: float | None
+    ) -> None:
+        call = NativeCall(self, id, peer, time_remaining)
+        try:
+            call.entry = self._pipeline.begin(rpc, call)
+            self._calls[id] = call
+            if len(body) > self._max_message_bytes:
+                raise MessageTooLarge(len(body), self._max_message_bytes)
+            self._pipeline.submit(rpc, call, call.entry, body, call.finish)
+        except Fault as fault:
+            self._refuse(id, fault)
+        except Exception as error:  # else the call would stay unanswered
+            self._refuse(id, internal(error, f"{rpc.service}/{rpc.name}"))
+
+    def _refuse(self, id: int, fault: Fault) -> None:
+        if (call := self._calls.get(id)) is not None:
+            call.finish(fault)
+        else:
+            self._fail(id, fault)
+
+    def finish(self, id: int, call: NativeCall, outcome: Outcome) -> None:
+        """Answer a call; it may be too late for that."""
+        if isinstance(outcome, Fault):
+            code = outcome.code
+            self._fail(id, outcome)
+        elif self._front.respond(id, outcome):
+            code = code_pb2.OK
+        else:
+            code = DeadlineExceeded.code if call.is_expired() else Cancelled.code
+        self._calls.pop(id, None)
+        call.entry.write(code)
+
+    def _fail(self, id: int, fault: Fault) -> None:
+        details = fault.status().SerializeToString()
+        self._front.fail(id, fault.code, fault.message, [("grpc-status-details-bin", details)])
+
+    def _all_sent(self) -> bool:
+        metrics = self._front.metrics()
+        assert metrics is not None
+        return all(
+            method["started"] == sum(status["count"] for status in method["status"].values())
+            for method in metrics["methods"].values()
+        )
+
+    async def _wait_until(self, condition: Any, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not (done := condition()) and time.monotonic() < end:
+            await asyncio.sleep(_POLL_SECONDS)
+        return bool(done)
