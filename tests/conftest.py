@@ -126,10 +126,16 @@ def bundle() -> Bundle:
     return Bundle.load(default_bundle())
 
 
+@pytest.fixture(scope="session", params=["grpcio", "native"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each transport in turn: whatever is promised over the wire is promised on both."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
+def address(transport: str) -> Iterator[str]:
     """The address of a server with the default bundle and the default limits."""
-    with running(config()) as address:
+    with running(config(transport=transport)) as address:
         yield address
 
 

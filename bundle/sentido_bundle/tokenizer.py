@@ -75,7 +75,7 @@ class Tokenizer:
         oov = preprocessing.oov_token
         self._oov_id = self._ids.get(oov) if oov is not None else None
         self._filters = {ord(c): preprocessing.split for c in preprocessing.filters}
-        self._ascii = _ascii_table(preprocessing)
+        self._table = _table(preprocessing)
 
     def words(self, text: str) -> list[str]:
         """Split a text into words, known or not.
@@ -93,7 +93,7 @@ class Tokenizer:
             found = [self._ids.get(word, self._oov_id) for word in words if word]
         kept = self._truncate(found, truncation)
         return Encoding(
-            ids=np.array(kept, dtype=np.int32),
+            ids=np.fromiter(kept, np.int32, len(kept)),
             character_count=len(text),
             truncated_token_count=len(found) - len(kept),
             out_of_vocabulary_count=missing,
@@ -114,11 +114,16 @@ class Tokenizer:
     def _split(self, text: str) -> list[str]:
         """Split a text into words, with empty strings where several separators meet."""
         split = self.preprocessing.split
-        if self._ascii is not None and text.isascii():
-            return text.encode().translate(self._ascii).decode().split(split)
+        if self._table is not None and text.isascii():
+            return text.encode().translate(self._table).decode().split(split)
         if self.preprocessing.lower:
             text = text.lower()
-        return text.translate(self._filters).split(split)
+        if self._table is None or not self.preprocessing.filters.isascii():
+            return text.translate(self._filters).split(split)
+        # Every byte of a character that is not ASCII is 128 or more, which the table leaves alone.
+        # A lone surrogate is no UTF-8, but it may stand in a str.
+        translated = text.encode("utf-8", "surrogatepass").translate(self._table)
+        return translated.decode("utf-8", "surrogatepass").split(split)
 
     def _truncate(self, items: list[T], truncation: Truncation | None) -> list[T]:
         limit = self.preprocessing.max_tokens
@@ -156,8 +161,8 @@ class Tokenizer:
                 )
 
 
-def _ascii_table(preprocessing: Preprocessing) -> bytes | None:
-    """Make a table that lower-cases and filters ASCII text in one pass over its bytes.
+def _table(preprocessing: Preprocessing) -> bytes | None:
+    """Make a table that lower-cases and filters ASCII characters in one pass over UTF-8 bytes.
 
     None if `split` is more than one ASCII character, which a byte cannot be turned into.
     """

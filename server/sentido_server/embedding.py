@@ -38,7 +38,7 @@ def prepare_embed(state: State, request: EmbedRequest) -> Plan:
     """Check and tokenize the text; the mean of word vectors needs nothing computed."""
     bundle, check = state.catalog.find(request.model), Check(state.limits)
     check.truncation(request.truncation)
-    check.enum("kind", request.kind, embedding_pb2.EmbeddingKind.items())
+    check.enum("kind", request.kind, embedding_pb2.EmbeddingKind)
     encoding = check.text("text", request.text, bundle.tokenizer, request.truncation)
     return _plan_embed(request.kind, bundle, [encoding])
 
@@ -58,7 +58,7 @@ def prepare_batch_embed(state: State, request: BatchEmbedRequest) -> Plan:
     """Check and tokenize all texts, or name every bad one."""
     bundle, check = state.catalog.find(request.model), Check(state.limits)
     check.truncation(request.truncation)
-    check.enum("kind", request.kind, embedding_pb2.EmbeddingKind.items())
+    check.enum("kind", request.kind, embedding_pb2.EmbeddingKind)
     encodings = check.texts("texts", request.texts, bundle.tokenizer, request.truncation)
     return _plan_embed(request.kind, bundle, encodings)
 
@@ -78,7 +78,7 @@ def prepare_embed_tokens(state: State, request: EmbedTokensRequest) -> Plan:
     """Check and tokenize the text, with offsets."""
     bundle, check = state.catalog.find(request.model), Check(state.limits)
     check.truncation(request.truncation)
-    check.enum("kind", request.kind, embedding_pb2.TokenEmbeddingKind.items())
+    check.enum("kind", request.kind, embedding_pb2.TokenEmbeddingKind)
     encoding = check.text("text", request.text, bundle.tokenizer, request.truncation)
     tokens = bundle.tokenizer.read_tokens(request.text, TRUNCATIONS[request.truncation])
     wants_steps = request.kind == embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN

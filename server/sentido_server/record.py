@@ -1,14 +1,18 @@
 """The log: one line a call, and the server's own few lines. Never a text of a request.
 
 JSON when standard error is not a terminal, else a line for people. A line has the time, the level,
-the event and its facts.
+the event and its facts. The lines of calls are written a moment later, many at once: a write a line
+would cost more than a small call does.
 """
 
+import atexit
 import json
-import logging
 import sys
 import threading
 import time
+import traceback
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -17,30 +21,70 @@ from google.rpc import code_pb2
 
 from sentido_server.rpc import Plan
 
-logger = logging.getLogger("sentido_server")
+_FLUSH_SECONDS = 0.1
+_MOST_WAITING = 1000  # lines; whoever adds one more writes them, and waits for a slow reader
+_CODES = {number: name for name, number in code_pb2.Code.items()}
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class _Log:
+    """Writes lines to a stream in the order they come. Safe from any thread."""
+
+    def __init__(self, stream: TextIO, as_json: bool) -> None:
+        self._stream = stream
+        self._format = _json_line if as_json else _text_line
+        self._waiting: deque[str] = deque()
+        self._is_waiting = threading.Event()
+        self._writing = threading.Lock()
+        threading.Thread(target=self._flush_often, name="log", daemon=True).start()
+
+    def add(self, level: str, name: str, facts: Mapping[str, Any]) -> None:
+        """Add a line, to be written soon."""
+        self._waiting.append(self._format(level, name, facts))
+        if len(self._waiting) >= _MOST_WAITING:
+            self.flush()
+        elif not self._is_waiting.is_set():
+            self._is_waiting.set()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._writing:
+            self._is_waiting.clear()
+            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+    def _flush_often(self) -> None:
+        while self._is_waiting.wait():
+            time.sleep(_FLUSH_SECONDS)
+            self.flush()
+
+
+_log: _Log | None = None
 
 
 def set_up(log_format: str, stream: TextIO = sys.stderr) -> None:
     """Send the log to `stream`, as `json`, `text`, or whichever of them suits it (`auto`)."""
-    as_json = log_format == "json" or (log_format == "auto" and not stream.isatty())
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    global _log
+    _log = _Log(stream, log_format == "json" or (log_format == "auto" and not stream.isatty()))
+    atexit.register(_log.flush)
 
 
 def event(name: str, **facts: Any) -> None:
-    """Write one line."""
-    logger.info(name, extra={"facts": facts})
+    """Write one line, at once."""
+    if _log is not None:
+        _log.add("info", name, facts)
+        _log.flush()
 
 
 def failure(name: str, error: BaseException, **facts: Any) -> None:
-    """Write one line about a bug of ours, with its traceback."""
-    logger.error(name, exc_info=error, extra={"facts": facts})
+    """Write one line about a bug of ours, with its traceback, at once."""
+    if _log is not None:
+        _log.add("error", name, {**facts, "traceback": "".join(traceback.format_exception(error))})
+        _log.flush()
 
 
-@dataclass
+@dataclass(slots=True)
 class CallRecord:
     """What one call's line will say. Lives as long as the call; safe from any thread."""
 
@@ -62,41 +106,30 @@ class CallRecord:
                 self.model = plan.bundle.name
 
     def write(self, code: int) -> None:
-        """Write the call's line."""
-        event(
-            "call",
-            rpc=self.rpc,
-            code=code_pb2.Code.Name(code),
-            milliseconds=round((time.monotonic() - self.started) * 1000, 3),
-            texts=self.texts,
-            tokens=self.tokens,
-            model=self.model,
-            peer=self.peer,
-        )
-
-
-class _JsonFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": _time(record),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **getattr(record, "facts", {}),
+        """Write the call's line, soon."""
+        if _log is None:
+            return
+        facts = {
+            "rpc": self.rpc,
+            "code": _CODES[code],
+            "milliseconds": round((time.monotonic() - self.started) * 1000, 3),
+            "texts": self.texts,
+            "tokens": self.tokens,
+            "model": self.model,
+            "peer": self.peer,
         }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        _log.add("info", "call", facts)
 
 
-class _TextFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        facts = getattr(record, "facts", {})
-        shown = " ".join(f"{k}={v}" for k, v in facts.items() if v is not None)
-        line = f"{_time(record)[11:23]} {record.getMessage()} {shown}".rstrip()
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return line
+def _json_line(level: str, name: str, facts: Mapping[str, Any]) -> str:
+    return _to_json({"time": _now(), "level": level, "event": name, **facts}) + "\n"
 
 
-def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+def _text_line(_: str, name: str, facts: Mapping[str, Any]) -> str:
+    shown = " ".join(f"{k}={v}" for k, v in facts.items() if v is not None and k != "traceback")
+    more = f"{facts['traceback']}" if "traceback" in facts else ""
+    return f"{_now()[11:23]} {name} {shown}".rstrip() + f"\n{more}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,7 +1,8 @@
 """The checks that every text passes before anything is computed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sentido.v1 import common_pb2
 from sentido.v1.common_pb2 import Usage
 from sentido_bundle import Encoding, Tokenizer, Truncation
@@ -33,11 +34,11 @@ class Check:
         if not condition:
             self._violations.append(Violation(field, description))
 
-    def enum(self, field: str, value: int, known: Iterable[tuple[str, int]]) -> None:
-        """Demand that `value` is a known one of the enum `field`."""
-        names = {number: name for name, number in known}
-        wanted = ", ".join(names.values())
-        self.require(field, value in names, f"{value} is unknown, one of {wanted} is needed")
+    def enum(self, field: str, value: int, enum: EnumTypeWrapper) -> None:
+        """Demand that `value` of `field` is a known one of the enum."""
+        if value not in enum.DESCRIPTOR.values_by_number:
+            wanted = ", ".join(enum.keys())
+            self.require(field, False, f"{value} is unknown, one of {wanted} is needed")
 
     def count(self, field: str, count: int) -> None:
         """Demand one element or more, and no more than a call may hold."""
@@ -49,7 +50,7 @@ class Check:
 
     def truncation(self, value: int) -> None:
         """Demand a known value of the option `truncation`."""
-        self.enum("truncation", value, common_pb2.Truncation.items())
+        self.enum("truncation", value, common_pb2.Truncation)
 
     def finish(self) -> None:
         """Raise InvalidArgument if anything was wrong."""

@@ -16,7 +16,7 @@ PACKAGES = {
     "proto/sentido": {"google", "grpc", "sentido"},
     "bundle/sentido_bundle": {"numpy", "onnxruntime", "sentido_bundle"},
     "server/sentido_server": {
-        *("google", "grpc", "grpc_health", "grpc_reflection", "numpy"),
+        *("google", "grpc", "grpc_health", "grpc_reflection", "numpy", "pygrpc_native"),
         *("sentido", "sentido_bundle", "sentido_server"),
     },
     "client/sentido_client": {

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,12 @@ def failure(*flags: str, **environment: str) -> tuple[int, str]:
     return result.returncode, result.stderr
 
 
+@pytest.fixture
+def on_each_transport(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIDO_TRANSPORT", transport)
+
+
+@pytest.mark.usefixtures("on_each_transport")
 def test_it_serves_the_default_bundle_and_drains_on_sigterm() -> None:
     with server() as running:
         with Client(running.address) as client:
@@ -85,6 +92,7 @@ def test_it_serves_the_default_bundle_and_drains_on_sigterm() -> None:
         assert [line["event"] for line in running.lines][-2:] == ["stopping", "stopped"]
 
 
+@pytest.mark.usefixtures("on_each_transport")
 def test_accepted_work_is_finished_and_new_work_refused_while_it_drains() -> None:
     with server("--threads", "1") as running, Client(running.address) as client:
         client.wait_until_ready()
@@ -120,6 +128,7 @@ def wait_until_busy(channel: grpc.Channel) -> None:
     raise AssertionError("the server was never busy")
 
 
+@pytest.mark.usefixtures("on_each_transport")
 def test_an_idle_stream_and_a_watch_do_not_hold_it_up() -> None:
     with server() as running, grpc.insecure_channel(running.address) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
@@ -141,6 +150,7 @@ def test_an_idle_stream_and_a_watch_do_not_hold_it_up() -> None:
         forever.set()
 
 
+@pytest.mark.usefixtures("on_each_transport")
 def test_a_port_that_is_taken_on_one_address_of_a_name_is_in_use() -> None:
     with server() as running:
         port = running.address.rpartition(":")[2]
@@ -149,6 +159,7 @@ def test_a_port_that_is_taken_on_one_address_of_a_name_is_in_use() -> None:
     assert message == f"sentido-server: cannot listen on 'localhost:{port}': the port is in use\n"
 
 
+@pytest.mark.usefixtures("on_each_transport")
 def test_draining_is_bounded_whatever_waits() -> None:
     flags = ("--threads", "1", "--drain-seconds", "1", "--max-queued-tokens", "100000000")
     with server(*flags) as running, grpc.insecure_channel(running.address) as channel:
@@ -163,6 +174,7 @@ def test_draining_is_bounded_whatever_waits() -> None:
     assert "drain timed out" in [line["event"] for line in running.lines]
 
 
+@pytest.mark.usefixtures("on_each_transport")
 def test_a_second_signal_ends_it_at_once() -> None:
     with server("--threads", "1") as running, grpc.insecure_channel(running.address) as channel:
         body = prediction_pb2.BatchPredictRequest(texts=["good " * 500] * 4096)
@@ -275,6 +287,7 @@ def test_a_bundle_that_does_not_verify_is_never_served(tmp_path: Path) -> None:
         client.health()
 
 
+@pytest.mark.usefixtures("on_each_transport")
 def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/sentido.sock"
     with server("--listen", address) as running, Client(running.address) as client:
@@ -283,3 +296,32 @@ def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
         assert (code, message.count("\n")) == (1, 1)
         assert "another server listens on it" in message
         assert client.predict("wonderful").label == "positive"
+
+
+WITHOUT_NATIVE = """
+import sys
+sys.modules["pygrpc_native"] = None  # what an import finds where the extra is not installed
+from sentido_server.main import main
+sys.exit(main())
+"""
+
+
+def test_native_without_its_package_says_what_to_install() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NATIVE, "--transport", "native"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert "pip install 'sentido-server[native]', or use --transport grpcio\n" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_auto_without_the_package_is_grpcio() -> None:
+    command = [sys.executable, "-c", WITHOUT_NATIVE, "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        running = Server(process)
+        assert running.lines[-1]["transport"] == "grpcio"
+        process.send_signal(signal.SIGTERM)
+        assert running.end() == 0

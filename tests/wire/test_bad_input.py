@@ -276,9 +276,9 @@ def test_a_word_outside_the_vocabulary_has_no_neighbours(channel: grpc.Channel) 
     assert message == "word 'zzxqv' is not in the vocabulary of model 'imdb'"
 
 
-def test_a_full_queue_says_when_to_come_back() -> None:
+def test_a_full_queue_says_when_to_come_back(transport: str) -> None:
     with (
-        running(config(threads=1, max_queued_tokens=1)) as address,
+        running(config(transport=transport, threads=1, max_queued_tokens=1)) as address,
         grpc.insecure_channel(address) as channel,
     ):
         stub = PredictionServiceStub(channel)

@@ -288,8 +288,11 @@ def test_closing_a_client_in_use_is_a_cancelled_call(address: str) -> None:
     asyncio.run(main())
 
 
-def test_a_stream_waits_where_a_call_would_be_refused() -> None:
-    with running(config(threads=1, max_queued_tokens=1)) as address, Client(address) as client:
+def test_a_stream_waits_where_a_call_would_be_refused(transport: str) -> None:
+    with (
+        running(config(transport=transport, threads=1, max_queued_tokens=1)) as address,
+        Client(address) as client,
+    ):
         counts: list[int] = []
 
         def stream() -> None:
@@ -428,8 +431,10 @@ def test_a_deadline_is_a_deadline_error(address: str) -> None:
         client.embed(["good " * 500] * 2000)
 
 
-def test_calls_are_cut_by_the_servers_own_limits() -> None:
-    settings = config(max_texts=3, max_text_characters=2000, max_message_bytes=4096)
+def test_calls_are_cut_by_the_servers_own_limits(transport: str) -> None:
+    settings = config(
+        transport=transport, max_texts=3, max_text_characters=2000, max_message_bytes=4096
+    )
     with running(settings) as address, Client(address) as client:
         both = Both(address, client)
         texts = ["good film", "good " * 300] * 10
@@ -443,8 +448,11 @@ def test_calls_are_cut_by_the_servers_own_limits() -> None:
             both("predict", ["good", "€" * 2000])
 
 
-def test_a_full_server_is_waited_for() -> None:
-    with running(config(threads=1, max_queued_tokens=1)) as address, Client(address) as client:
+def test_a_full_server_is_waited_for(transport: str) -> None:
+    with (
+        running(config(transport=transport, threads=1, max_queued_tokens=1)) as address,
+        Client(address) as client,
+    ):
         both = Both(address, client)
         texts = ["good " * 200] * 2000
         assert len(both("predict", texts)) == 2000
@@ -461,9 +469,11 @@ def test_a_client_can_be_used_again_after_it_was_closed(address: str) -> None:
     client.close()
 
 
-def test_several_bundles_are_served_by_name(small_bundle: Any, bundle: Bundle) -> None:
+def test_several_bundles_are_served_by_name(
+    transport: str, small_bundle: Any, bundle: Bundle
+) -> None:
     with (
-        running(config(bundle=(small_bundle, default_bundle()))) as address,
+        running(config(transport=transport, bundle=(small_bundle, default_bundle()))) as address,
         Client(address) as client,
     ):
         assert [m.name for m in client.models()] == ["small", "imdb"]
