@@ -32,10 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
 from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest
-from sentido_bundle import Bundle, default_bundle
+from sentido_bundle import Bundle, cpus, default_bundle
 from sentido_bundle.bundle import graph_inputs
 from sentido_export.data import load
-from sentido_server import cpus
 
 BIN = Path(sys.executable).parent
 RESULTS = Path(__file__).with_name("results.json")

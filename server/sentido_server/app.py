@@ -20,6 +20,7 @@ from sentido_bundle import Bundle
 from sentido_server import embedding, models, prediction, record, tokenization
 from sentido_server.address import check_address
 from sentido_server.aio import AioTransport
+from sentido_server.batcher import Counts
 from sentido_server.catalog import Catalog
 from sentido_server.config import Config
 from sentido_server.health import Health
@@ -57,6 +58,7 @@ class Running:
     address: str  # with the real port
     transport: str  # "grpcio" or "native"
     catalog: Catalog
+    counts: Counts  # of what it computed so far
 
 
 @asynccontextmanager
@@ -98,7 +100,7 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         catalog = await asyncio.to_thread(_load, config.bundle)
         pipeline.open(_state(config, catalog))
         await checker.set_serving(True)
-        yield Running(address, "grpcio" if native is None else "native", catalog)
+        yield Running(address, "grpcio" if native is None else "native", catalog, pipeline.counts)
     finally:
         await checker.set_serving(False)
         pipeline.drain()
@@ -138,7 +140,15 @@ async def run(config: Config) -> None:
             seconds=round(time.monotonic() - started, 3),
         )
         await stopping.wait()
-    record.event("stopped")
+    counts = running.counts
+    record.event(
+        "stopped",
+        batches=counts.batches,
+        texts=counts.items,
+        tokens=counts.size,
+        padding_tokens=counts.padding,
+        dropped=counts.dropped,
+    )
 
 
 def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":

@@ -44,6 +44,17 @@ class Limits:
     queued: int  # while items of this size in sum wait, no more are accepted
 
 
+@dataclass
+class Counts:
+    """What was done so far, in items and in the unit of their sizes."""
+
+    batches: int = 0
+    items: int = 0  # computed, or failed with their batch
+    size: int = 0  # of these items
+    padding: int = 0  # computed beside them, to make rows of a batch equally long
+    dropped: int = 0  # items that their callers had given up
+
+
 @dataclass(eq=False, slots=True)
 class _Waiting(Generic[Item, Result]):
     item: Item
@@ -64,6 +75,7 @@ class Batcher(Generic[Item, Result]):
         self, run: Callable[[list[Item]], Sequence[Result]], *, threads: int, limits: Limits
     ) -> None:
         self._run = run
+        self.counts = Counts()
         self._limits = limits
         self._changed = threading.Condition()
         self._by_size: dict[int, deque[_Waiting[Item, Result]]] = {}
@@ -180,6 +192,7 @@ class Batcher(Generic[Item, Result]):
                 waiting.done(Dropped("given up before it was computed"))
             else:
                 kept.append(waiting)
+        self._count(kept, len(batch) - len(kept))
         if not kept:
             return
         try:
@@ -192,6 +205,16 @@ class Batcher(Generic[Item, Result]):
             return
         for waiting, result in zip(kept, results, strict=True):
             waiting.done(result)
+
+    def _count(self, kept: list[_Waiting[Item, Result]], dropped: int) -> None:
+        size = sum(waiting.size for waiting in kept)
+        padded = len(kept) * max((waiting.size for waiting in kept), default=0)
+        with self._changed:
+            self.counts.batches += bool(kept)
+            self.counts.items += len(kept)
+            self.counts.size += size
+            self.counts.padding += padded - size
+            self.counts.dropped += dropped
 
 
 def _with_index(

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from sentido_bundle import default_bundle
+from sentido_bundle import cpus, default_bundle
 
-from sentido_server import batcher, cpus
+from sentido_server import batcher
 
 _DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."
 _EPILOG = """\

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from google.rpc import code_pb2
 
 from sentido_server import record
-from sentido_server.batcher import Batcher, Closed, Dropped, Full, Limits
+from sentido_server.batcher import Batcher, Closed, Counts, Dropped, Full, Limits
 from sentido_server.faults import (
     Cancelled,
     DeadlineExceeded,
@@ -69,6 +69,11 @@ class Pipeline:
     def abandon(self) -> None:
         """Compute nothing more of what waits: nobody will get the answers."""
         self._abandoned.set()
+
+    @property
+    def counts(self) -> Counts:
+        """What was computed so far: texts, tokens, padding, and what was dropped before."""
+        return self._batcher.counts
 
     def has_room(self) -> bool:
         """Whether the queue would take a message now."""

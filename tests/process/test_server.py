@@ -90,6 +90,8 @@ def test_it_serves_the_default_bundle_and_drains_on_sigterm() -> None:
         assert call["milliseconds"] > 0
         assert "wonderful" not in json.dumps(running.lines)
         assert [line["event"] for line in running.lines][-2:] == ["stopping", "stopped"]
+        counts = running.lines[-1]
+        assert (counts["texts"], counts["tokens"], counts["dropped"]) == (1, 4, 0)
 
 
 @pytest.mark.usefixtures("on_each_transport")

@@ -242,3 +242,15 @@ def test_closing_finishes_what_waits_and_refuses_what_comes() -> None:
         assert len(answers.wait()) == 3
         with pytest.raises(Closed):
             made.submit([("late", 1)], answers.of("late"))
+
+
+def test_what_was_done_is_counted() -> None:
+    answers = Answers(4)
+    limits = Limits(rows=2, budget=100, padding=1.0, queued=1000)
+    with held(limits) as (made, gate):
+        made.submit([("a", 5), ("b", 3)], answers.of("x"))
+        made.submit([("c", 9)], answers.of("y"))
+        made.submit([("d", 9)], answers.of("z"), is_dropped=lambda: True)
+        gate.open.set()
+        answers.wait()
+    assert vars(made.counts) == {"batches": 3, "items": 4, "size": 18, "padding": 2, "dropped": 1}

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from sentido_server.cpus import granted
+from sentido_bundle.cpus import granted
 
 CPUS = len(os.sched_getaffinity(0))
 
