@@ -16,8 +16,10 @@ from sentido_bundle.errors import BundleError
 from sentido_bundle.golden import GoldenText
 from sentido_bundle.manifest import (
     Dimensions,
+    Int8,
     Manifest,
     Parity,
+    Precision,
     Preprocessing,
     Truncation,
     check_plain_name,
@@ -32,10 +34,12 @@ __all__ = [
     "Encoding",
     "GoldenText",
     "Graphs",
+    "Int8",
     "Manifest",
     "Neighbour",
     "Outputs",
     "Parity",
+    "Precision",
     "Preprocessing",
     "Token",
     "Tokenizer",

@@ -20,7 +20,7 @@ from sentido_bundle import cpus
 from sentido_bundle.errors import BundleError
 from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import GoldenText, parse_golden
-from sentido_bundle.manifest import Manifest
+from sentido_bundle.manifest import INT8_MODEL, Manifest, Precision
 from sentido_bundle.session import check_graph, embedding_matrix, open_session
 from sentido_bundle.tokenizer import Tokenizer
 
@@ -48,6 +48,7 @@ class Neighbour:
 class Bundle:
     """A verified bundle in memory. Immutable; every method is safe from any thread.
 
+    `precision` says which graph `run` and `predict` use. Steps and word vectors are fp32 always.
     It lives as long as it is referenced and holds no open file: all was read by `load`.
     """
 
@@ -55,6 +56,7 @@ class Bundle:
         self,
         manifest: Manifest,
         digest: str,
+        precision: Precision,
         tokenizer: Tokenizer,
         embeddings: NDArray[np.float32],
         model: InferenceSession,
@@ -63,42 +65,52 @@ class Bundle:
         """Use `Bundle.load`."""
         self.manifest = manifest
         self.digest = digest
+        self.precision = precision
         self.tokenizer = tokenizer
         self.embeddings = embeddings  # (vocabulary, embedding), read-only
         self._model = model
         self._tokens = tokens
 
     @classmethod
-    def load(cls, directory: str | Path) -> Self:
-        """Read, check and verify the bundle in `directory`.
+    def load(cls, directory: str | Path, precision: str = Precision.FP32) -> Self:
+        """Read, check and verify the bundle in `directory`, to run in "fp32" or "int8".
 
         What is checked: see `parse`. Raises BundleError saying which file is wrong and how.
         """
         directory = Path(directory)
         try:
-            return cls.parse(read_files(directory))
+            return cls.parse(read_files(directory), precision)
         except BundleError as error:
             raise BundleError(f"bundle {directory}: {error}") from error
 
     @classmethod
-    def parse(cls, files: Mapping[str, bytes]) -> Self:
+    def parse(cls, files: Mapping[str, bytes], precision: str = Precision.FP32) -> Self:
         """Check and verify a bundle from the contents of its files, by name.
 
         Checked: the manifest's fields, every file's size and SHA-256, what the graphs hold, that
         graphs, vocabulary and labels agree in shape, and the golden texts. Raises BundleError.
+        Of `model.onnx` and its int8 twin only the one that is to run is opened and verified.
         """
+        precision = Precision(precision)
         manifest = Manifest.parse(files["manifest.json"])
+        if precision is Precision.INT8 and manifest.int8 is None:
+            raise BundleError(
+                f"holds no {INT8_MODEL}: export it again with this release and without --no-int8,"
+                " or choose the precision fp32"
+            )
         check_digests(manifest, files)
+        model = INT8_MODEL if precision is Precision.INT8 else "model.onnx"
         sizes, labels = manifest.dimensions, len(manifest.labels)
         vocabulary = parse_vocabulary(files["vocabulary.json"], manifest)
-        graphs = {name: check_graph(name, files) for name in ("model.onnx", "tokens.onnx")}
+        graphs = {name: check_graph(name, files, sizes) for name in (model, "tokens.onnx")}
         bundle = cls(
             manifest,
             hashlib.sha256(files["manifest.json"]).hexdigest(),
+            precision,
             Tokenizer(vocabulary, manifest.preprocessing),
             embedding_matrix(graphs, files["weights.bin"], sizes),
             open_session(
-                "model.onnx",
+                model,
                 files,
                 {"probabilities": [None, labels], "hidden": [None, sizes.hidden]},
             ),
@@ -149,7 +161,8 @@ class Bundle:
     def run(self, sequences: Sequence[NDArray[np.int32]]) -> Outputs:
         """Run the model on ids, (tokens,) each, in batches of near length.
 
-        The same ids give the same bits, whatever else is in `sequences`. Raises ValueError for no
+        In fp32 the same ids give the same bits, whatever else is in `sequences`; in int8 a batch
+        shares one scale, and they give a little else in another one. Raises ValueError for no
         sequence at all: ONNX Runtime ends the process on a batch of no rows.
         """
         if not sequences:
@@ -167,7 +180,7 @@ class Bundle:
         return self.run([self.tokenizer.encode(text).ids for text in texts])
 
     def run_steps(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Give the LSTM's state after each token: (tokens,) -> (tokens, hidden)."""
+        """Give the LSTM's state after each token, in fp32: (tokens,) -> (tokens, hidden)."""
         return self._run_tokens(ids)[1]
 
     def embed_words(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -193,9 +206,11 @@ class Bundle:
     def verify(self, golden: Sequence[GoldenText]) -> float:
         """Compare with what Keras answered; return the largest difference.
 
-        Raises BundleError for other ids, for a difference above the recorded tolerance, or if the
-        two graphs and the embedding matrix disagree.
+        Raises BundleError for other ids, for a difference above the tolerance that is recorded for
+        the precision, or if tokens.onnx and the embedding matrix disagree with it.
         """
+        int8 = self.manifest.int8 if self.precision is Precision.INT8 else None
+        tolerance = int8.tolerance if int8 else self.manifest.parity.tolerance
         for index, text in enumerate(golden):
             ids = self.tokenizer.encode(text.text).ids
             if not np.array_equal(ids, text.ids):
@@ -208,23 +223,22 @@ class Bundle:
                 ("probabilities", outputs.probabilities[index], text.probabilities),
             ):
                 difference = float(np.abs(got - want).max())
-                if not difference <= self.manifest.parity.tolerance:  # not: NaN is no match
+                if not difference <= tolerance:  # not: NaN is no match
                     raise BundleError(
-                        f"golden text {index}: the {name} of model.onnx differ from golden.json"
-                        f" by {difference:.2g}, at most {self.manifest.parity.tolerance:.2g} is"
+                        f"golden text {index}: the {name} of {INT8_MODEL if int8 else 'model.onnx'}"
+                        f" differ from golden.json by {difference:.2g}, at most {tolerance:.2g} is"
                         " allowed"
                     )
                 largest = max(largest, difference)
-            self._verify_tokens(index, text.ids, outputs.hidden[index])
+            self._verify_tokens(index, text)
         return largest
 
-    def _verify_tokens(
-        self, index: int, ids: NDArray[np.int32], hidden: NDArray[np.float32]
-    ) -> None:
-        rows, steps = self._run_tokens(ids)
-        if not np.array_equal(rows, self.embed_words(ids)):
+    def _verify_tokens(self, index: int, text: GoldenText) -> None:
+        rows, steps = self._run_tokens(text.ids)
+        if not np.array_equal(rows, self.embed_words(text.ids)):
             raise BundleError(f"golden text {index}: tokens.onnx gives other word vectors")
-        if len(ids) and not np.abs(steps[-1] - hidden).max() <= self.manifest.parity.tolerance:
+        tolerance = self.manifest.parity.tolerance
+        if len(text.ids) and not np.abs(steps[-1] - text.hidden).max() <= tolerance:
             raise BundleError(f"golden text {index}: tokens.onnx ends in another hidden state")
 
     def _run_tokens(

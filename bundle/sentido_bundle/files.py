@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sentido_bundle.errors import BundleError
-from sentido_bundle.manifest import FILES, Manifest, parse_json
+from sentido_bundle.manifest import Manifest, parse_json
 
 _MANIFEST_LIMIT = 1 << 20  # bytes; a manifest has a few thousand
 
@@ -17,14 +17,19 @@ _MANIFEST_LIMIT = 1 << 20  # bytes; a manifest has a few thousand
 def read_files(directory: Path) -> dict[str, bytes]:
     """Read the manifest and every file that it must list, by name. Raises BundleError."""
     data = _read_manifest(directory)
-    facts = Manifest.parse(data).files
-    files = {name: _read_file(directory, name, facts[name].bytes) for name in FILES}
+    manifest = Manifest.parse(data)
+    files = {
+        name: _read_file(directory, name, manifest.files[name].bytes)
+        for name in manifest.file_names
+    }
     return {"manifest.json": data, **files}
 
 
 def check_digests(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     """Raise BundleError unless every file has the size and the SHA-256 that the manifest says."""
-    for name in FILES:
+    for name in manifest.file_names:
+        if name not in files:
+            raise BundleError(f"{name} is missing")
         data, facts = files[name], manifest.files[name]
         if len(data) != facts.bytes:
             raise BundleError(f"{name}: {len(data)} bytes, the manifest says {facts.bytes}")

@@ -8,7 +8,7 @@ of `onnx.proto` (ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto)
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sentido_bundle.errors import BundleError
@@ -38,9 +38,13 @@ input, so that nothing is computed when a graph is opened. With one Gather and o
 run allocates is bounded by the batch, the embedding and the states of the LSTM.
 """
 
+QUANTIZED_LSTM = "com.microsoft.DynamicQuantizeLSTM"
+INT8_OPERATORS = {QUANTIZED_LSTM: 1, **{k: v for k, v in OPERATORS.items() if k != "LSTM"}}
+"""The same for `model.int8.onnx`, whose LSTM is another operator."""
+
 INPUTS = ("token_ids", "lengths")
 
-_ITEM_SIZES = {1: 4, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}  # TensorProto.DataType: bytes an element
+_ITEM_SIZES = {1: 4, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}  # TensorProto.DataType: bytes an element
 _MOST_DIMENSIONS = 4
 _EXTERNAL = 1  # TensorProto.DataLocation
 
@@ -66,24 +70,33 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Graph:
-    """What a graph computes and the tensors that it is made of."""
+class Node:
+    """One operation of a graph and the names of the tensors that go in and out."""
 
-    operators: tuple[str, ...]
-    tensors: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class _Node:
-    operator: str
+    operator: str  # with its domain, if that is not ONNX' own
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
 
-def read_graph(name: str, model: bytes, external_sizes: dict[str, int]) -> Graph:
+@dataclass(frozen=True)
+class Graph:
+    """What a graph computes and the tensors that it is made of."""
+
+    nodes: tuple[Node, ...]
+    tensors: dict[str, Tensor]
+
+    def nodes_of(self, operator: str) -> list[Node]:
+        """Give the nodes of one operator."""
+        return [node for node in self.nodes if node.operator == operator]
+
+
+def read_graph(
+    name: str, model: bytes, external_sizes: dict[str, int], operators: Mapping[str, int]
+) -> Graph:
     """Read and check the ONNX file `name`.
 
     `external_sizes`: the files that its tensors may be stored in, with their sizes in bytes.
+    `operators`: what it may compute, `OPERATORS` or `INT8_OPERATORS`.
     Raises BundleError naming the tensor or operator that is refused.
     """
     try:
@@ -92,23 +105,23 @@ def read_graph(name: str, model: bytes, external_sizes: dict[str, int]) -> Graph
         raise BundleError(f"{name}: not an ONNX model as bundles have them: {error}") from error
     if sorted(inputs) != sorted(INPUTS):
         raise BundleError(f"{name}: inputs are {inputs}, {list(INPUTS)} are needed")
-    _check_nodes(name, nodes)
+    _check_nodes(name, nodes, operators)
     for tensor in tensors:
         _check_tensor(name, tensor, external_sizes)
     by_name = {tensor.name: tensor for tensor in tensors}
     if len(by_name) < len(tensors) or by_name.keys() & set(INPUTS):
         raise BundleError(f"{name}: two tensors have one name")
-    return Graph(tuple(node.operator for node in nodes), by_name)
+    return Graph(tuple(nodes), by_name)
 
 
-def _check_nodes(name: str, nodes: list[_Node]) -> None:
+def _check_nodes(name: str, nodes: list[Node], operators: Mapping[str, int]) -> None:
     counts = Counter(node.operator for node in nodes)
     for operator, count in counts.items():
-        if operator not in OPERATORS:
+        if operator not in operators:
             raise BundleError(f"{name}: operator {operator} is not one that a bundle may use")
-        if count > OPERATORS[operator]:
+        if count > operators[operator]:
             raise BundleError(
-                f"{name}: {count} nodes of {operator}, at most {OPERATORS[operator]} are allowed"
+                f"{name}: {count} nodes of {operator}, at most {operators[operator]} are allowed"
             )
     known = set(INPUTS)
     for node in nodes:
@@ -142,11 +155,11 @@ def _check_tensor(name: str, tensor: Tensor, external_sizes: dict[str, int]) -> 
         )
 
 
-def _read_model(model: memoryview) -> tuple[list[_Node], list[Tensor], list[str]]:
+def _read_model(model: memoryview) -> tuple[list[Node], list[Tensor], list[str]]:
     graphs = [value for number, value in _known(model, "model", _MODEL) if number == 7]
     if len(graphs) != 1:
         raise ValueError(f"{len(graphs)} graphs")
-    nodes: list[_Node] = []
+    nodes: list[Node] = []
     tensors: list[Tensor] = []
     inputs: list[str] = []
     for number, value in _known(graphs[0], "graph", _GRAPH):
@@ -159,7 +172,7 @@ def _read_model(model: memoryview) -> tuple[list[_Node], list[Tensor], list[str]
     return nodes, tensors, inputs
 
 
-def _read_node(node: Value) -> _Node:
+def _read_node(node: Value) -> Node:
     operator = domain = ""
     inputs, outputs = [], []
     for number, value in _known(node, "node", _NODE):
@@ -175,7 +188,7 @@ def _read_node(node: Value) -> _Node:
             domain = _text(value)
     if domain not in ("", "ai.onnx"):
         operator = f"{domain}.{operator}"
-    return _Node(operator, tuple(inputs), tuple(outputs))
+    return Node(operator, tuple(inputs), tuple(outputs))
 
 
 def _read_tensor(data: Value) -> Tensor:

@@ -21,8 +21,14 @@ SCHEMA_VERSION = 1
 FILES = ("vocabulary.json", "model.onnx", "tokens.onnx", "weights.bin", "golden.json")
 """The files that every bundle holds beside its manifest."""
 
+INT8_MODEL = "model.int8.onnx"
+"""The quantized twin of `model.onnx`, in bundles whose manifest has a section `int8`."""
+
 MOST_BYTES = 2 << 30
 """The size that a file of a bundle may have."""
+
+MOST_INT8_TOLERANCE = 0.25
+"""What `int8.tolerance` may be at most: beyond that a twin is no twin."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -34,6 +40,13 @@ class Truncation(StrEnum):
 
     PRE = "pre"  # keep the last tokens
     POST = "post"  # keep the first tokens
+
+
+class Precision(StrEnum):
+    """What the LSTM's weights are multiplied as, and so which graph answers."""
+
+    FP32 = "fp32"  # model.onnx
+    INT8 = "int8"  # model.int8.onnx
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,32 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Int8:
+    """What `model.int8.onnx` gives up: measured against `model.onnx` on the held-out texts."""
+
+    texts: int
+    accuracy: float
+    accuracy_loss: float  # the metrics' accuracy less this one; below 0 for a gain
+    largest_difference_probabilities: float
+    largest_difference_hidden: float
+    tolerance: float  # of its answers to the golden texts
+
+    def __post_init__(self) -> None:
+        _require_within("texts", self.texts, 0)
+        for name in ("accuracy", "largest_difference_probabilities"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"{name} is {value}, not within 0 to 1")
+        _require(
+            0 <= self.largest_difference_hidden <= 2,
+            f"largest_difference_hidden is {self.largest_difference_hidden}, not within 0 to 2",
+        )
+        _require(
+            0 < self.tolerance <= MOST_INT8_TOLERANCE,
+            f"tolerance is {self.tolerance}, not within 0 to {MOST_INT8_TOLERANCE}",
+        )
+
+
+@dataclass(frozen=True)
 class FileFacts:
     """The size and the digest that a file must have."""
 
@@ -115,6 +154,7 @@ class Manifest:
     parity: Parity
     tools: dict[str, str]
     files: dict[str, FileFacts] = field(default_factory=dict)
+    int8: Int8 | None = None  # of bundles that hold the quantized twin; may be missing
 
     def __post_init__(self) -> None:
         for what, value in (("name", self.name), ("version", self.version)):
@@ -150,14 +190,24 @@ class Manifest:
                 " one, or export it again"
             )
         manifest: Manifest = _read(cls, value, "")
-        for name in FILES:
+        for name in manifest.file_names:
             if name not in manifest.files:
                 raise BundleError(f"manifest.json: files does not list {name}")
+        if manifest.int8 is None and INT8_MODEL in manifest.files:
+            raise BundleError(f"manifest.json: files lists {INT8_MODEL}, but int8 is missing")
         return manifest
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The files that the bundle must hold beside its manifest."""
+        return FILES if self.int8 is None else (*FILES, INT8_MODEL)
 
     def dump(self) -> bytes:
         """Give the bytes of `manifest.json`."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False).encode() + b"\n"
+        value = dataclasses.asdict(self)
+        if self.int8 is None:
+            del value["int8"]
+        return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def check_plain_name(what: str, value: str) -> None:
@@ -255,10 +305,10 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
     for key in table:
         if key not in hints:
             raise BundleError(f"manifest.json: unknown field {prefix}{key}")
-    for key in hints:
-        if key not in table:
-            raise BundleError(f"manifest.json: {prefix}{key} is missing")
-    values = {key: _read(hint, table[key], prefix + key) for key, hint in hints.items()}
+    for item in dataclasses.fields(kind):
+        if item.name not in table and item.default is dataclasses.MISSING:
+            raise BundleError(f"manifest.json: {prefix}{item.name} is missing")
+    values = {key: _read(hints[key], table[key], prefix + key) for key in table}
     try:
         return kind(**values)
     except ValueError as error:

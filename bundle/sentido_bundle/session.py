@@ -8,26 +8,58 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
 
 from sentido_bundle.errors import BundleError
-from sentido_bundle.graph import Graph, read_graph
-from sentido_bundle.manifest import Dimensions
+from sentido_bundle.graph import (
+    INT8_OPERATORS,
+    OPERATORS,
+    QUANTIZED_LSTM,
+    Graph,
+    Node,
+    read_graph,
+)
+from sentido_bundle.manifest import INT8_MODEL, Dimensions
 
 MATRIX = "embedding_matrix"
-"""The name of the embedding matrix among the tensors of both graphs."""
+"""The name of the embedding matrix among the tensors of every graph."""
 
 Shapes = Mapping[str, Sequence[int | None]]
 """Names and shapes of a graph's inputs or outputs; None is a size that differs from run to run."""
 
 _INPUTS: Shapes = {"token_ids": [None, None], "lengths": [None]}
 _INPUT_TYPE, _OUTPUT_TYPE = "tensor(int32)", "tensor(float)"
-_FLOAT32 = 1  # TensorProto.DataType
+_FLOAT32, _INT8 = 1, 3  # TensorProto.DataType
 
 
-def check_graph(name: str, files: Mapping[str, bytes]) -> Graph:
+def check_graph(name: str, files: Mapping[str, bytes], sizes: Dimensions) -> Graph:
     """Look into the graph `name`. Raises BundleError for what a bundle must not hold."""
-    graph = read_graph(name, files[name], {"weights.bin": len(files["weights.bin"])})
-    if graph.operators.count("LSTM") != 1:
-        raise BundleError(f"{name}: {graph.operators.count('LSTM')} LSTM nodes, one is needed")
+    is_int8 = name == INT8_MODEL
+    lstm, operators = (QUANTIZED_LSTM, INT8_OPERATORS) if is_int8 else ("LSTM", OPERATORS)
+    graph = read_graph(name, files[name], {"weights.bin": len(files["weights.bin"])}, operators)
+    nodes = graph.nodes_of(lstm)
+    if len(nodes) != 1:
+        raise BundleError(f"{name}: {len(nodes)} {lstm} nodes, one is needed")
+    if is_int8:
+        _check_quantized(name, graph, nodes[0], sizes)
     return graph
+
+
+def _check_quantized(name: str, graph: Graph, lstm: Node, sizes: Dimensions) -> None:
+    """Raise BundleError unless there are weights, scales and zero points for every gate.
+
+    ONNX Runtime takes a single zero point beside many scales, and may read on behind it.
+    """
+    gates = 4 * sizes.hidden
+    for position, kind, shape in (
+        (1, _INT8, (1, sizes.embedding, gates)),  # W
+        (2, _INT8, (1, sizes.hidden, gates)),  # R
+        *((position, _FLOAT32, (1, gates)) for position in (8, 10)),  # their scales
+        *((position, _INT8, (1, gates)) for position in (9, 11)),  # their zero points
+    ):
+        tensor = graph.tensors.get(lstm.inputs[position]) if position < len(lstm.inputs) else None
+        if tensor is None or (tensor.data_type, tensor.shape) != (kind, shape):
+            raise BundleError(
+                f"{name}: input {position} of {lstm.operator} is no stored tensor of type {kind}"
+                f" and shape {shape}"
+            )
 
 
 def embedding_matrix(
@@ -47,7 +79,8 @@ def embedding_matrix(
             raise BundleError(f"{name}: tensor {MATRIX!r} has shape {tensor.shape}, not {wanted}")
         offsets.add(tensor.offset)
     if len(offsets) != 1:
-        raise BundleError(f"tokens.onnx: its tensor {MATRIX!r} is another one than in model.onnx")
+        names = " and ".join(graphs)
+        raise BundleError(f"{names}: tensor {MATRIX!r} is not the same one in both")
     return np.frombuffer(weights, "<f4", wanted[0] * wanted[1], offsets.pop()).reshape(wanted)
 
 

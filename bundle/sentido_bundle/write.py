@@ -17,16 +17,17 @@ from pathlib import Path
 from sentido_bundle.bundle import Bundle
 from sentido_bundle.errors import BundleError
 from sentido_bundle.golden import GoldenText, dump_golden
-from sentido_bundle.manifest import FileFacts, Manifest
+from sentido_bundle.manifest import INT8_MODEL, FileFacts, Manifest, Precision
 
 
 @dataclass(frozen=True)
 class Graphs:
-    """The two serialized ONNX models and the bytes of the tensors that they share."""
+    """The serialized ONNX models and the bytes of the tensors that they share."""
 
     model: bytes
     tokens: bytes
     weights: bytes
+    int8: bytes | None = None  # the quantized twin of `model`
 
 
 def check_target(directory: Path) -> None:
@@ -52,6 +53,8 @@ def pack_bundle(
         "weights.bin": graphs.weights,
         "golden.json": dump_golden(golden),
     }
+    if graphs.int8 is not None:
+        files[INT8_MODEL] = graphs.int8
     facts = {
         name: FileFacts(len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()
     }
@@ -74,6 +77,8 @@ def write_bundle(directory: Path, files: Mapping[str, bytes]) -> Bundle:
         for name, data in files.items():
             _write_file(staging / name, data)
         bundle = Bundle.load(staging)
+        if bundle.manifest.int8 is not None:
+            Bundle.load(staging, Precision.INT8)
         staging.chmod(0o755)  # mkdtemp's 0700 would keep other users, a container's too, out
         _sync(staging)
         staging.rename(directory)

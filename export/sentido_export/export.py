@@ -3,15 +3,20 @@
 import dataclasses
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sentido_bundle import (
     Bundle,
+    BundleError,
     Dimensions,
+    GoldenText,
+    Graphs,
     Manifest,
     Parity,
+    Precision,
     Preprocessing,
     Tokenizer,
     Truncation,
@@ -46,6 +51,7 @@ class Options:
     limit: int | None
     validation: float
     min_accuracy: float
+    int8: bool
     seed: int
 
 
@@ -98,8 +104,11 @@ def export(options: Options) -> Bundle:
     unproven = Bundle.parse(pack_bundle(manifest, vocabulary, graphs, golden))
     held_out = [*parts.test.texts, *parts.validation.texts, *parts.train.texts]
     parity = verify.compare(layers, unproven, held_out[:_PARITY_TEXTS])
-    proven = dataclasses.replace(manifest, parity=parity)
-    return write_bundle(options.out, pack_bundle(proven, vocabulary, graphs, golden))
+    manifest = dataclasses.replace(manifest, parity=parity)
+    if options.int8:
+        print("Quantizing to int8 and comparing with fp32 ...")
+        manifest, graphs = _add_int8(manifest, vocabulary, graphs, golden, parts.test)
+    return write_bundle(options.out, pack_bundle(manifest, vocabulary, graphs, golden))
 
 
 def keras_preprocessing(num_words: int, max_tokens: int) -> Preprocessing:
@@ -113,6 +122,28 @@ def keras_preprocessing(num_words: int, max_tokens: int) -> Preprocessing:
         max_tokens=max_tokens,
         truncation=Truncation.PRE,
     )
+
+
+def _add_int8(
+    manifest: Manifest,
+    vocabulary: Sequence[str],
+    graphs: Graphs,
+    golden: Sequence[GoldenText],
+    held_out: data.Dataset,
+) -> tuple[Manifest, Graphs]:
+    """Add the int8 twin and what it gives up; or nothing but a line that says why not."""
+    from sentido_export import quantize
+
+    try:
+        with_twin = dataclasses.replace(graphs, int8=quantize.quantize(graphs))
+        unmeasured = dataclasses.replace(manifest, int8=quantize.UNMEASURED)
+        files = pack_bundle(unmeasured, vocabulary, with_twin, golden)
+        fp32, int8 = Bundle.parse(files), Bundle.parse(files, Precision.INT8)
+        found = quantize.measure(fp32, int8, held_out, golden, manifest.metrics["accuracy"])
+    except (BundleError, ExportError) as error:
+        print(f"The bundle will hold no int8 twin: {error}")
+        return manifest, graphs
+    return dataclasses.replace(manifest, int8=found), with_twin
 
 
 def _load(options: Options) -> data.Split:

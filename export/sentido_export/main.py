@@ -76,10 +76,18 @@ def _print_result(bundle: Bundle, options: Options) -> None:
         "vocabulary": f"{manifest.dimensions.vocabulary:,} ids",
         "parity": f"Keras and ONNX differ by {parity.largest_difference:.1e} at most,"
         f" over {parity.texts:,} texts",
+        "int8": "left out",
         "graph": "one LSTM node, no Loop",
         "size": f"{size / 1e6:.2f} MB",
         "digest": bundle.digest,
     }
+    if int8 := manifest.int8:
+        rows["int8"] = (
+            f"accuracy {int8.accuracy:.4f}, {abs(int8.accuracy_loss):.4f}"
+            f" {'lost' if int8.accuracy_loss >= 0 else 'gained'}; probabilities differ from fp32's"
+            f" by {int8.largest_difference_probabilities:.1e} at most, hidden states by"
+            f" {int8.largest_difference_hidden:.1e}"
+        )
     print(f"\nBundle {manifest.name} {manifest.version}")
     for name, value in rows.items():
         print(f"  {name:<11} {value}")
@@ -103,6 +111,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         limit=arguments.limit,
         validation=arguments.validation,
         min_accuracy=arguments.min_accuracy,
+        int8=arguments.int8,
         seed=arguments.seed,
     )
 
@@ -204,6 +213,12 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="SHARE",
         help="write no bundle below this accuracy on the held-out texts (default: 0)",
+    )
+    result.add_argument(
+        "--no-int8",
+        dest="int8",
+        action="store_false",
+        help="leave out the int8 twin, model.int8.onnx, which sentido-server --precision int8 runs",
     )
     return parser
 

@@ -24,7 +24,7 @@ PACKAGES = {
         *("sentido", "sentido_client"),
     },
     "export/sentido_export": {
-        *("keras", "numpy", "onnx", "pyarrow", "tensorflow", "tf2onnx"),
+        *("keras", "numpy", "onnx", "onnxruntime", "pyarrow", "tensorflow", "tf2onnx"),
         *("sentido_bundle", "sentido_export"),
     },
 }
@@ -123,8 +123,9 @@ def test_the_public_names_of_the_client_are_these() -> None:
 
 def test_the_public_names_of_the_bundle_are_these() -> None:
     assert set(sentido_bundle.__all__) == {
-        *("Bundle", "BundleError", "Dimensions", "Encoding", "GoldenText", "Graphs", "Manifest"),
-        *("Neighbour", "Outputs", "Parity", "Preprocessing", "Token", "Tokenizer", "Truncation"),
+        *("Bundle", "BundleError", "Dimensions", "Encoding", "GoldenText", "Graphs", "Int8"),
+        *("Manifest", "Neighbour", "Outputs", "Parity", "Precision", "Preprocessing", "Token"),
+        *("Tokenizer", "Truncation"),
         *("check_plain_name", "check_target", "default_bundle", "fit_vocabulary", "normalize"),
         *("pack_bundle", "write_bundle"),
     }

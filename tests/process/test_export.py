@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -76,6 +77,26 @@ def test_an_export_records_what_it_did(small_bundle: Path) -> None:
     assert {"keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime"} <= set(manifest.tools)
 
 
+def test_an_export_measures_its_int8_twin(small_bundle: Path) -> None:
+    bundle = Bundle.load(small_bundle, "int8")
+    int8 = bundle.manifest.int8
+    assert int8 is not None
+    assert int8.texts == bundle.manifest.metrics["texts"]
+    assert int8.accuracy + int8.accuracy_loss == bundle.manifest.metrics["accuracy"]
+    assert 0 < int8.largest_difference_probabilities < int8.tolerance < 0.1
+    assert 0 < int8.largest_difference_hidden < int8.tolerance
+    assert operators(small_bundle / "model.int8.onnx").count("DynamicQuantizeLSTM") == 1
+
+
+def test_an_export_can_leave_the_twin_out(tmp_path: Path) -> None:
+    flags = ["--text-column=review", "--label-column=sentiment", "--out", tmp_path / "out"]
+    result = export("--data", as_csv(tmp_path), *flags, *SMALL, "--no-int8")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^  int8 +left out$", result.stdout, re.MULTILINE)
+    assert not (tmp_path / "out" / "model.int8.onnx").exists()
+    assert Bundle.load(tmp_path / "out").manifest.int8 is None
+
+
 def as_csv(folder: Path) -> Path:
     path = folder / "reviews.csv"
     with path.open("w", encoding="utf-8-sig", newline="") as file:
@@ -139,6 +160,9 @@ def test_a_csv_of_three_labels_becomes_a_bundle_that_answers_with_three(tmp_path
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-6)
     alone = np.concatenate([bundle.predict([text]).probabilities for text in texts])
     assert alone.tobytes() == together.tobytes()
+    assert re.search(r"^  int8 +accuracy \d\.\d{4}, \d\.\d{4} (lost|gained); ", result.stdout, re.M)
+    int8 = Bundle.load(tmp_path / "bundles" / "three", "int8")
+    np.testing.assert_allclose(int8.predict(texts).probabilities, together, atol=0.05)
 
 
 def test_the_same_seed_gives_the_same_bundle_on_one_machine(tmp_path: Path) -> None:
@@ -148,7 +172,7 @@ def test_the_same_seed_gives_the_same_bundle_on_one_machine(tmp_path: Path) -> N
         flags = ["--data", path, *columns, *SMALL, "--seed", "3", "--name", "x", "--out", out]
         result = export(*flags, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
-    for name in ("weights.bin", "vocabulary.json", "golden.json", "model.onnx"):
+    for name in ("weights.bin", "vocabulary.json", "golden.json", "model.onnx", "model.int8.onnx"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import onnx
 import pytest
 from sentido_bundle import Bundle, BundleError, check_target, default_bundle, write_bundle
-from sentido_bundle.manifest import FILES
+from sentido_bundle.manifest import FILES as FP32_FILES
+from sentido_bundle.manifest import INT8_MODEL
 
 Files = dict[str, bytes]
+FILES = (*FP32_FILES, INT8_MODEL)
 
 
 @pytest.fixture
@@ -21,9 +23,9 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(default_bundle(), tmp_path / "bundle"))
 
 
-def refusal(directory: Path) -> str:
+def refusal(directory: Path, precision: str = "fp32") -> str:
     with pytest.raises(BundleError) as caught:
-        Bundle.load(directory)
+        Bundle.load(directory, precision)
     message = str(caught.value)
     assert message.startswith(f"bundle {directory}: ")
     return message.removeprefix(f"bundle {directory}: ")
@@ -111,7 +113,7 @@ def test_a_signed_file_of_another_bundle_is_found_too(
 ) -> None:
     shutil.copy(small_bundle / name, copy / name)
     sign(copy)
-    refusal(copy)
+    refusal(copy, "int8" if name == INT8_MODEL else "fp32")
 
 
 def test_another_manifest_is_found(copy: Path, small_bundle: Path) -> None:
@@ -538,3 +540,123 @@ def test_a_target_that_cannot_be_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="cannot be written: File name too long"):
         check_target(tmp_path / "new" / ("x" * 300))
     assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+def take_out_twin(directory: Path) -> None:
+    """Make a bundle as one of the days before there were twins."""
+    (directory / INT8_MODEL).unlink()
+    edit_manifest(directory, lambda m: (m.pop("int8"), m["files"].pop(INT8_MODEL)))
+
+
+def test_a_bundle_without_a_twin_loads_in_fp32_and_says_how_to_get_int8(copy: Path) -> None:
+    take_out_twin(copy)
+    assert Bundle.load(copy).manifest.int8 is None
+    assert refusal(copy, "int8") == (
+        "holds no model.int8.onnx: export it again with this release and without --no-int8, or"
+        " choose the precision fp32"
+    )
+
+
+def test_a_bundle_without_a_twin_is_written_without_a_word_of_it(
+    copy: Path, tmp_path: Path
+) -> None:
+    take_out_twin(copy)
+    manifest = Bundle.load(copy).manifest
+    assert "int8" not in json.loads(manifest.dump())
+    files = {name: (copy / name).read_bytes() for name in manifest.file_names}
+    write_bundle(tmp_path / "new", {"manifest.json": manifest.dump(), **files})
+    assert not (tmp_path / "new" / INT8_MODEL).exists()
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda m: m.pop("int8"), "files lists model.int8.onnx, but int8 is missing"),
+        (lambda m: m["files"].pop(INT8_MODEL), "files does not list model.int8.onnx"),
+        (lambda m: m["int8"].pop("accuracy"), "int8.accuracy is missing"),
+        (lambda m: m["int8"].update(speed=2), "unknown field int8.speed"),
+        (lambda m: m["int8"].update(tolerance=0.3), "int8.tolerance is 0.3, not within 0 to 0.25"),
+        (lambda m: m["int8"].update(tolerance=0), "int8.tolerance is 0.0, not within 0 to 0.25"),
+        (lambda m: m["int8"].update(accuracy=1.5), "int8.accuracy is 1.5, not within 0 to 1"),
+        (
+            lambda m: m["int8"].update(largest_difference_hidden=-1),
+            "int8.largest_difference_hidden is -1.0, not within 0 to 2",
+        ),
+        (lambda m: m.update(int8=5), "int8 is 5, an object is needed"),
+    ],
+)
+def test_a_wrong_section_on_the_twin_is_named_in_either_precision(
+    copy: Path, edit: Callable[[Any], object], message: str
+) -> None:
+    edit_manifest(copy, edit)
+    assert message in refusal(copy)
+    assert message in refusal(copy, "int8")
+
+
+def quantized_lstm(graph: Any) -> Any:
+    return next(node for node in graph.node if node.op_type == "DynamicQuantizeLSTM")
+
+
+def test_a_twin_that_answers_too_differently_is_refused(copy: Path) -> None:
+    def scale(graph: Any) -> None:
+        item = tensor(graph, quantized_lstm(graph).input[10])
+        item.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(item) * 2, item.name))
+
+    edit_graph(copy, INT8_MODEL, scale)
+    Bundle.load(copy)  # who does not run the twin need not mind
+    assert "of model.int8.onnx differ from golden.json by " in refusal(copy, "int8")
+
+
+def test_the_tolerance_of_the_twin_is_its_own(copy: Path) -> None:
+    edit_manifest(copy, lambda m: m["int8"].update(tolerance=1e-4))
+    assert "of model.int8.onnx differ from golden.json by " in refusal(copy, "int8")
+    assert Bundle.load(copy)
+
+
+def test_the_steps_are_held_to_fp32_in_int8_too(copy: Path) -> None:
+    def forget(graph: Any) -> None:
+        lstm = next(node for node in graph.node if node.op_type == "LSTM")
+        lstm.input[3] = ""  # its bias
+
+    edit_graph(copy, "tokens.onnx", forget)
+    assert "tokens.onnx ends in another hidden state" in refusal(copy, "int8")
+
+
+def test_each_graph_has_its_own_lstm(copy: Path) -> None:
+    fp32, int8 = (copy / "model.onnx").read_bytes(), (copy / INT8_MODEL).read_bytes()
+    (copy / "model.onnx").write_bytes(int8)
+    sign(copy)
+    name = "com.microsoft.DynamicQuantizeLSTM"
+    assert refusal(copy) == f"model.onnx: operator {name} is not one that a bundle may use"
+    (copy / INT8_MODEL).write_bytes(fp32)
+    sign(copy)
+    message = "model.int8.onnx: operator LSTM is not one that a bundle may use"
+    assert refusal(copy, "int8") == message
+
+
+@pytest.mark.parametrize("operator", ["Loop", "If", "LSTM", "DequantizeLinear", "MatMulInteger"])
+def test_a_twin_computes_nothing_else_than_its_model(copy: Path, operator: str) -> None:
+    node = onnx.helper.make_node(operator, ["token_ids"], ["x"])
+    edit_graph(copy, INT8_MODEL, lambda g: g.node.append(node))
+    assert f"operator {operator} is not one that a bundle may use" in refusal(copy, "int8")
+
+
+@pytest.mark.parametrize("position", [1, 2, 8, 9, 10, 11])
+def test_a_twin_has_a_weight_a_scale_and_a_zero_point_for_every_gate(
+    copy: Path, position: int
+) -> None:
+    # ONNX Runtime would take one zero point beside 400 scales.
+    def cut(graph: Any) -> None:
+        item = tensor(graph, quantized_lstm(graph).input[position])
+        array = onnx.numpy_helper.to_array(item).reshape(-1)[:1]
+        item.CopyFrom(onnx.numpy_helper.from_array(array, item.name))
+
+    edit_graph(copy, INT8_MODEL, cut)
+    assert f"model.int8.onnx: input {position} of com.microsoft" in refusal(copy, "int8")
+
+
+def test_a_twin_shares_the_embedding_matrix(copy: Path) -> None:
+    edit_graph(copy, INT8_MODEL, lambda g: set_external(tensor(g), "offset", "64"))
+    assert "tensor 'embedding_matrix' is not the same one in both" in refusal(copy, "int8")
+    edit_graph(copy, INT8_MODEL, lambda g: set_external(tensor(g), "location", "/etc/passwd"))
+    assert "is stored in '/etc/passwd'" in refusal(copy, "int8")

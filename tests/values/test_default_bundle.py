@@ -18,6 +18,10 @@ def test_it_takes_at_most_four_megabytes() -> None:
     assert sum(file.stat().st_size for file in Path(default_bundle()).iterdir()) <= 4_000_000
 
 
+def test_it_holds_its_int8_twin() -> None:
+    assert Bundle.load(default_bundle(), "int8").labels == ("negative", "positive")
+
+
 def test_its_labels_are_negative_and_positive_in_that_order(bundle: Bundle) -> None:
     assert bundle.labels == ("negative", "positive")
     outputs = bundle.predict(["A wonderful, moving, funny film.", "A dull, awful, lifeless mess."])
