@@ -117,6 +117,7 @@ class Model:
     hidden_units: int
     metrics: Mapping[str, float]
     created: str  # RFC 3339, UTC
+    precision: str  # "fp32" or "int8": what the server computes predictions and states in
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,7 @@ def model(message: model_pb2.Model) -> Model:
         hidden_units=message.hidden_units,
         metrics=dict(sorted(message.metrics.items())),
         created=message.created,
+        precision=message.precision,
     )
 
 

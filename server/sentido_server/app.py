@@ -97,7 +97,7 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     if native is not None:
         native.start()
     try:
-        catalog = await asyncio.to_thread(_load, config.bundle)
+        catalog = await asyncio.to_thread(_load, config.bundle, config.precision)
         pipeline.open(_state(config, catalog))
         await checker.set_serving(True)
         yield Running(address, "grpcio" if native is None else "native", catalog, pipeline.counts)
@@ -184,17 +184,18 @@ def _with_port(listen: str, port: int) -> str:
     return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
 
-def _load(directories: Sequence[Path]) -> Catalog:
+def _load(directories: Sequence[Path], precision: str) -> Catalog:
     bundles = []
     for directory in directories:
         started = time.monotonic()
-        bundle = Bundle.load(directory)
+        bundle = Bundle.load(directory, precision)
         bundles.append(bundle)
         record.event(
             "loaded",
             model=bundle.name,
             version=bundle.manifest.version,
             digest=bundle.digest,
+            precision=bundle.precision,
             seconds=round(time.monotonic() - started, 3),
         )
     try:

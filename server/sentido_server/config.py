@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from sentido_bundle import cpus, default_bundle
+from sentido_bundle import Precision, cpus, default_bundle
 
 from sentido_server import batcher
 
@@ -53,6 +53,12 @@ class Config:
         (default_bundle(),),
         "folder of a bundle; give it again for more, the first answers calls that name no model"
         " (default: the shipped one)",
+    )
+    precision: str = _setting(
+        "fp32",
+        "fp32, or int8: faster, a little less exact, and a text's answer then depends a little on"
+        " its batch; every bundle must hold model.int8.onnx",
+        choices=tuple(Precision),
     )
     listen: str = _setting(
         "127.0.0.1:50051", "address and port, port 0 for a free one, or unix:/path/to/socket"

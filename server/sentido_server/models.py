@@ -14,7 +14,7 @@ from sentido.v1.model_pb2 import (
     Model,
     Preprocessing,
 )
-from sentido_bundle import Bundle
+from sentido_bundle import Bundle, Precision
 
 from sentido_server.rpc import Plan, Result, Rpc, State
 
@@ -62,6 +62,9 @@ def reply_get_model(_: GetModelRequest, plan: Plan, __: Sequence[Result]) -> Get
 def _describe(bundle: Bundle) -> Model:
     manifest = bundle.manifest
     rules = manifest.preprocessing
+    metrics = dict(manifest.metrics)
+    if bundle.precision is Precision.INT8:
+        metrics.update({f"int8_{name}": value for name, value in vars(manifest.int8).items()})
     return Model(
         name=manifest.name,
         version=manifest.version,
@@ -78,8 +81,9 @@ def _describe(bundle: Bundle) -> Model:
         vocabulary_size=manifest.dimensions.vocabulary,
         embedding_dimension=manifest.dimensions.embedding,
         hidden_units=manifest.dimensions.hidden,
-        metrics=manifest.metrics,
+        metrics=metrics,
         created=manifest.created,
+        precision=bundle.precision,
     )
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from conftest import BIN, raw_stream, raw_unary
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido.v1 import prediction_pb2
-from sentido_bundle import default_bundle
+from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client, UnavailableError
 
 SERVER = str(BIN / "sentido-server")
@@ -201,6 +202,50 @@ def test_settings_come_from_variables_and_flags_win() -> None:
         assert running.lines[-1]["threads"] == 1
 
 
+def test_it_serves_in_int8_and_says_so() -> None:
+    texts = ["A wonderful little film.", "A dull, lifeless mess."]
+    with server("--precision", "int8") as running, Client(running.address) as client:
+        client.wait_until_ready()
+        assert [prediction.label for prediction in client.predict(texts)] == [
+            "positive",
+            "negative",
+        ]
+        (loaded,) = [line for line in running.lines if line["event"] == "loaded"]
+        assert loaded["precision"] == "int8"
+        model = client.model()
+        assert model.precision == "int8"
+        assert client.models() == [model]
+        assert 0.85 < model.metrics["int8_accuracy"] < 0.92
+        exact = Bundle.load(default_bundle()).predict(texts[:1]).hidden
+        assert 0 < np.abs(client.embed(texts[:1], kind="hidden") - exact).max() < 0.1
+        command = [BIN / "sentido", "model", "--json", "--address", running.address]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        assert json.loads(shown.stdout)["precision"] == "int8"
+
+
+def test_the_precision_can_be_a_variable_and_is_fp32_by_default() -> None:
+    for environment, precision in (({"SENTIDO_PRECISION": "int8"}, "int8"), ({}, "fp32")):
+        with server(**environment) as running, Client(running.address) as client:
+            assert client.model().precision == precision
+
+
+def test_int8_of_a_bundle_without_a_twin_is_one_sentence(tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(default_bundle(), tmp_path / "bundle"))
+    (bundle / "model.int8.onnx").unlink()
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    del manifest["int8"], manifest["files"]["model.int8.onnx"]
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    flags = ["--listen", "127.0.0.1:0", "--bundle", str(bundle)]
+    code, message = failure(*flags, "--precision", "int8")
+    assert code == 1
+    assert message == (
+        f"sentido-server: bundle {bundle}: holds no model.int8.onnx: export it again with this"
+        " release and without --no-int8, or choose the precision fp32\n"
+    )
+    with server(*flags) as running, Client(running.address) as client:
+        assert client.model().precision == "fp32"
+
+
 def test_a_port_in_use_is_one_sentence() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -264,6 +309,8 @@ def test_two_bundles_of_one_name_are_a_start_up_error() -> None:
         (["--bundle", ""], {}, "the folder of a bundle is needed"),
         ([], {"SENTIDO_MAX_TEXTS": "--5"}, "SENTIDO_MAX_TEXTS: '--5' is not a whole number"),
         (["--log-format", "xml"], {}, "'xml' is not one of auto, json, text"),
+        (["--precision", "fp16"], {}, "'fp16' is not one of fp32, int8"),
+        ([], {"SENTIDO_PRECISION": "x"}, "SENTIDO_PRECISION: 'x' is not one of fp32, int8"),
         (["--colour"], {}, "unrecognized arguments: --colour"),
         ([], {"SENTIDO_THREADS": "x"}, "SENTIDO_THREADS: 'x' is not a whole number from 0 to 1024"),
     ],

@@ -207,3 +207,4 @@ def test_the_server_says_what_it_is_and_what_it_has(channel: grpc.Channel, bundl
     assert model.preprocessing.max_tokens == 500
     assert model.preprocessing.filters == bundle.manifest.preprocessing.filters
     assert dict(model.metrics) == bundle.manifest.metrics
+    assert model.precision == "fp32"

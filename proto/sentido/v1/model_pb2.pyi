@@ -53,7 +53,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "version", "bundle_digest", "labels", "preprocessing", "vocabulary_size", "embedding_dimension", "hidden_units", "metrics", "created")
+    __slots__ = ("name", "version", "bundle_digest", "labels", "preprocessing", "vocabulary_size", "embedding_dimension", "hidden_units", "metrics", "created", "precision")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +71,7 @@ class Model(_message.Message):
     HIDDEN_UNITS_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     bundle_digest: str
@@ -81,7 +82,8 @@ class Model(_message.Message):
     hidden_units: int
     metrics: _containers.ScalarMap[str, float]
     created: str
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[Preprocessing, _Mapping]] = ..., vocabulary_size: _Optional[int] = ..., embedding_dimension: _Optional[int] = ..., hidden_units: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., created: _Optional[str] = ...) -> None: ...
+    precision: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[Preprocessing, _Mapping]] = ..., vocabulary_size: _Optional[int] = ..., embedding_dimension: _Optional[int] = ..., hidden_units: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., created: _Optional[str] = ..., precision: _Optional[str] = ...) -> None: ...
 
 class Preprocessing(_message.Message):
     __slots__ = ("lower", "filters", "split", "out_of_vocabulary_token", "max_tokens", "truncation")
