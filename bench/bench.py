@@ -113,6 +113,12 @@ def measure_floors(bench: Bench, bundle: Bundle, texts: Sequence[str]) -> None:
         lambda s: rate(lambda: len(bundle.predict(texts[:500]).hidden), s),
         "K: ONNX Runtime alone, real lengths",
     )
+    int8 = Bundle.load(default_bundle(), "int8")
+    bench.measure(
+        "the same in int8",
+        lambda s: rate(lambda: len(int8.predict(texts[:500]).hidden), s),
+        "in-process predict, one thread",
+    )
 
 
 def encode_all(encode: Callable[[str], Any], texts: Sequence[str]) -> int:

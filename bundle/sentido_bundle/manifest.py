@@ -27,7 +27,7 @@ INT8_MODEL = "model.int8.onnx"
 MOST_BYTES = 2 << 30
 """The size that a file of a bundle may have."""
 
-MOST_INT8_TOLERANCE = 0.25
+MOST_INT8_TOLERANCE = 0.5
 """What `int8.tolerance` may be at most: beyond that a twin is no twin."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -6,14 +6,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
-from sentido_bundle import Bundle, Graphs, Precision, default_bundle
+from sentido_bundle import Bundle, Graphs, Precision, default_bundle, pack_bundle
 from sentido_bundle.bundle import graph_inputs
 from sentido_bundle.golden import parse_golden
 from sentido_bundle.manifest import INT8_MODEL
 from sentido_bundle.session import MATRIX, open_session
 from sentido_export import data
 from sentido_export.errors import ExportError
-from sentido_export.quantize import measure, quantize
+from sentido_export.quantize import UNMEASURED, measure, quantize
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +129,22 @@ def test_a_model_with_initial_states_is_quantized_with_them(bundle: Bundle) -> N
     assert largest_difference(exact, quantized) < 0.02
     without = bundle.predict(["good", "a dull film"]).hidden
     assert largest_difference(exact, without) > 0.1
+
+
+def test_a_twin_that_differs_too_much_is_an_export_error(bundle: Bundle) -> None:
+    # One whose recurrent weights are a third too large, in a bundle that tolerates that.
+    manifest = dataclasses.replace(bundle.manifest, int8=UNMEASURED)
+    golden = parse_golden(shipped("golden.json"), 100, 2)
+    twin = onnx.load_model_from_string(shipped(INT8_MODEL))
+    scale = next(t for t in twin.graph.initializer if t.name.startswith("R") and "scale" in t.name)
+    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * 1.3, scale.name))
+    graphs = dataclasses.replace(shipped_graphs(), int8=twin.SerializeToString())
+    files = pack_bundle(manifest, bundle.tokenizer.vocabulary, graphs, golden)
+    held_out = data.Dataset(["good", "bad"], np.array([1, 0], np.int32), bundle.labels)
+    with pytest.raises(
+        ExportError, match=r"differ from fp32's by 0\.3.*, at most 0\.25 is allowed"
+    ):
+        measure(bundle, Bundle.parse(files, "int8"), held_out, golden, 1.0)
 
 
 def test_an_lstm_that_stays_is_an_export_error() -> None:
