@@ -75,7 +75,8 @@ class Bundle:
     def load(cls, directory: str | Path, precision: str = Precision.FP32) -> Self:
         """Read, check and verify the bundle in `directory`, to run in "fp32" or "int8".
 
-        What is checked: see `parse`. Raises BundleError saying which file is wrong and how.
+        What is checked: see `parse`. Raises BundleError saying which file is wrong and how, also
+        if there is no int8 twin, and ValueError for another precision.
         """
         directory = Path(directory)
         try:
