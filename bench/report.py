@@ -64,9 +64,7 @@ class Report:
         median = statistics.median(values)
         floor, ratio = ("", None) if of is None else (of[0], median / of[1])
         spread = (min(values), max(values), len(values))
-        row = Row(
-            self._section, name, unit, median, *spread, floor, ratio, target, at_least, note
-        )
+        row = Row(self._section, name, unit, median, *spread, floor, ratio, target, at_least, note)
         self.rows.append(row)
         print(_line(row), flush=True)
         return median

@@ -104,9 +104,7 @@ def _until(lines: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[dict[str, 
 
 
 @contextmanager
-def _process(
-    command: Sequence[str | Path], **options: Any
-) -> Iterator["subprocess.Popen[bytes]"]:
+def _process(command: Sequence[str | Path], **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
     with subprocess.Popen(command, **options) as process:
         try:
             yield process

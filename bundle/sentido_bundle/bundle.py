@@ -24,7 +24,12 @@ from sentido_bundle.manifest import INT8_MODEL, Manifest, Precision
 from sentido_bundle.session import check_graph, embedding_matrix, open_session
 from sentido_bundle.tokenizer import Tokenizer
 
-_BATCH_ROWS = 8  # near one length; on one thread more of them gain nothing
+BATCH_ROWS = 8
+"""Texts of near length that are run at once; on one thread more of them gain nothing."""
+
+BATCH_TOKENS = 2048
+"""Tokens with padding that are run at once, so that what the LSTM works on stays in the cache."""
+
 _WINDOW = 256  # texts that are sorted by length together, by one thread
 
 
@@ -171,8 +176,10 @@ class Bundle:
         probabilities = np.empty((len(sequences), len(self.labels)), np.float32)
         hidden = np.empty((len(sequences), self.manifest.dimensions.hidden), np.float32)
         order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
-        for start in range(0, len(order), _BATCH_ROWS):
-            rows = order[start : start + _BATCH_ROWS]
+        while order:
+            longest = len(sequences[order[-1]])
+            rows = order[-max(1, min(BATCH_ROWS, BATCH_TOKENS // max(1, longest))) :]
+            del order[-len(rows) :]
             inputs = graph_inputs([sequences[i] for i in rows])
             probabilities[rows], hidden[rows] = self._model.run(["probabilities", "hidden"], inputs)
         return Outputs(probabilities, hidden)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sentido_bundle import Precision, cpus, default_bundle
+from sentido_bundle.bundle import BATCH_ROWS, BATCH_TOKENS
 
 from sentido_server import batcher
 
@@ -25,10 +26,7 @@ examples:
   sentido-server                                   serve the default bundle
   sentido-server --bundle bundles/mine --listen 0.0.0.0:50051"""
 
-# Of a batch: texts, tokens with padding, and the share of them that may be padding.
-_BATCH_ROWS = 8
-_BATCH_TOKENS = 4096
-_BATCH_PADDING = 0.1
+_BATCH_PADDING = 0.1  # the share of a batch's tokens that may be padding
 
 
 def _setting(
@@ -107,8 +105,8 @@ class Config:
     def batch_limits(self) -> batcher.Limits:
         """Give what a batch and the queue may hold."""
         return batcher.Limits(
-            rows=_BATCH_ROWS,
-            budget=_BATCH_TOKENS,
+            rows=BATCH_ROWS,
+            budget=BATCH_TOKENS,
             padding=_BATCH_PADDING,
             queued=self.max_queued_tokens,
         )

@@ -1,6 +1,6 @@
 """The RPCs of PredictionService."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sentido.v1.prediction_pb2 import (
@@ -9,16 +9,14 @@ from sentido.v1.prediction_pb2 import (
     Prediction,
     PredictRequest,
     PredictResponse,
-    Score,
     StreamPredictRequest,
     StreamPredictResponse,
-    StreamPredictResult,
 )
 from sentido_bundle import Bundle, Encoding
 
 from sentido_server.faults import InvalidArgument, Violation
 from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, served_by
-from sentido_server.texts import Check, usage
+from sentido_server.texts import Check, set_usage
 
 SERVICE = "sentido.v1.PredictionService"
 
@@ -33,8 +31,9 @@ def prepare_predict(state: State, request: PredictRequest) -> Plan:
 
 def reply_predict(_: PredictRequest, plan: Plan, results: Sequence[Result]) -> PredictResponse:
     """Give the one prediction."""
-    (prediction,) = _predictions(plan.items, results)
-    return PredictResponse(prediction=prediction, served_by=served_by(plan))
+    response = PredictResponse(served_by=served_by(plan))
+    _set_prediction(response.prediction, plan.items[0], results[0])
+    return response
 
 
 def prepare_batch_predict(state: State, request: BatchPredictRequest) -> Plan:
@@ -49,8 +48,10 @@ def reply_batch_predict(
     _: BatchPredictRequest, plan: Plan, results: Sequence[Result]
 ) -> BatchPredictResponse:
     """Give a prediction a text."""
-    predictions = _predictions(plan.items, results)
-    return BatchPredictResponse(predictions=predictions, served_by=served_by(plan))
+    response = BatchPredictResponse(served_by=served_by(plan))
+    for item, result in zip(plan.items, results, strict=True):
+        _set_prediction(response.predictions.add(), item, result)
+    return response
 
 
 def prepare_stream_predict(state: State, request: StreamPredictRequest) -> Plan:
@@ -69,37 +70,31 @@ def reply_stream_predict(
     _: StreamPredictRequest, plan: Plan, results: Sequence[Result]
 ) -> StreamPredictResponse:
     """Give a prediction or a status a text."""
-    predictions = _predictions(plan.items, results)
-    return StreamPredictResponse(
-        results=[
-            StreamPredictResult(error=InvalidArgument([checked]).status())
-            if isinstance(checked, Violation)
-            else StreamPredictResult(prediction=next(predictions))
-            for checked in plan.notes
-        ],
-        served_by=served_by(plan),
-    )
+    response = StreamPredictResponse(served_by=served_by(plan))
+    good = zip(plan.items, results, strict=True)
+    for checked in plan.notes:
+        if isinstance(checked, Violation):
+            response.results.add(error=InvalidArgument([checked]).status())
+        else:
+            _set_prediction(response.results.add().prediction, *next(good))
+    return response
 
 
 def _plan(bundle: Bundle, encodings: Sequence[Encoding]) -> Plan:
     return Plan(bundle, encodings, [Item(bundle, encoding) for encoding in encodings])
 
 
-def _predictions(items: Sequence[Item], results: Sequence[Result]) -> Iterator[Prediction]:
-    for item, result in zip(items, results, strict=True):
-        assert isinstance(result, Final)
-        labels = item.bundle.labels
-        best = int(result.probabilities.argmax())
-        probabilities = result.probabilities.tolist()  # exact: every float32 is a float
-        yield Prediction(
-            label=labels[best],
-            probability=probabilities[best],
-            scores=[
-                Score(label=label, probability=probability)
-                for label, probability in zip(labels, probabilities, strict=True)
-            ],
-            usage=usage(item.encoding),
-        )
+def _set_prediction(prediction: Prediction, item: Item, result: Result) -> None:
+    """Fill in a prediction where it stands: several times faster than building and copying one."""
+    assert isinstance(result, Final)
+    labels = item.bundle.labels
+    probabilities = result.probabilities.tolist()  # exact: every float32 is a float
+    best = probabilities.index(max(probabilities))
+    prediction.label = labels[best]
+    prediction.probability = probabilities[best]
+    for label, probability in zip(labels, probabilities, strict=True):
+        prediction.scores.add(label=label, probability=probability)
+    set_usage(prediction.usage, item.encoding)
 
 
 RPCS = (

@@ -106,9 +106,14 @@ class Check:
 
 def usage(encoding: Encoding) -> Usage:
     """Say what became of a text on its way to the model."""
-    return Usage(
-        character_count=encoding.character_count,
-        token_count=encoding.token_count,
-        truncated_token_count=encoding.truncated_token_count,
-        out_of_vocabulary_count=encoding.out_of_vocabulary_count,
-    )
+    made = Usage()
+    set_usage(made, encoding)
+    return made
+
+
+def set_usage(usage: Usage, encoding: Encoding) -> None:
+    """Fill in what became of a text on its way to the model."""
+    usage.character_count = encoding.character_count
+    usage.token_count = encoding.token_count
+    usage.truncated_token_count = encoding.truncated_token_count
+    usage.out_of_vocabulary_count = encoding.out_of_vocabulary_count
