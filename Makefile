@@ -40,11 +40,11 @@ format: $(VENV)/ready-dev  ## let the formatter have its way
 default-bundle: $(VENV)/ready  ## train the bundle that sentido-bundle ships (about 4 minutes)
 	@VENV=$(VENV) bundle/train-default $(ARGS)
 
-bench: $(VENV)/ready  ## measure floors and paths (about 5 minutes)
+bench: $(VENV)/ready  ## measure floors, paths, and what others do (about 10 minutes)
 	@$(BIN)/python bench/bench.py $(ARGS)
 
-bench-quick: $(VENV)/ready  ## the same in a minute
-	@$(BIN)/python bench/bench.py --rounds 3 --seconds 0.7 $(ARGS)
+bench-quick: $(VENV)/ready  ## the most important of it, in a minute
+	@$(BIN)/python bench/bench.py --quick $(ARGS)
 
 footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 	@$(BIN)/python bench/footprint.py

@@ -1,231 +1,527 @@
 """How far Sentido is from what the hardware allows: floors and paths, measured in one run.
 
-    make bench-quick        a minute
-    make bench              longer rounds
+    make bench              about 10 minutes, and once some minutes more to install the peers
+    make bench-quick        about a minute: the floors, the bulk paths, one-text calls
 
-Every path is given as a ratio to a floor measured in the same run, since machines are shared and
-noisy. The floors: K, what ONNX Runtime alone computes, one thread a CPU, on padded batches of 8
-texts sorted by length; E, an empty call through the same transport; T, the tokenizer alone, one
-thread. The server is a process of its own, on the same CPUs as the load. Prints a table and writes
-bench/results.json.
+Every path is a ratio to a floor measured in the same run, since machines are shared and noisy. The
+floors: K, what ONNX Runtime alone computes, one thread a CPU, on batches of pre-tokenized texts
+sorted by length, of the best size; T, the tokenizer alone, on one thread; E, an echo on the same
+transport. Servers are processes of their own, on the same CPUs as the load. Prints a table and
+writes bench/results.json.
 """
 
 import argparse
-import asyncio
-import json
-import signal
-import statistics
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grpc
-import grpc.aio
 import numpy as np
+import peers
+from load import Generator, grpc_generator, need_h2load, together
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
+from report import Report, rate
+from sentido.v1.embedding_pb2 import (
+    TOKEN_EMBEDDING_KIND_HIDDEN,
+    BatchEmbedRequest,
+    EmbedTokensRequest,
+)
 from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest
 from sentido_bundle import Bundle, cpus, default_bundle
 from sentido_bundle.bundle import graph_inputs
+from sentido_client import Client
 from sentido_export.data import load
+from servers import BENCH, Server, printing, sentido
 
-BIN = Path(sys.executable).parent
-RESULTS = Path(__file__).with_name("results.json")
+RESULTS = BENCH / "results.json"
+GRAPH = default_bundle() / "model.onnx"
+MODELS = BENCH.parent / "build" / "bench" / "models"
 PREDICT = "/sentido.v1.PredictionService/Predict"
-BATCH = "/sentido.v1.PredictionService/BatchPredict"
-EMPTY = "/sentido.v1.ModelService/ListNothing"
+BATCH_PREDICT = "/sentido.v1.PredictionService/BatchPredict"
+BATCH_EMBED = "/sentido.v1.EmbeddingService/BatchEmbed"
+EMBED_TOKENS = "/sentido.v1.EmbeddingService/EmbedTokens"
+ECHO = "/bench.Echo/Echo"
 LENGTHS = (20, 160, 500)
-IN_FLIGHT = (64, 16, 1)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured rate: texts or calls a second, of several rounds."""
-
-    name: str
-    median: float
-    low: float
-    high: float
-    floor: str = ""  # what `ratio` is relative to
-    ratio: float | None = None
+TRANSPORTS = ("native", "grpcio")
+UNARY_TARGETS = {20: 0.30, 160: 0.72, 500: 0.80}  # of K, native, 64 in flight
+CPUS = cpus.granted()
 
 
 class Bench:
-    """Measures in rounds of equal length and collects the rows."""
+    """The floors that were found, and the texts that all of it is about."""
 
-    def __init__(self, rounds: int, seconds: float) -> None:
-        self.rows: list[Row] = []
-        self.rounds = rounds
-        self.seconds = seconds
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.bundle = Bundle.load(default_bundle())
+        self.reviews = load("reviews", "text", "label").texts[::5]
+        self.texts = {length: self._text(length) for length in LENGTHS}
+        self.kernel = 0.0  # K, on real reviews
+        self.kernels: dict[int, float] = {}  # K by tokens
+        self.alone: dict[int, float] = {}  # milliseconds of a batch of one, by tokens
+        self.tokenizer: dict[int, float] = {}  # T by tokens
+        self.echo: dict[tuple[str, int], float] = {}  # E by transport and calls in flight
+        self.echo_p50: dict[str, float] = {}  # milliseconds, one in flight
+        self.unary: dict[int, float] = {}  # native, 64 in flight, by tokens
 
-    def add(self, name: str, rates: Sequence[float], floor: str = "") -> None:
-        """Add a row and print it."""
-        median = statistics.median(rates)
-        base = next((row.median for row in self.rows if row.name == floor), None)
-        row = Row(name, median, min(rates), max(rates), floor, median / base if base else None)
-        self.rows.append(row)
-        ratio = f"{row.ratio:6.2f} of {floor}" if row.ratio is not None else ""
-        spread = f"({row.low:,.0f} to {row.high:,.0f})"
-        print(f"{name:<44} {median:>9,.0f}/s {spread:>20} {ratio}", flush=True)
+    def _text(self, length: int) -> str:
+        """Give real words, as many as the model will read tokens."""
+        known = [
+            word
+            for review in self.reviews[:50]
+            for word in self.bundle.tokenizer.words(review)
+            if self.bundle.tokenizer.lookup(word)
+        ]
+        return " ".join(known[:length])
 
-    def measure(self, name: str, run: Callable[[float], float], floor: str = "") -> None:
-        """Measure `run(seconds) -> rate` in rounds, after a short one to warm up."""
-        run(self.seconds / 4)
-        self.add(name, [run(self.seconds) for _ in range(self.rounds)], floor)
+    def generator(self, address: str, length: int, *headers: str) -> Generator:
+        """Make a generator of Predict calls with a text of so many tokens."""
+        body = PredictRequest(text=self.texts[length]).SerializeToString()
+        return grpc_generator(address, PREDICT, body, *headers)
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a minute: the most important rows")
+    parser.add_argument("--rounds", type=int, help="measurements a row (default: 3)", default=3)
+    parser.add_argument("--seconds", type=float, help="of each (default: 2; quick: 0.5)")
+    parser.add_argument("--only", metavar="NAME", help="run one part, after the floors")
     arguments = parser.parse_args()
-    bench = Bench(arguments.rounds, arguments.seconds)
-    bundle = Bundle.load(default_bundle())
-    texts = load("reviews", "text", "label").texts[::5]
-    measure_floors(bench, bundle, texts)
-    with server() as address:
-        asyncio.run(measure_wire(bench, address, bundle, texts))
-    facts = {"cpus": cpus.granted(), "rounds": bench.rounds, "seconds": bench.seconds}
-    rows = [asdict(row) for row in bench.rows]
-    RESULTS.write_text(json.dumps({**facts, "rows": rows}, indent=2) + "\n")
-    print(f"written to {RESULTS.name}")
+    need_h2load()
+    seconds = arguments.seconds or (0.5 if arguments.quick else 2.0)
+    bench, began = Bench(Report(arguments.rounds, seconds)), time.monotonic()
+    parts: list[Callable[[Bench], None]] = [bulk, unary]
+    if not arguments.quick:
+        parts += [mixed, overload, threads, sizes, life, against]
+    names = [part.__name__ for part in parts]
+    if arguments.only and arguments.only not in names:
+        parser.error(f"--only {arguments.only}: one of {', '.join(names)} is needed")
+    floors(bench)
+    for part in parts:
+        if arguments.only in (None, part.__name__):
+            part(bench)
+    facts = {
+        "cpus": CPUS,
+        "load_average": os.getloadavg()[0],
+        "python": sys.version.split()[0],
+        "seconds": round(time.monotonic() - began),
+    }
+    bench.report.write(RESULTS, facts)
 
 
-def measure_floors(bench: Bench, bundle: Bundle, texts: Sequence[str]) -> None:
-    """Measure what the tokenizer and ONNX Runtime alone can do."""
-    encode = bundle.tokenizer.encode
-    bench.measure("T: tokenizer, one thread", lambda s: rate(lambda: encode_all(encode, texts), s))
-    sequences = sorted((encode(text).ids for text in texts), key=len)
-    bench.measure("K: ONNX Runtime alone, real lengths", partial(kernel, sequences))
-    for length in LENGTHS:
-        ids = [np.resize(sequences[-1], length)] * 64
-        bench.measure(f"K{length}: {length} tokens", partial(kernel, ids))
-    bench.measure(
-        "in-process predict, one thread",
-        lambda s: rate(lambda: len(bundle.predict(texts[:500]).hidden), s),
-        "K: ONNX Runtime alone, real lengths",
-    )
-    int8 = Bundle.load(default_bundle(), "int8")
-    bench.measure(
-        "the same in int8",
-        lambda s: rate(lambda: len(int8.predict(texts[:500]).hidden), s),
-        "in-process predict, one thread",
-    )
+# -- 1. floors ---------------------------------------------------------------------------------
 
 
-def encode_all(encode: Callable[[str], Any], texts: Sequence[str]) -> int:
-    """Tokenize some texts; give their number."""
-    for text in texts[:500]:
-        encode(text)
-    return 500
+def floors(bench: Bench) -> None:
+    """Measure what ONNX Runtime, the tokenizer and the transports alone can do."""
+    report, encode = bench.report, bench.bundle.tokenizer.encode
+    report.section("floors")
+    measure = partial(rate_of_texts, encode, bench.reviews[:500])
+    report.measure("T: real reviews, one thread", measure)
+    for length, text in bench.texts.items():
+        name, work = f"T{length}: {length} tokens, one thread", [text] * 100
+        bench.tokenizer[length] = report.measure(name, partial(rate_of_texts, encode, work))
+    sequences = sorted((encode(text).ids for text in bench.reviews), key=len)
+    bench.kernel = best_kernel(report, "K: real reviews", sequences)
+    for length, text in bench.texts.items():
+        ids = [encode(text).ids] * 240
+        bench.kernels[length] = best_kernel(report, f"K{length}: {length} tokens", ids)
+        alone = 1000 / kernel([ids[:1]], report.seconds, threads=1)
+        bench.alone[length] = report.add(f"one text of {length} tokens alone", [alone], unit="ms")
+    for transport in TRANSPORTS:
+        with printing([sys.executable, BENCH / "echo.py", transport]) as address:
+            generator = grpc_generator(address, ECHO, b"")
+            for in_flight in (256, 64, 16, 1):
+                loads = [generator.closed(in_flight, report.seconds) for _ in rounds(report)]
+                name = f"E: {transport} echo, {in_flight} in flight"
+                rates = [load.rate for load in loads]
+                bench.echo[transport, in_flight] = report.add(name, rates)
+            p50 = [load.p50 for load in loads]
+            name = f"E: {transport} echo, 1 in flight, p50"
+            bench.echo_p50[transport] = report.add(name, p50, unit="ms")
 
 
-def rate(work: Callable[[], int], seconds: float) -> float:
-    """Repeat `work`, which gives the number of things done, and give things a second."""
-    done, began = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - began) < seconds:
-        done += work()
-    return done / elapsed
+def rate_of_texts(encode: Callable[[str], Any], texts: Sequence[str], seconds: float) -> float:
+    """Tokenize for some seconds."""
+
+    def all_of_them() -> int:
+        for text in texts:
+            encode(text)
+        return len(texts)
+
+    return rate(all_of_them, seconds)
 
 
-def kernel(sequences: Sequence[NDArray[np.int32]], seconds: float) -> float:
-    """Run padded batches of 8 on one thread a CPU, without any code of ours around."""
+def best_kernel(report: Report, name: str, sequences: Sequence[NDArray[np.int32]]) -> float:
+    """Measure K with batches of several sizes and report the best."""
+    rates = {}
+    for rows in (4, 8, 16):
+        batches = [sequences[i : i + rows] for i in range(0, len(sequences), rows)]
+        rates[rows] = [kernel(batches, report.seconds / 2) for _ in rounds(report)]
+    best = max(rates, key=lambda rows: sorted(rates[rows])[len(rates[rows]) // 2])
+    return report.add(name, rates[best], note=f"batches of {best}")
+
+
+def kernel(
+    batches: Sequence[Sequence[NDArray[np.int32]]],
+    seconds: float,
+    threads: int = CPUS,
+    graph: Path = GRAPH,
+) -> float:
+    """Run batches on one thread a CPU, without any code of ours around; give texts a second."""
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    path = default_bundle() / "model.onnx"
-    session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    batches = [graph_inputs(sequences[i : i + 8]) for i in range(0, len(sequences), 8)]
+    session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    inputs = [graph_inputs(batch) for batch in batches]
 
     def work(first: int) -> float:
-        turns = iter(range(first, 10**9, cpus.granted()))
+        turns = iter(range(first, 10**9, threads))
 
         def one() -> int:
-            batch = batches[next(turns) * 7 % len(batches)]
+            batch = inputs[next(turns) * 7 % len(inputs)]  # all over the lengths
             return len(session.run(["probabilities", "hidden"], batch)[0])
 
         return rate(one, seconds)
 
-    with ThreadPoolExecutor(cpus.granted()) as pool:
-        return sum(pool.map(work, range(cpus.granted())))
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(work, range(threads)))
 
 
-async def measure_wire(bench: Bench, address: str, bundle: Bundle, texts: Sequence[str]) -> None:
-    """Measure calls through a server in a process of its own."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        for in_flight in IN_FLIGHT:
-            # An unknown method is refused by gRPC itself: what a call costs without any of ours.
-            rates = [await calls(channel, EMPTY, [b""], in_flight, bench.seconds) for _ in "123"]
-            bench.add(f"E{in_flight}: empty call, {in_flight} in flight", rates)
-        for length in LENGTHS:
-            words = (bundle.tokenizer.vocabulary[1:200] * 5)[:length]
-            body = PredictRequest(text=" ".join(words)).SerializeToString()
-            for in_flight in IN_FLIGHT:
-                await calls(channel, PREDICT, [body], in_flight, bench.seconds / 4)
-                rates = [
-                    await calls(channel, PREDICT, [body], in_flight, bench.seconds)
-                    for _ in range(bench.rounds)
+# -- 2. paths ----------------------------------------------------------------------------------
+
+
+def bulk(bench: Bench) -> None:
+    """Measure many texts at once: in-process, batch calls, one stream."""
+    report, texts = bench.report, bench.reviews
+    report.section("many texts at once, real reviews")
+    k, seconds = ("K", bench.kernel), report.seconds
+    calls = round(8 * seconds)  # a caller's, each of 256 texts
+
+    def in_process(bundle: Bundle, seconds: float) -> float:
+        return rate(lambda: len(bundle.predict(texts).hidden), seconds)
+
+    fp32 = report.measure(
+        "in-process predict of 5,000", partial(in_process, bench.bundle), of=k, target=0.85
+    )
+    twin = Bundle.load(default_bundle(), "int8")
+    int8 = report.measure(
+        "in-process predict of 5,000, int8", partial(in_process, twin), of=("fp32", fp32)
+    )
+    for transport in TRANSPORTS:
+        with sentido("--transport", transport) as server:
+            target = None if transport == "grpcio" else 0.75
+            callers = batch_callers(server.address, texts)
+            rates = [256 * together(callers, calls) for _ in rounds(report)]
+            name = f"BatchPredict of 256, 4 callers, {transport}"
+            report.add(name, rates, of=k, target=target)
+            callers = batch_callers(server.address, texts, BATCH_EMBED, BatchEmbedRequest)
+            rates = [256 * together(callers, calls) for _ in rounds(report)]
+            report.add(f"BatchEmbed of 256, 4 callers, {transport}", rates, of=k)
+            kind = TOKEN_EMBEDDING_KIND_HIDDEN
+            body = EmbedTokensRequest(text=bench.texts[160], kind=kind).SerializeToString()
+            generator = grpc_generator(server.address, EMBED_TOKENS, body)
+            rates = [generator.closed(16, seconds).rate for _ in rounds(report)]
+            name = f"EmbedTokens, LSTM steps of 160 tokens, {transport}"
+            report.add(name, rates, of=("K160", bench.kernels[160]))
+            check(server)
+    with sentido() as server, Client(server.address) as client:
+        for name, target, run in (
+            ("StreamPredict, one stream, our client", 0.70, lambda: client.predict(iter(texts))),
+            ("predict(list), our client", None, lambda: client.predict(texts)),
+        ):
+            rates, shares = [], []
+            for _ in rounds(report):
+                began, cpu = time.perf_counter(), time.process_time()
+                count = sum(1 for _ in run())
+                elapsed = time.perf_counter() - began
+                rates.append(count / elapsed)
+                shares.append((time.process_time() - cpu) / elapsed)
+            report.add(name, rates, of=k, target=target)
+            report.add("  its client's CPUs", shares, unit="", target=0.25, at_least=False)
+        check(server)
+    rates = peers.keras_predict(report.rounds)
+    keras = report.add("keras.predict, padded to 500, batches of 128", rates, of=k)
+    for name, value, target in (("fp32", fp32, 5.0), ("int8", int8, 7.0)):
+        report.add(f"in-process {name}", [value], of=("keras.predict", keras), target=target)
+
+
+def batch_callers(
+    address: str,
+    texts: Sequence[str],
+    path: str = BATCH_PREDICT,
+    request: Any = BatchPredictRequest,
+) -> list[Generator]:
+    """Make four callers, each with 256 reviews of its own."""
+    parts = [texts[i : i + 256] for i in range(0, 1024, 256)]
+    bodies = [request(texts=part).SerializeToString() for part in parts]
+    return [grpc_generator(address, path, body) for body in bodies]
+
+
+def unary(bench: Bench) -> None:
+    """Measure calls of one text each, on both transports."""
+    report, seconds = bench.report, bench.report.seconds
+    flights = (64, 1) if seconds < 1 else (256, 64, 16, 1)
+    for transport in TRANSPORTS:
+        report.section(f"Predict, one text a call, {transport}")
+        with sentido("--transport", transport) as server:
+            for length in LENGTHS:
+                generator = bench.generator(server.address, length)
+                generator.closed(64, seconds / 4)
+                for in_flight in flights:
+                    loads = [generator.closed(in_flight, seconds) for _ in rounds(report)]
+                    add_unary(bench, transport, length, in_flight, loads)
+            check(server)
+
+
+def add_unary(
+    bench: Bench, transport: str, length: int, in_flight: int, loads: Sequence[Any]
+) -> None:
+    """Report the calls of one kind against the floors."""
+    report, k = bench.report, bench.kernels[length]
+    rates = [load.rate for load in loads]
+    name = f"{length} tokens, {in_flight} in flight"
+    target = UNARY_TARGETS[length] if (transport, in_flight) == ("native", 64) else None
+    p99 = sorted(load.p99 for load in loads)[len(loads) // 2]
+    share = sorted(load.cpus for load in loads)[len(loads) // 2]
+    note = f"p99 {p99:.2f} ms, load {share:.2f} CPUs"
+    median = report.add(name, rates, of=(f"K{length}", k), target=target, note=note)
+    if (transport, in_flight) == ("native", 64):
+        bench.unary[length] = median
+    if in_flight == 64:
+        echo, texts = bench.echo[transport, 64], bench.tokenizer[length] * CPUS
+        bound = 1 / (1 / echo + 1 / texts + 1 / k)
+        report.add(
+            f"  the same, of 1 / (E + T + K{length})",
+            rates,
+            of=("that", bound),
+            target=0.85 if transport == "grpcio" else None,
+        )
+    if in_flight == 1:
+        floor = bench.echo_p50[transport] + 1000 / bench.tokenizer[length] + bench.alone[length]
+        p50 = [load.p50 for load in loads]
+        of = ("E + T + one alone", floor)
+        report.add("  its p50", p50, unit="ms", of=of, target=1.15, at_least=False)
+
+
+# -- 3. lengths and load ------------------------------------------------------------------------
+
+
+def mixed(bench: Bench) -> None:
+    """Measure short texts while long ones flood."""
+    report, seconds = bench.report, bench.report.seconds
+    report.section("mixed lengths, native")
+    with sentido("--transport", "native") as server:
+        short, long = (bench.generator(server.address, length) for length in (20, 500))
+        alone = [short.closed(4, seconds).p99 for _ in rounds(report)]
+        report.add("20 tokens, 4 in flight, alone: p99", alone, unit="ms")
+        with ThreadPoolExecutor(1) as pool:
+            flood = pool.submit(long.closed, 32, seconds * (report.rounds + 2))
+            time.sleep(seconds / 2)
+            among = [short.closed(4, seconds).p99 for _ in rounds(report)]
+            flood.result()
+        report.add("the same among 32 of 500 tokens: p99", among, unit="ms")
+        check(server)
+    with sentido("--transport", "native") as server:
+        together(batch_callers(server.address, bench.reviews), 8)
+        server.process.terminate()
+        server.process.wait()
+        *_, counts = server.lines()
+        size, padding = counts["tokens"], counts["padding_tokens"]
+        report.add("BatchPredict: padding", [padding / (size + padding)], unit="")
+        report.add("BatchPredict: texts a batch", [counts["texts"] / counts["batches"]], unit="")
+
+
+def overload(bench: Bench) -> None:
+    """Offer twice what the server can do, each call with a deadline of 2 s."""
+    report, seconds = bench.report, max(4.0, 3 * bench.report.seconds)
+    report.section("offered load of twice the capacity, native, deadlines of 2 s")
+    for length in (160, 500):
+        with sentido("--transport", "native") as server:
+            generator = bench.generator(server.address, length, "grpc-timeout: 2S")
+            most = generator.closed(64, bench.report.seconds).rate
+            check(server)
+            before = server.resident()
+            began = time.monotonic()
+            load = generator.open(2 * most, seconds)
+            elapsed = time.monotonic() - began
+            calls = [line for line in server.lines() if line["event"] == "call"]
+            time.sleep(0.3)
+            calls += [line for line in server.lines() if line["event"] == "call"]
+            good = [line["milliseconds"] for line in calls if line["code"] == "OK"]
+            refused = [
+                line["milliseconds"] for line in calls if line["code"] == "RESOURCE_EXHAUSTED"
+            ]
+            other = len(calls) - len(good) - len(refused)
+            allowed = most * (1 - len(refused) / elapsed / bench.echo["native", 64])
+            report.add(
+                f"{length} tokens: answered",
+                [len(good) / elapsed],
+                of=("the most less refusals", allowed),
+                target=0.9,
+                note=f"offered {2 * most:,.0f}/s, refused {len(refused) / elapsed:,.0f}/s,"
+                f" neither {other}",
+            )
+            report.add(
+                f"{length} tokens: p99 of the answered",
+                [float(np.percentile(good, 99))],
+                unit="ms",
+                target=2000,
+                at_least=False,
+            )
+            if refused:
+                report.add(
+                    f"{length} tokens: p99 of the refused",
+                    [float(np.percentile(refused, 99))],
+                    unit="ms",
+                )
+            report.add(f"{length} tokens: slowest, to its caller", [load.slowest], unit="ms")
+            report.add(f"{length} tokens: memory more", [server.resident() - before], unit="MB")
+
+
+# -- 4. scaling ---------------------------------------------------------------------------------
+
+
+def threads(bench: Bench) -> None:
+    """Measure one and more compute threads."""
+    report, seconds = bench.report, bench.report.seconds
+    report.section("compute threads, native, 160 tokens, 64 in flight")
+    rates: dict[int, list[float]] = {}
+    for _ in rounds(report):
+        for count in (1, CPUS):
+            with sentido("--transport", "native", "--threads", str(count)) as server:
+                generator = bench.generator(server.address, 160)
+                generator.closed(64, seconds / 4)
+                load = generator.closed(64, seconds)
+                rates.setdefault(count, []).append(load.rate)
+    one = report.add("1 thread", rates[1])
+    report.add(f"{CPUS} threads", rates[CPUS], of=("1 thread", one), target=1.7)
+
+
+def sizes(bench: Bench) -> None:
+    """Measure other lengths, vocabularies and units, in-process against ONNX Runtime alone."""
+    report = bench.report
+    if not MODELS.exists():
+        print("  making the models ...", file=sys.stderr)
+        command: list[str | Path] = [sys.executable, BENCH / "models.py", MODELS]
+        subprocess.run(command, check=True, capture_output=True)
+    report.section("in-process predict, by length of text (10,000 words, 100 units)")
+    words = " ".join(bench.texts.values()).split() * 3
+    folder = MODELS / "10,000 words"
+    for length in (10, 50, 200, 500, 1000, 2000):
+        add_size(bench, folder, f"{length} tokens", [" ".join(words[:length])] * 512)
+    report.section("in-process predict of real reviews, by size of the model")
+    for folder in sorted(MODELS.iterdir(), key=lambda path: path.stat().st_mtime):
+        add_size(bench, folder, folder.name, bench.reviews[:1024])
+
+
+def add_size(bench: Bench, folder: Path, name: str, texts: Sequence[str]) -> None:
+    """Report the rate of a bundle against that of its graph alone."""
+    report, bundle = bench.report, Bundle.load(folder)
+    sequences = sorted((bundle.tokenizer.encode(text).ids for text in texts), key=len)
+    batches = [sequences[i : i + 8] for i in range(0, len(sequences), 8)]
+    alone = kernel(batches, report.seconds, graph=folder / "model.onnx")
+    report.measure(
+        name,
+        partial(rate, lambda: len(bundle.predict(texts).hidden)),
+        of=("its graph alone", alone),
+    )
+
+
+# -- 5. life ------------------------------------------------------------------------------------
+
+
+def life(bench: Bench) -> None:
+    """Measure the start, and memory: idle, under load, and after a million calls."""
+    report = bench.report
+    report.section("start and memory, native")
+    times, idle = [], []
+    for _ in range(5):
+        began = time.monotonic()
+        with sentido("--transport", "native") as server:
+            times.append(time.monotonic() - began)
+            idle.append(server.resident())
+    report.add("process start to SERVING", times, unit="s", target=1.0, at_least=False)
+    report.add("resident then", idle, unit="MB", target=150, at_least=False)
+    with sentido("--transport", "native") as server:
+        calls, marks = 0, {}
+        while calls < 1_000_000:
+            with ThreadPoolExecutor() as pool:
+                # Mostly short ones, so that a million of them end today.
+                flights = ((20, 64), (160, 2), (500, 1))
+                loads = [
+                    pool.submit(bench.generator(server.address, length).closed, in_flight, 10)
+                    for length, in_flight in flights
                 ]
-                floor = f"K{length}: {length} tokens"
-                bench.add(f"Predict, {length} tokens, {in_flight} in flight", rates, floor)
-        parts = [texts[i : i + 256] for i in range(0, 4096, 256)]
-        bodies = [BatchPredictRequest(texts=part).SerializeToString() for part in parts]
-        rates = [
-            256 * await calls(channel, BATCH, bodies, 4, bench.seconds) for _ in range(bench.rounds)
-        ]
-        bench.add("BatchPredict of 256, 4 callers", rates, "K: ONNX Runtime alone, real lengths")
+            calls += int(10 * sum(load.result().rate for load in loads))
+            marks[calls] = server.resident()
+        check(server)
+    for calls, megabytes in (min(marks.items()), max(marks.items())):
+        report.add(f"resident after {calls:,} mixed calls", [megabytes], unit="MB")
 
 
-async def calls(
-    channel: grpc.aio.Channel, path: str, bodies: Sequence[bytes], in_flight: int, seconds: float
-) -> float:
-    """Keep calls in flight for some seconds; give calls a second."""
-    method: Any = channel.unary_unary(path)
-    end = time.perf_counter() + seconds
-    done = 0
+# -- 6. others ----------------------------------------------------------------------------------
 
-    async def caller(number: int) -> None:
-        nonlocal done
-        turn = number
-        while time.perf_counter() < end:
-            try:
-                await method(bodies[turn % len(bodies)])
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNIMPLEMENTED or path != EMPTY:
-                    raise
-            turn += 1
-            done += 1
 
-    began = time.perf_counter()
-    await asyncio.gather(*(caller(number) for number in range(in_flight)))
-    return done / (time.perf_counter() - began)
+def against(bench: Bench) -> None:
+    """Measure what people would use instead, on the same texts."""
+    report, seconds = bench.report, bench.report.seconds
+    flights = (64, 16, 1)
+    report.section("one text a call, Sentido and others")
+    ours: dict[tuple[int, int], float] = {}
+    everyone: dict[str, Callable[[], AbstractContextManager[peers.Calling]]] = {
+        "Sentido, native": _sentido,
+        "mosec": peers.mosec,
+        "MLServer": peers.mlserver,
+        "grpcio, threads": peers.threads,
+        "grpc.aio, window of 5 ms": peers.window,
+    }
+    for name, peer in everyone.items():
+        with peer() as calling:
+            for length, text in bench.texts.items():
+                generator = calling(text)
+                generator.closed(16, 0.5)
+                for in_flight in flights:
+                    rates = [generator.closed(in_flight, seconds).rate for _ in range(2)]
+                    key, row = (length, in_flight), f"{name}: {length} tokens, {in_flight}"
+                    if key not in ours:
+                        ours[key] = report.add(row, rates)
+                        continue
+                    target = 1.0 if name in ("mosec", "MLServer") else None
+                    of = ("Sentido", ours[key])
+                    report.add(row, rates, of=of, target=target, at_least=False)
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Run sentido-server on a free port, its log thrown away; give its address."""
-    command: list[str | Path] = [BIN / "sentido-server", "--listen", "127.0.0.1:0"]
-    log = Path(__file__).with_name("server.log")
-    with log.open("w") as file, subprocess.Popen(command, stderr=file) as process:
-        try:
-            for _ in range(200):
-                lines = [json.loads(line) for line in log.read_text().splitlines()]
-                serving = [line for line in lines if line["event"] == "serving"]
-                if serving:
-                    break
-                time.sleep(0.05)
-            yield serving[0]["address"]
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-            log.unlink()
+def _sentido() -> Iterator[peers.Calling]:
+    with sentido("--transport", "native") as server:
+        yield lambda text: grpc_generator(
+            server.address, PREDICT, PredictRequest(text=text).SerializeToString()
+        )
+
+
+# -- helpers ------------------------------------------------------------------------------------
+
+
+def rounds(report: Report) -> range:
+    """Count the rounds of a row."""
+    return range(report.rounds)
+
+
+def check(server: Server) -> None:
+    """End the benchmark if a call failed: its rates would be of something else."""
+    codes = server.codes()
+    cancelled = codes.pop("CANCELLED", 0)  # what h2load left open at its end
+    if set(codes) != {"OK"} or cancelled > 0.05 * codes["OK"]:
+        raise RuntimeError(f"calls failed: {codes}, {cancelled} cancelled")
 
 
 if __name__ == "__main__":

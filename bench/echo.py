@@ -7,6 +7,7 @@ Prints the address when it serves; SIGTERM ends it.
 
 import asyncio
 import sys
+from typing import Any
 
 PATH = "/bench.Echo/Echo"
 
@@ -32,7 +33,7 @@ async def grpcio() -> None:
         return body
 
     server = grpc.aio.server()
-    handlers = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
+    handlers: dict[str, Any] = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

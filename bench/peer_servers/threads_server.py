@@ -18,7 +18,7 @@ class Service(PredictionServiceServicer):
     def __init__(self) -> None:
         self.bundle = Bundle.load(default_bundle())
 
-    def Predict(self, request: PredictRequest, context: Any) -> PredictResponse:  # noqa: N802
+    def Predict(self, request: PredictRequest, _: Any) -> PredictResponse:  # noqa: N802, gRPC's name
         """Classify a text."""
         row = self.bundle.predict([request.text]).probabilities[0].tolist()
         best = row.index(max(row))

@@ -1,6 +1,6 @@
 """keras.Model.predict on reviews padded to 500, in batches of 128: the model where it was trained.
 
-    python bench/peers/keras_predict.py ROUNDS
+    python bench/peer_servers/keras_predict.py ROUNDS
 
 A network of the default bundle's sizes; its weights are random, which takes as long. Prints the
 texts a second of each round, from text to probability, as a JSON array.

@@ -24,7 +24,7 @@ class Service(PredictionServiceServicer):
         self.bundle = Bundle.load(default_bundle())
         self.waiting: asyncio.Queue[tuple[str, asyncio.Future[list[float]]]] = asyncio.Queue()
 
-    async def Predict(self, request: PredictRequest, context: Any) -> PredictResponse:  # noqa: N802
+    async def Predict(self, request: PredictRequest, _: Any) -> PredictResponse:  # noqa: N802, gRPC's name
         """Classify a text."""
         answer: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
         self.waiting.put_nowait((request.text, answer))
