@@ -1,6 +1,7 @@
 """The RPCs of EmbeddingService."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,16 @@ from sentido.v1.embedding_pb2 import (
     LookupWordsRequest,
     LookupWordsResponse,
     NearestWord,
+    StreamEmbedRequest,
+    StreamEmbedResponse,
+    StreamEmbedResult,
     Word,
 )
 from sentido_bundle import Bundle, Encoding, normalize
 
-from sentido_server.faults import NotFound, shorten
+from sentido_server.faults import InvalidArgument, NotFound, Violation, shorten
 from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, Steps, served_by
-from sentido_server.texts import TRUNCATIONS, Check, usage
+from sentido_server.texts import TRUNCATIONS, Check, good, usage
 from sentido_server.tokens import token_messages
 
 SERVICE = "sentido.v1.EmbeddingService"
@@ -68,8 +72,33 @@ def reply_batch_embed(
 ) -> BatchEmbedResponse:
     """Give a vector a text."""
     return BatchEmbedResponse(
-        embeddings=_tensor(np.stack(_embeddings(plan, results)), request.normalize),
+        embeddings=_tensor(_matrix(request.kind, plan, results), request.normalize),
         usages=[usage(encoding) for encoding in plan.encodings],
+        served_by=served_by(plan),
+    )
+
+
+def prepare_stream_embed(state: State, request: StreamEmbedRequest) -> Plan:
+    """Check and tokenize one message's texts; the notes hold a text's encoding or what is wrong."""
+    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    check.truncation(request.truncation)
+    check.enum("kind", request.kind, embedding_pb2.EmbeddingKind)
+    checked = check.message("texts", request.texts, bundle.tokenizer, request.truncation)
+    return replace(_plan_embed(request.kind, bundle, good(checked)), notes=checked)
+
+
+def reply_stream_embed(
+    request: StreamEmbedRequest, plan: Plan, results: Sequence[Result]
+) -> StreamEmbedResponse:
+    """Give the vectors of the good texts, and a usage or a status a text."""
+    return StreamEmbedResponse(
+        embeddings=_tensor(_matrix(request.kind, plan, results), request.normalize),
+        results=[
+            StreamEmbedResult(error=InvalidArgument([checked]).status())
+            if isinstance(checked, Violation)
+            else StreamEmbedResult(usage=usage(checked))
+            for checked in plan.notes
+        ],
         served_by=served_by(plan),
     )
 
@@ -175,6 +204,17 @@ def _embeddings(plan: Plan, results: Sequence[Result]) -> list[NDArray[np.float3
     return [result.hidden for result in results if isinstance(result, Final)]
 
 
+def _matrix(kind: int, plan: Plan, results: Sequence[Result]) -> NDArray[np.float32]:
+    """Give the vectors, (texts, dimension), also of no texts."""
+    rows = _embeddings(plan, results)
+    if rows:
+        return np.stack(rows)
+    assert plan.bundle is not None
+    sizes = plan.bundle.manifest.dimensions
+    is_mean = kind == embedding_pb2.EMBEDDING_KIND_MEAN
+    return np.empty((0, sizes.embedding if is_mean else sizes.hidden), np.float32)
+
+
 def _tensor(array: NDArray[np.float32], unit_length: bool) -> Tensor:
     if unit_length:
         array = normalize(array)
@@ -185,6 +225,14 @@ def _tensor(array: NDArray[np.float32], unit_length: bool) -> Tensor:
 RPCS = (
     Rpc(SERVICE, "Embed", EmbedRequest, prepare_embed, reply_embed),
     Rpc(SERVICE, "BatchEmbed", BatchEmbedRequest, prepare_batch_embed, reply_batch_embed),
+    Rpc(
+        SERVICE,
+        "StreamEmbed",
+        StreamEmbedRequest,
+        prepare_stream_embed,
+        reply_stream_embed,
+        streaming=True,
+    ),
     Rpc(SERVICE, "EmbedTokens", EmbedTokensRequest, prepare_embed_tokens, reply_embed_tokens),
     Rpc(SERVICE, "LookupWords", LookupWordsRequest, prepare_lookup_words, reply_lookup_words),
     Rpc(

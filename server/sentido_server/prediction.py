@@ -16,7 +16,7 @@ from sentido_bundle import Bundle, Encoding
 
 from sentido_server.faults import InvalidArgument, Violation
 from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, served_by
-from sentido_server.texts import Check, set_usage
+from sentido_server.texts import Check, good, set_usage
 
 SERVICE = "sentido.v1.PredictionService"
 
@@ -58,12 +58,8 @@ def prepare_stream_predict(state: State, request: StreamPredictRequest) -> Plan:
     """Check and tokenize one message's texts; the notes hold a text's encoding or what is wrong."""
     bundle, check = state.catalog.find(request.model), Check(state.limits)
     check.truncation(request.truncation)
-    if request.texts:
-        check.count("texts", len(request.texts))
-    check.finish()
-    checked = check.each("texts", request.texts, bundle.tokenizer, request.truncation)
-    good = [encoding for encoding in checked if isinstance(encoding, Encoding)]
-    return replace(_plan(bundle, good), notes=checked)
+    checked = check.message("texts", request.texts, bundle.tokenizer, request.truncation)
+    return replace(_plan(bundle, good(checked)), notes=checked)
 
 
 def reply_stream_predict(
@@ -71,12 +67,12 @@ def reply_stream_predict(
 ) -> StreamPredictResponse:
     """Give a prediction or a status a text."""
     response = StreamPredictResponse(served_by=served_by(plan))
-    good = zip(plan.items, results, strict=True)
+    predicted = zip(plan.items, results, strict=True)
     for checked in plan.notes:
         if isinstance(checked, Violation):
             response.results.add(error=InvalidArgument([checked]).status())
         else:
-            _set_prediction(response.results.add().prediction, *next(good))
+            _set_prediction(response.results.add().prediction, *next(predicted))
     return response
 
 

@@ -1,6 +1,6 @@
 """The checks that every text passes before anything is computed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sentido.v1 import common_pb2
@@ -76,7 +76,16 @@ class Check:
         encodings = self.each(field, texts, tokenizer, truncation)
         self._violations += [item for item in encodings if isinstance(item, Violation)]
         self.finish()
-        return [item for item in encodings if isinstance(item, Encoding)]
+        return good(encodings)
+
+    def message(
+        self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: int
+    ) -> list[Encoding | Violation]:
+        """Finish, then tokenize the texts of a stream's message, which may be none, as `each`."""
+        if texts:
+            self.count(field, len(texts))
+        self.finish()
+        return self.each(field, texts, tokenizer, truncation)
 
     def each(
         self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: int
@@ -102,6 +111,11 @@ class Check:
                 " is forbidden",
             )
         return encoding
+
+
+def good(checked: Iterable[Encoding | Violation]) -> list[Encoding]:
+    """Give the encodings of the good texts of a stream's message."""
+    return [item for item in checked if isinstance(item, Encoding)]
 
 
 def usage(encoding: Encoding) -> Usage:

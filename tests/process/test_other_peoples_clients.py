@@ -34,6 +34,7 @@ def test_buf_curl_lists_every_method_by_reflection(address: str) -> None:
         "EmbeddingService/EmbedTokens",
         "EmbeddingService/FindNearestWords",
         "EmbeddingService/LookupWords",
+        "EmbeddingService/StreamEmbed",
         "ModelService/GetModel",
         "ModelService/GetServerInfo",
         "ModelService/ListModels",
@@ -59,6 +60,10 @@ def test_buf_curl_streams(address: str) -> None:
     data = '{"texts": ["wonderful", "awful"]}{"texts": ["dull"]}'
     answers = buf_curl("--data", data, url)
     assert answers.count('"prediction"') == 3
+    url = f"http://{address}/sentido.v1.EmbeddingService/StreamEmbed"
+    answers = buf_curl("--data", data, url)
+    assert answers.count('"usage"') == 3
+    assert answers.count('"embeddings"') == 2
 
 
 def test_the_stubs_and_the_client_work_on_protobuf_6(address: str, client: Client) -> None:

@@ -169,6 +169,32 @@ def test_a_bad_text_in_a_stream_is_its_own_error_and_not_the_streams(
     assert answers[0].results[2].prediction.label == "negative"
 
 
+@pytest.mark.parametrize("kind", ["EMBEDDING_KIND_HIDDEN", "EMBEDDING_KIND_MEAN"])
+def test_a_bad_text_in_a_stream_of_vectors_leaves_the_other_vectors(
+    channel: grpc.Channel, kind: Any
+) -> None:
+    stub = EmbeddingServiceStub(channel)
+    requests = [["good", LONG, "awful"], [LONG], ["good"]]
+    answers = list(
+        stub.StreamEmbed(
+            embedding_pb2.StreamEmbedRequest(texts=texts, kind=kind) for texts in requests
+        )
+    )
+    kinds = [[r.WhichOneof("result") for r in answer.results] for answer in answers]
+    assert kinds == [["usage", "error", "usage"], ["error"], ["usage"]]
+    assert list(bad_fields(answers[0].results[1].error)) == ["texts[1]"]
+    alone = stub.BatchEmbed(embedding_pb2.BatchEmbedRequest(texts=["good", "awful"], kind=kind))
+    assert answers[0].embeddings == alone.embeddings
+    assert answers[1].embeddings.shape == [0, alone.embeddings.shape[1]]
+
+
+def test_an_unknown_kind_ends_a_stream_of_vectors(channel: grpc.Channel) -> None:
+    request = embedding_pb2.StreamEmbedRequest(texts=["good"], kind=7)  # type: ignore[arg-type]
+    stub = EmbeddingServiceStub(channel)
+    code, fields, _ = refused(lambda: list(stub.StreamEmbed(iter([request]))))
+    assert (code, list(fields)) == (INVALID, ["kind"])
+
+
 @pytest.mark.parametrize("text", ["", "zzxqv wqxz", "\x00", "!?."])
 def test_a_text_without_known_words_gets_the_models_prior(channel: grpc.Channel, text: str) -> None:
     stub = PredictionServiceStub(channel)

@@ -114,6 +114,32 @@ def test_embed_and_batch_embed_give_the_bundles_own_vectors(
     assert one.embedding.data == want[0].tobytes()
 
 
+@pytest.mark.parametrize("unit_length", [False, True])
+@pytest.mark.parametrize(
+    "kind", [embedding_pb2.EMBEDDING_KIND_UNSPECIFIED, embedding_pb2.EMBEDDING_KIND_MEAN]
+)
+def test_stream_embed_gives_the_bits_of_batch_embed_message_by_message(
+    channel: grpc.Channel, kind: Any, unit_length: bool
+) -> None:
+    stub = EmbeddingServiceStub(channel)
+    options = {"kind": kind, "normalize": unit_length}
+    messages = [[TEXT, "", "a dull mess"], [], ["awful " * 600], ["film"] * 1000]
+    answers = list(
+        stub.StreamEmbed(
+            embedding_pb2.StreamEmbedRequest(texts=texts, **options) for texts in messages
+        )
+    )
+    assert [len(answer.results) for answer in answers] == [3, 0, 1, 1000]
+    dimension = 32 if kind == embedding_pb2.EMBEDDING_KIND_MEAN else 100
+    for texts, answer in zip(messages, answers, strict=True):
+        assert tuple(answer.embeddings.shape) == (len(texts), dimension)
+        assert answer.served_by.model == "imdb"
+        if texts:
+            batch = stub.BatchEmbed(embedding_pb2.BatchEmbedRequest(texts=texts, **options))
+            assert answer.embeddings == batch.embeddings
+            assert [result.usage for result in answer.results] == list(batch.usages)
+
+
 def test_embed_tokens_gives_a_row_a_token(channel: grpc.Channel, bundle: Bundle) -> None:
     stub = EmbeddingServiceStub(channel)
     words = stub.EmbedTokens(embedding_pb2.EmbedTokensRequest(text=TEXT))

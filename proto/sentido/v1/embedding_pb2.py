@@ -22,44 +22,51 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from sentido.v1 import common_pb2 as sentido_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asentido/v1/embedding.proto\x12\nsentido.v1\x1a\x17sentido/v1/common.proto\"\xae\x01\n\x0c\x45mbedRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12\'\n\x04kind\x18\x04 \x01(\x0e\x32\x19.sentido.v1.EmbeddingKind\x12\x11\n\tnormalize\x18\x05 \x01(\x08\"\x81\x01\n\rEmbedResponse\x12%\n\tembedding\x18\x01 \x01(\x0b\x32\x12.sentido.v1.Tensor\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.sentido.v1.Usage\x12\'\n\tserved_by\x18\x03 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"\xb4\x01\n\x11\x42\x61tchEmbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12\'\n\x04kind\x18\x04 \x01(\x0e\x32\x19.sentido.v1.EmbeddingKind\x12\x11\n\tnormalize\x18\x05 \x01(\x08\"\x88\x01\n\x12\x42\x61tchEmbedResponse\x12&\n\nembeddings\x18\x01 \x01(\x0b\x32\x12.sentido.v1.Tensor\x12!\n\x06usages\x18\x02 \x03(\x0b\x32\x11.sentido.v1.Usage\x12\'\n\tserved_by\x18\x03 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"\xb9\x01\n\x12\x45mbedTokensRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12,\n\x04kind\x18\x04 \x01(\x0e\x32\x1e.sentido.v1.TokenEmbeddingKind\x12\x11\n\tnormalize\x18\x05 \x01(\x08\"\xab\x01\n\x13\x45mbedTokensResponse\x12!\n\x06tokens\x18\x01 \x03(\x0b\x32\x11.sentido.v1.Token\x12&\n\nembeddings\x18\x02 \x01(\x0b\x32\x12.sentido.v1.Tensor\x12 \n\x05usage\x18\x03 \x01(\x0b\x32\x11.sentido.v1.Usage\x12\'\n\tserved_by\x18\x04 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"`\n\x12LookupWordsRequest\x12\r\n\x05words\x18\x01 \x03(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12\x11\n\tnormalize\x18\x03 \x01(\x08\"\x87\x01\n\x13LookupWordsResponse\x12\x1f\n\x05words\x18\x01 \x03(\x0b\x32\x10.sentido.v1.Word\x12&\n\nembeddings\x18\x02 \x01(\x0b\x32\x12.sentido.v1.Tensor\x12\'\n\tserved_by\x18\x03 \x01(\x0b\x32\x14.sentido.v1.ServedBy\";\n\x04Word\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\x05\x12\x19\n\x11out_of_vocabulary\x18\x03 \x01(\x08\"`\n\x17\x46indNearestWordsRequest\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12(\n\x05model\x18\x03 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\"k\n\x18\x46indNearestWordsResponse\x12&\n\x05words\x18\x01 \x03(\x0b\x32\x17.sentido.v1.NearestWord\x12\'\n\tserved_by\x18\x02 \x01(\x0b\x32\x14.sentido.v1.ServedBy\";\n\x0bNearestWord\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\x05\x12\x12\n\nsimilarity\x18\x03 \x01(\x02*c\n\rEmbeddingKind\x12\x1e\n\x1a\x45MBEDDING_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45MBEDDING_KIND_HIDDEN\x10\x01\x12\x17\n\x13\x45MBEDDING_KIND_MEAN\x10\x02*z\n\x12TokenEmbeddingKind\x12$\n TOKEN_EMBEDDING_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19TOKEN_EMBEDDING_KIND_WORD\x10\x01\x12\x1f\n\x1bTOKEN_EMBEDDING_KIND_HIDDEN\x10\x02\x32\x9c\x03\n\x10\x45mbeddingService\x12<\n\x05\x45mbed\x12\x18.sentido.v1.EmbedRequest\x1a\x19.sentido.v1.EmbedResponse\x12K\n\nBatchEmbed\x12\x1d.sentido.v1.BatchEmbedRequest\x1a\x1e.sentido.v1.BatchEmbedResponse\x12N\n\x0b\x45mbedTokens\x12\x1e.sentido.v1.EmbedTokensRequest\x1a\x1f.sentido.v1.EmbedTokensResponse\x12N\n\x0bLookupWords\x12\x1e.sentido.v1.LookupWordsRequest\x1a\x1f.sentido.v1.LookupWordsResponse\x12]\n\x10\x46indNearestWords\x12#.sentido.v1.FindNearestWordsRequest\x1a$.sentido.v1.FindNearestWordsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asentido/v1/embedding.proto\x12\nsentido.v1\x1a\x17google/rpc/status.proto\x1a\x17sentido/v1/common.proto\"\xae\x01\n\x0c\x45mbedRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12\'\n\x04kind\x18\x04 \x01(\x0e\x32\x19.sentido.v1.EmbeddingKind\x12\x11\n\tnormalize\x18\x05 \x01(\x08\"\x81\x01\n\rEmbedResponse\x12%\n\tembedding\x18\x01 \x01(\x0b\x32\x12.sentido.v1.Tensor\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.sentido.v1.Usage\x12\'\n\tserved_by\x18\x03 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"\xb4\x01\n\x11\x42\x61tchEmbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12\'\n\x04kind\x18\x04 \x01(\x0e\x32\x19.sentido.v1.EmbeddingKind\x12\x11\n\tnormalize\x18\x05 \x01(\x08\"\x88\x01\n\x12\x42\x61tchEmbedResponse\x12&\n\nembeddings\x18\x01 \x01(\x0b\x32\x12.sentido.v1.Tensor\x12!\n\x06usages\x18\x02 \x03(\x0b\x32\x11.sentido.v1.Usage\x12\'\n\tserved_by\x18\x03 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"\xb5\x01\n\x12StreamEmbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12\'\n\x04kind\x18\x04 \x01(\x0e\x32\x19.sentido.v1.EmbeddingKind\x12\x11\n\tnormalize\x18\x05 \x01(\x08\"\x96\x01\n\x13StreamEmbedResponse\x12&\n\nembeddings\x18\x01 \x01(\x0b\x32\x12.sentido.v1.Tensor\x12.\n\x07results\x18\x02 \x03(\x0b\x32\x1d.sentido.v1.StreamEmbedResult\x12\'\n\tserved_by\x18\x03 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"f\n\x11StreamEmbedResult\x12\"\n\x05usage\x18\x01 \x01(\x0b\x32\x11.sentido.v1.UsageH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\xb9\x01\n\x12\x45mbedTokensRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12,\n\x04kind\x18\x04 \x01(\x0e\x32\x1e.sentido.v1.TokenEmbeddingKind\x12\x11\n\tnormalize\x18\x05 \x01(\x08\"\xab\x01\n\x13\x45mbedTokensResponse\x12!\n\x06tokens\x18\x01 \x03(\x0b\x32\x11.sentido.v1.Token\x12&\n\nembeddings\x18\x02 \x01(\x0b\x32\x12.sentido.v1.Tensor\x12 \n\x05usage\x18\x03 \x01(\x0b\x32\x11.sentido.v1.Usage\x12\'\n\tserved_by\x18\x04 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"`\n\x12LookupWordsRequest\x12\r\n\x05words\x18\x01 \x03(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12\x11\n\tnormalize\x18\x03 \x01(\x08\"\x87\x01\n\x13LookupWordsResponse\x12\x1f\n\x05words\x18\x01 \x03(\x0b\x32\x10.sentido.v1.Word\x12&\n\nembeddings\x18\x02 \x01(\x0b\x32\x12.sentido.v1.Tensor\x12\'\n\tserved_by\x18\x03 \x01(\x0b\x32\x14.sentido.v1.ServedBy\";\n\x04Word\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\x05\x12\x19\n\x11out_of_vocabulary\x18\x03 \x01(\x08\"`\n\x17\x46indNearestWordsRequest\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12(\n\x05model\x18\x03 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\"k\n\x18\x46indNearestWordsResponse\x12&\n\x05words\x18\x01 \x03(\x0b\x32\x17.sentido.v1.NearestWord\x12\'\n\tserved_by\x18\x02 \x01(\x0b\x32\x14.sentido.v1.ServedBy\";\n\x0bNearestWord\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\x05\x12\x12\n\nsimilarity\x18\x03 \x01(\x02*c\n\rEmbeddingKind\x12\x1e\n\x1a\x45MBEDDING_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45MBEDDING_KIND_HIDDEN\x10\x01\x12\x17\n\x13\x45MBEDDING_KIND_MEAN\x10\x02*z\n\x12TokenEmbeddingKind\x12$\n TOKEN_EMBEDDING_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19TOKEN_EMBEDDING_KIND_WORD\x10\x01\x12\x1f\n\x1bTOKEN_EMBEDDING_KIND_HIDDEN\x10\x02\x32\xf0\x03\n\x10\x45mbeddingService\x12<\n\x05\x45mbed\x12\x18.sentido.v1.EmbedRequest\x1a\x19.sentido.v1.EmbedResponse\x12K\n\nBatchEmbed\x12\x1d.sentido.v1.BatchEmbedRequest\x1a\x1e.sentido.v1.BatchEmbedResponse\x12R\n\x0bStreamEmbed\x12\x1e.sentido.v1.StreamEmbedRequest\x1a\x1f.sentido.v1.StreamEmbedResponse(\x01\x30\x01\x12N\n\x0b\x45mbedTokens\x12\x1e.sentido.v1.EmbedTokensRequest\x1a\x1f.sentido.v1.EmbedTokensResponse\x12N\n\x0bLookupWords\x12\x1e.sentido.v1.LookupWordsRequest\x1a\x1f.sentido.v1.LookupWordsResponse\x12]\n\x10\x46indNearestWords\x12#.sentido.v1.FindNearestWordsRequest\x1a$.sentido.v1.FindNearestWordsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sentido.v1.embedding_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EMBEDDINGKIND']._serialized_start=1625
-  _globals['_EMBEDDINGKIND']._serialized_end=1724
-  _globals['_TOKENEMBEDDINGKIND']._serialized_start=1726
-  _globals['_TOKENEMBEDDINGKIND']._serialized_end=1848
-  _globals['_EMBEDREQUEST']._serialized_start=68
-  _globals['_EMBEDREQUEST']._serialized_end=242
-  _globals['_EMBEDRESPONSE']._serialized_start=245
-  _globals['_EMBEDRESPONSE']._serialized_end=374
-  _globals['_BATCHEMBEDREQUEST']._serialized_start=377
-  _globals['_BATCHEMBEDREQUEST']._serialized_end=557
-  _globals['_BATCHEMBEDRESPONSE']._serialized_start=560
-  _globals['_BATCHEMBEDRESPONSE']._serialized_end=696
-  _globals['_EMBEDTOKENSREQUEST']._serialized_start=699
-  _globals['_EMBEDTOKENSREQUEST']._serialized_end=884
-  _globals['_EMBEDTOKENSRESPONSE']._serialized_start=887
-  _globals['_EMBEDTOKENSRESPONSE']._serialized_end=1058
-  _globals['_LOOKUPWORDSREQUEST']._serialized_start=1060
-  _globals['_LOOKUPWORDSREQUEST']._serialized_end=1156
-  _globals['_LOOKUPWORDSRESPONSE']._serialized_start=1159
-  _globals['_LOOKUPWORDSRESPONSE']._serialized_end=1294
-  _globals['_WORD']._serialized_start=1296
-  _globals['_WORD']._serialized_end=1355
-  _globals['_FINDNEARESTWORDSREQUEST']._serialized_start=1357
-  _globals['_FINDNEARESTWORDSREQUEST']._serialized_end=1453
-  _globals['_FINDNEARESTWORDSRESPONSE']._serialized_start=1455
-  _globals['_FINDNEARESTWORDSRESPONSE']._serialized_end=1562
-  _globals['_NEARESTWORD']._serialized_start=1564
-  _globals['_NEARESTWORD']._serialized_end=1623
-  _globals['_EMBEDDINGSERVICE']._serialized_start=1851
-  _globals['_EMBEDDINGSERVICE']._serialized_end=2263
+  _globals['_EMBEDDINGKIND']._serialized_start=2091
+  _globals['_EMBEDDINGKIND']._serialized_end=2190
+  _globals['_TOKENEMBEDDINGKIND']._serialized_start=2192
+  _globals['_TOKENEMBEDDINGKIND']._serialized_end=2314
+  _globals['_EMBEDREQUEST']._serialized_start=93
+  _globals['_EMBEDREQUEST']._serialized_end=267
+  _globals['_EMBEDRESPONSE']._serialized_start=270
+  _globals['_EMBEDRESPONSE']._serialized_end=399
+  _globals['_BATCHEMBEDREQUEST']._serialized_start=402
+  _globals['_BATCHEMBEDREQUEST']._serialized_end=582
+  _globals['_BATCHEMBEDRESPONSE']._serialized_start=585
+  _globals['_BATCHEMBEDRESPONSE']._serialized_end=721
+  _globals['_STREAMEMBEDREQUEST']._serialized_start=724
+  _globals['_STREAMEMBEDREQUEST']._serialized_end=905
+  _globals['_STREAMEMBEDRESPONSE']._serialized_start=908
+  _globals['_STREAMEMBEDRESPONSE']._serialized_end=1058
+  _globals['_STREAMEMBEDRESULT']._serialized_start=1060
+  _globals['_STREAMEMBEDRESULT']._serialized_end=1162
+  _globals['_EMBEDTOKENSREQUEST']._serialized_start=1165
+  _globals['_EMBEDTOKENSREQUEST']._serialized_end=1350
+  _globals['_EMBEDTOKENSRESPONSE']._serialized_start=1353
+  _globals['_EMBEDTOKENSRESPONSE']._serialized_end=1524
+  _globals['_LOOKUPWORDSREQUEST']._serialized_start=1526
+  _globals['_LOOKUPWORDSREQUEST']._serialized_end=1622
+  _globals['_LOOKUPWORDSRESPONSE']._serialized_start=1625
+  _globals['_LOOKUPWORDSRESPONSE']._serialized_end=1760
+  _globals['_WORD']._serialized_start=1762
+  _globals['_WORD']._serialized_end=1821
+  _globals['_FINDNEARESTWORDSREQUEST']._serialized_start=1823
+  _globals['_FINDNEARESTWORDSREQUEST']._serialized_end=1919
+  _globals['_FINDNEARESTWORDSRESPONSE']._serialized_start=1921
+  _globals['_FINDNEARESTWORDSRESPONSE']._serialized_end=2028
+  _globals['_NEARESTWORD']._serialized_start=2030
+  _globals['_NEARESTWORD']._serialized_end=2089
+  _globals['_EMBEDDINGSERVICE']._serialized_start=2317
+  _globals['_EMBEDDINGSERVICE']._serialized_end=2813
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from google.rpc import status_pb2 as _status_pb2
 from sentido.v1 import common_pb2 as _common_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -73,6 +74,38 @@ class BatchEmbedResponse(_message.Message):
     usages: _containers.RepeatedCompositeFieldContainer[_common_pb2.Usage]
     served_by: _common_pb2.ServedBy
     def __init__(self, embeddings: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., usages: _Optional[_Iterable[_Union[_common_pb2.Usage, _Mapping]]] = ..., served_by: _Optional[_Union[_common_pb2.ServedBy, _Mapping]] = ...) -> None: ...
+
+class StreamEmbedRequest(_message.Message):
+    __slots__ = ("texts", "model", "truncation", "kind", "normalize")
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NORMALIZE_FIELD_NUMBER: _ClassVar[int]
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    model: _common_pb2.ModelSelector
+    truncation: _common_pb2.Truncation
+    kind: EmbeddingKind
+    normalize: bool
+    def __init__(self, texts: _Optional[_Iterable[str]] = ..., model: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., truncation: _Optional[_Union[_common_pb2.Truncation, str]] = ..., kind: _Optional[_Union[EmbeddingKind, str]] = ..., normalize: bool = ...) -> None: ...
+
+class StreamEmbedResponse(_message.Message):
+    __slots__ = ("embeddings", "results", "served_by")
+    EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    SERVED_BY_FIELD_NUMBER: _ClassVar[int]
+    embeddings: _common_pb2.Tensor
+    results: _containers.RepeatedCompositeFieldContainer[StreamEmbedResult]
+    served_by: _common_pb2.ServedBy
+    def __init__(self, embeddings: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., results: _Optional[_Iterable[_Union[StreamEmbedResult, _Mapping]]] = ..., served_by: _Optional[_Union[_common_pb2.ServedBy, _Mapping]] = ...) -> None: ...
+
+class StreamEmbedResult(_message.Message):
+    __slots__ = ("usage", "error")
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    usage: _common_pb2.Usage
+    error: _status_pb2.Status
+    def __init__(self, usage: _Optional[_Union[_common_pb2.Usage, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class EmbedTokensRequest(_message.Message):
     __slots__ = ("text", "model", "truncation", "kind", "normalize")

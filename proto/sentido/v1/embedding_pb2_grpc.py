@@ -45,6 +45,11 @@ class EmbeddingServiceStub(object):
                 request_serializer=sentido_dot_v1_dot_embedding__pb2.BatchEmbedRequest.SerializeToString,
                 response_deserializer=sentido_dot_v1_dot_embedding__pb2.BatchEmbedResponse.FromString,
                 _registered_method=True)
+        self.StreamEmbed = channel.stream_stream(
+                '/sentido.v1.EmbeddingService/StreamEmbed',
+                request_serializer=sentido_dot_v1_dot_embedding__pb2.StreamEmbedRequest.SerializeToString,
+                response_deserializer=sentido_dot_v1_dot_embedding__pb2.StreamEmbedResponse.FromString,
+                _registered_method=True)
         self.EmbedTokens = channel.unary_unary(
                 '/sentido.v1.EmbeddingService/EmbedTokens',
                 request_serializer=sentido_dot_v1_dot_embedding__pb2.EmbedTokensRequest.SerializeToString,
@@ -80,6 +85,17 @@ class EmbeddingServiceServicer(object):
 
         INVALID_ARGUMENT: no text, more than max_texts, an unknown `kind`, or bad texts, each named
         by its index (`texts[17]`). NOT_FOUND: `model`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamEmbed(self, request_iterator, context):
+        """Embeds texts as they come. Each request message is answered by one message with a result a
+        text, in order; a bad text gets a status of its own and the stream goes on.
+
+        The stream itself fails with INVALID_ARGUMENT only for a message that cannot be read, that
+        holds more than max_texts texts or an unknown enum value, and with NOT_FOUND for `model`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,6 +142,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.BatchEmbed,
                     request_deserializer=sentido_dot_v1_dot_embedding__pb2.BatchEmbedRequest.FromString,
                     response_serializer=sentido_dot_v1_dot_embedding__pb2.BatchEmbedResponse.SerializeToString,
+            ),
+            'StreamEmbed': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamEmbed,
+                    request_deserializer=sentido_dot_v1_dot_embedding__pb2.StreamEmbedRequest.FromString,
+                    response_serializer=sentido_dot_v1_dot_embedding__pb2.StreamEmbedResponse.SerializeToString,
             ),
             'EmbedTokens': grpc.unary_unary_rpc_method_handler(
                     servicer.EmbedTokens,
@@ -198,6 +219,33 @@ class EmbeddingService(object):
             '/sentido.v1.EmbeddingService/BatchEmbed',
             sentido_dot_v1_dot_embedding__pb2.BatchEmbedRequest.SerializeToString,
             sentido_dot_v1_dot_embedding__pb2.BatchEmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEmbed(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/sentido.v1.EmbeddingService/StreamEmbed',
+            sentido_dot_v1_dot_embedding__pb2.StreamEmbedRequest.SerializeToString,
+            sentido_dot_v1_dot_embedding__pb2.StreamEmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,
