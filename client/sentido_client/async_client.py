@@ -12,6 +12,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -21,10 +22,10 @@ import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido.v1 import model_pb2
 
-from sentido_client import requests, results
-from sentido_client.async_stream import AsyncPredictStream, Texts, explain
+from sentido_client import answers, requests, results
+from sentido_client.async_stream import AsyncTextStream, Texts, explain
 from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
-from sentido_client.cutting import WINDOW, check_text, cut
+from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
     InvalidRequestError,
     OverloadedError,
@@ -42,6 +43,7 @@ from sentido_client.results import (
     Vectors,
     Word,
 )
+from sentido_client.stream import Answer
 
 
 class AsyncClient:
@@ -161,37 +163,90 @@ class AsyncClient:
         options = requests.text_options(model, truncation)
         if isinstance(texts, str):
             return self._predict_one(texts, options)
-        if isinstance(texts, Sequence):
-            return self._predict_all(texts, options, errors)
-        if not isinstance(texts, AsyncIterable):
-            texts = iter(texts)  # raises TypeError now and not at the first answer
-        return self._predict_stream(texts, options, errors)
+        if isinstance(texts, Sequence) and errors == "raise":
+            return self._predict_all(texts, options)
+        stream = self._stream(
+            lambda stubs: stubs.predictions.StreamPredict,
+            partial(requests.stream_predict, options=options),
+            answers.stream_predictions,
+            texts,
+            errors,
+        )
+        return _listed(stream) if isinstance(texts, Sequence) else stream
 
-    async def embed(
+    @overload
+    def embed(  # type: ignore[overload-overlap]
         self,
-        texts: str | Iterable[str],
+        texts: str | Sequence[str],
         *,
         model: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
-    ) -> Vectors:
-        """Give one vector a text; see `Client.embed`."""
+        errors: Literal["raise"] = "raise",
+    ) -> Coroutine[Any, Any, Vectors]: ...
+    @overload
+    def embed(  # type: ignore[overload-overlap]
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        kind: EmbeddingKindName = "hidden",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+        errors: Literal["return"],
+    ) -> Coroutine[Any, Any, list[Vectors | InvalidRequestError]]: ...
+    @overload
+    def embed(
+        self,
+        texts: Texts,
+        *,
+        model: str = "",
+        kind: EmbeddingKindName = "hidden",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+        errors: Literal["raise"] = "raise",
+    ) -> AsyncGenerator[Vectors, None]: ...
+    @overload
+    def embed(
+        self,
+        texts: Texts,
+        *,
+        model: str = "",
+        kind: EmbeddingKindName = "hidden",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+        errors: Literal["return"],
+    ) -> AsyncGenerator[Vectors | InvalidRequestError, None]: ...
+    def embed(
+        self,
+        texts: str | Sequence[str] | Texts,
+        *,
+        model: str = "",
+        kind: EmbeddingKindName = "hidden",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+        errors: Literal["raise", "return"] = "raise",
+    ) -> (
+        Coroutine[Any, Any, Vectors]
+        | Coroutine[Any, Any, list[Vectors | InvalidRequestError]]
+        | AsyncGenerator[Vectors | InvalidRequestError, None]
+    ):
+        """Give one vector a text; see `Client.embed`, and `predict` for what is to be awaited."""
+        requests.check_errors(errors)
         options = requests.embed_options(model, truncation, kind, normalize)
         if isinstance(texts, str):
-            request = requests.embed(texts, options)
-            return results.vectors(
-                (await self._call(self._stubs.embeddings.Embed, request)).embedding
-            )
-        parts = [
-            results.vectors(answer.embeddings)
-            async for answer in self._chunked(
-                self._stubs.embeddings.BatchEmbed,
-                lambda chunk: requests.batch_embed(chunk, options),
-                texts,
-            )
-        ]
-        return np.concatenate(parts) if parts else await self._no_vectors(model, kind)
+            return self._embed_one(texts, options)
+        if isinstance(texts, Sequence) and errors == "raise":
+            return self._embed_all(texts, options, model, kind)
+        stream = self._stream(
+            lambda stubs: stubs.embeddings.StreamEmbed,
+            partial(requests.stream_embed, options=options),
+            answers.stream_vectors,
+            texts,
+            errors,
+        )
+        return _listed(stream) if isinstance(texts, Sequence) else stream
 
     async def embed_tokens(
         self,
@@ -224,9 +279,9 @@ class AsyncClient:
         """Look up one word or several; see `Client.lookup`."""
         found = [
             word
-            async for answer in self._chunked(
+            async for _, answer in self._chunked(
                 self._stubs.embeddings.LookupWords,
-                lambda chunk: requests.lookup(chunk, model, normalize),
+                partial(requests.lookup, model=model, normalize=normalize),
                 [words] if isinstance(words, str) else words,
                 field="words",
             )
@@ -278,20 +333,34 @@ class AsyncClient:
     async def _predict_one(self, text: str, options: dict[str, Any]) -> Prediction:
         request = requests.predict(text, options)
         answer = await self._call(self._stubs.predictions.Predict, request)
-        return results.prediction(answer.prediction, answer.served_by)
+        return results.predictions(answer.served_by)(answer.prediction)
 
-    async def _predict_all(self, texts: Sequence[str], options: dict[str, Any], errors: str) -> Any:
-        if errors == "return":
-            return [answer async for answer in self._predict_stream(texts, options, errors)]
+    async def _predict_all(self, texts: Sequence[str], options: dict[str, Any]) -> list[Prediction]:
+        batches = self._chunked(
+            self._stubs.predictions.BatchPredict,
+            partial(requests.batch_predict, options=options),
+            texts,
+        )
         return [
-            results.prediction(prediction, answer.served_by)
-            async for answer in self._chunked(
-                self._stubs.predictions.BatchPredict,
-                lambda chunk: requests.batch_predict(chunk, options),
-                texts,
-            )
-            for prediction in answer.predictions
+            prediction
+            async for chunk, answer in batches
+            for prediction in answers.batch_predictions(chunk, answer)
         ]
+
+    async def _embed_one(self, text: str, options: dict[str, Any]) -> Vectors:
+        request = requests.embed(text, options)
+        return results.vectors((await self._call(self._stubs.embeddings.Embed, request)).embedding)
+
+    async def _embed_all(
+        self, texts: Sequence[str], options: dict[str, Any], model: str, kind: EmbeddingKindName
+    ) -> Vectors:
+        batches = self._chunked(
+            self._stubs.embeddings.BatchEmbed,
+            partial(requests.batch_embed, options=options),
+            texts,
+        )
+        parts = [answers.batch_vectors(chunk, answer) async for chunk, answer in batches]
+        return np.concatenate(parts) if parts else await self._no_vectors(model, kind)
 
     async def _call(self, method: Any, request: Any, offset: int = 0) -> Any:
         """Make a call; send it again as often as a full server asks for it, within the timeout."""
@@ -312,33 +381,55 @@ class AsyncClient:
         request: Callable[[Sequence[str]], Any],
         texts: Iterable[str],
         field: str = "texts",
-    ) -> AsyncIterator[Any]:
-        """Send texts in several calls, a few at a time; give the answers in order."""
-        flying: deque[asyncio.Task[Any]] = deque()
+    ) -> AsyncIterator[tuple[Chunk, Any]]:
+        """Send texts in several calls, a few at a time; give them with the answers, in order."""
+        flying: deque[tuple[Chunk, asyncio.Task[Any]]] = deque()
         try:
             for chunk in cut(texts, await self.limits(), field):
                 call = self._call(method, request(chunk.texts), chunk.offset)
-                flying.append(asyncio.create_task(call))
+                flying.append((chunk, asyncio.create_task(call)))
                 if len(flying) == WINDOW:
-                    yield await flying.popleft()
+                    oldest, task = flying.popleft()
+                    yield oldest, await task
             while flying:
-                yield await flying.popleft()
+                oldest, task = flying.popleft()
+                yield oldest, await task
         finally:
-            for task in flying:
+            left = [task for _, task in flying]
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*flying, return_exceptions=True)
+            await asyncio.gather(*left, return_exceptions=True)
 
-    async def _predict_stream(
-        self, texts: Texts, options: dict[str, Any], errors: str
-    ) -> AsyncGenerator[Prediction | InvalidRequestError, None]:
-        stream = AsyncPredictStream(self.address, await self.limits(), self.timeout, options)
-        async with aclosing(stream.run(self._stubs.predictions.StreamPredict, texts)) as answers:
-            async for answer in answers:
-                if isinstance(answer, InvalidRequestError) and errors == "raise":
-                    raise answer
-                yield answer
+    def _stream(
+        self,
+        method: Callable[[Stubs], Any],
+        request: Callable[[Sequence[str]], Any],
+        read: Callable[[Chunk, Any], Iterable[Answer]],
+        texts: Texts,
+        errors: str,
+    ) -> AsyncGenerator[Answer, None]:
+        if not isinstance(texts, AsyncIterable):
+            texts = iter(texts)  # raises TypeError now and not at the first answer
+
+        async def run() -> AsyncGenerator[Answer, None]:
+            limits = await self.limits()
+            stream = AsyncTextStream(
+                self.address, limits, self.timeout, method(self._stubs), request, read
+            )
+            async with aclosing(stream.run(texts)) as found:
+                async for answer in found:
+                    if isinstance(answer, InvalidRequestError) and errors == "raise":
+                        raise answer
+                    yield answer
+
+        return run()
 
     async def _no_vectors(self, model: str, kind: EmbeddingKindName) -> Vectors:
         facts = await self.model(model)
         dimension = facts.hidden_units if kind == "hidden" else facts.embedding_dimension
         return np.empty((0, dimension), np.float32)
+
+
+async def _listed(stream: AsyncGenerator[Answer, None]) -> list[Answer]:
+    async with aclosing(stream):
+        return [answer async for answer in stream]

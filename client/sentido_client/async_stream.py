@@ -1,125 +1,183 @@
-"""One run of StreamPredict for asyncio: texts in, answers out, in order.
+"""One run of StreamPredict or StreamEmbed for asyncio: texts in, answers out, in order.
 
 Tasks read the caller's texts and write the messages while the caller reads the answers; otherwise
 as in `stream.py`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from typing import Any
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Sequence,
+)
+from typing import Any, Generic
 
 import grpc
 import grpc.aio
 
-from sentido_client import requests
 from sentido_client.cutting import Chunk
 from sentido_client.errors import (
     CallCancelledError,
-    DeadlineError,
     SentidoError,
     ServerError,
     from_rpc_error,
+    stalled,
 )
 from sentido_client.outbox import Outbox
 from sentido_client.results import Limits
-from sentido_client.stream import Answer, stream_answers
+from sentido_client.resuming import Resumption, is_break
+from sentido_client.stream import Answer
 
 Texts = Iterable[str] | AsyncIterable[str]
 
+_LOOP_SECONDS = 0.001  # that a plain iterable may keep the event loop to itself
 
-class AsyncPredictStream:
+
+class AsyncTextStream(Generic[Answer]):
     """Used once. Lives from the first answer asked for until the last, or until it is closed."""
 
     def __init__(
-        self, address: str, limits: Limits, timeout: float, options: requests.Options
+        self,
+        address: str,
+        limits: Limits,
+        timeout: float,
+        method: Any,
+        request: Callable[[Sequence[str]], Any],
+        answers: Callable[[Chunk, Any], Iterable[Answer]],
     ) -> None:
-        """`timeout`: seconds without an answer to anything sent after which the stream fails."""
+        """Take what a TextStream takes."""
         self._address = address
         self._timeout = timeout
-        self._options = options
-        self._changed = asyncio.Condition()
+        self._method = method
+        self._request = request
+        self._answers = answers
+        self._resumption = Resumption()
         self._outbox = Outbox(limits)
+        self._changed = asyncio.Event()  # the outbox; whoever waits for it looks, clears and waits
+        self._call: Any = None
+        self._writing: asyncio.Task[None] | None = None
+        self._waiting_since = 0.0  # for an answer
         self._failure: BaseException | None = None  # of the caller's iterable
 
-    async def run(self, method: Any, texts: Texts) -> AsyncGenerator[Answer, None]:
+    async def run(self, texts: Texts) -> AsyncGenerator[Answer, None]:
         """Give an answer a text. Raises what the iterable raises, or a SentidoError."""
-        call = method()
-        tasks = [asyncio.create_task(self._pull(texts)), asyncio.create_task(self._write(call))]
+        self._open()
+        pulling = asyncio.create_task(self._pull(texts))
         try:
             while await self._is_flying():
-                response = await self._read(call)
+                try:
+                    response = await self._read()
+                except grpc.aio.AioRpcError as error:
+                    await self._resume(error)
+                    continue
                 if response is grpc.aio.EOF:
                     raise ServerError("the server ended the stream before it answered everything")
-                chunk = self._outbox.answered()
-                await self._notify()
-                for answer in stream_answers(chunk, response):
+                for answer in self._answers(self._answered(), response):
                     yield answer
             if self._failure is not None:
                 raise self._failure
-            await self._read(call)  # the end of the stream; raises its status if that is not OK
+            await self._finish()
         finally:
-            call.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._end_call()
+            await _cancel(pulling)
 
-    async def _read(self, call: Any) -> Any:
-        """Read a message or the end of the stream. Raises a SentidoError."""
+    def _open(self) -> None:
         try:
-            async with asyncio.timeout(self._timeout):
-                return await call.read()
-        except TimeoutError as error:
-            raise DeadlineError(
-                f"no answer from {self._address} on the stream for {self._timeout:g} seconds"
-            ) from error
-        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
-            raise explain(error, self._address, self._outbox.offset) from error
+            self._call = self._method()
+        except grpc.aio.UsageError as error:  # grpc's word for a closed channel
+            raise CallCancelledError("the client was closed") from error
+        self._writing = asyncio.create_task(self._write(self._call))
+
+    async def _end_call(self) -> None:
+        self._call.cancel()
+        if self._writing is not None:
+            await _cancel(self._writing)
 
     async def _is_flying(self) -> bool:
         """Wait until a message is on its way, or nothing more will be."""
-        async with self._changed:
-            outbox = self._outbox
-            await self._changed.wait_for(lambda: outbox.is_flying or outbox.is_done)
-            return outbox.is_flying
+        outbox = self._outbox
+        await self._wait_until(lambda: outbox.is_flying or outbox.is_done)
+        return outbox.is_flying
+
+    async def _read(self) -> Any:
+        """Read a message or the end of the stream. Raises AioRpcError or a SentidoError."""
+        if self._resumption.fault is None:
+            self._waiting_since = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(self._waiting_since + self._timeout):
+                return await self._call.read()
+        except TimeoutError as error:
+            late = stalled(self._address, self._timeout, self._outbox.offset)
+            raise self._resumption.fault or late from error
+        except asyncio.CancelledError as error:
+            raise explain(error, self._address) from error
+
+    def _answered(self) -> Chunk:
+        self._resumption.answered()
+        self._changed.set()
+        return self._outbox.answered()
+
+    async def _resume(self, error: grpc.aio.AioRpcError) -> None:
+        """Begin a new stream with what is not answered. Raises a SentidoError if it cannot."""
+        fault = self._explain(error)
+        left = self._waiting_since + self._timeout - asyncio.get_running_loop().time()
+        delay = self._resumption.delay(error, fault, left)
+        await self._end_call()
+        self._outbox.rewind()
+        await asyncio.sleep(delay)
+        self._open()
+
+    async def _finish(self) -> None:
+        """Wait for the status of a stream whose texts are all answered."""
+        try:
+            await self._read()
+        except grpc.aio.AioRpcError as error:
+            fault = self._explain(error)
+            if not is_break(error, fault):
+                raise fault from error
+
+    def _explain(self, error: grpc.aio.AioRpcError) -> SentidoError:
+        return from_rpc_error(error, self._address, self._outbox.offset)
 
     async def _pull(self, texts: Texts) -> None:
         """Read the caller's texts as far ahead as there is room."""
+        outbox = self._outbox
         try:
             async for text in _each(texts):
-                async with self._changed:
-                    self._outbox.add(text)
-                    self._changed.notify_all()
-                    await self._changed.wait_for(lambda: self._outbox.has_room)
+                outbox.add(text)
+                if outbox.may_send:
+                    self._changed.set()
+                if not outbox.has_room:
+                    await self._wait_until(lambda: outbox.has_room)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # raised by `run`, after the answers
             self._failure = error
         finally:
-            self._outbox.exhausted = True
-            await self._notify()
+            outbox.exhausted = True
+            self._changed.set()
 
     async def _write(self, call: Any) -> None:
         """Send messages while there are any. What ends the call is for reading to say."""
+        outbox = self._outbox
         try:
-            while (chunk := await self._next_chunk()) is not None:
-                await call.write(requests.stream_predict(chunk.texts, self._options))
-            await call.done_writing()
+            while True:
+                await self._wait_until(lambda: outbox.may_send or outbox.is_done)
+                if not outbox.may_send:
+                    await call.done_writing()
+                    return
+                self._changed.set()
+                await call.write(self._request(outbox.send().texts))
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return
 
-    async def _next_chunk(self) -> Chunk | None:
-        """Wait for something to send and for room to send it; None at the end."""
-        outbox = self._outbox
-        async with self._changed:
-            await self._changed.wait_for(lambda: outbox.may_send or outbox.is_done)
-            if not outbox.may_send:
-                return None
-            self._changed.notify_all()
-            return outbox.send()
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    async def _wait_until(self, predicate: Callable[[], bool]) -> None:
+        while not predicate():
+            self._changed.clear()
+            await self._changed.wait()
 
 
 def explain(error: BaseException, address: str, offset: int = 0) -> SentidoError | BaseException:
@@ -132,11 +190,20 @@ def explain(error: BaseException, address: str, offset: int = 0) -> SentidoError
     return error
 
 
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def _each(texts: Texts) -> AsyncIterator[str]:
     if isinstance(texts, AsyncIterable):
         async for text in texts:
             yield text
         return
+    loop = asyncio.get_running_loop()
+    turn = loop.time()
     for text in texts:
         yield text
-        await asyncio.sleep(0)  # a plain iterable must not keep the event loop to itself
+        if loop.time() - turn > _LOOP_SECONDS:
+            await asyncio.sleep(0)
+            turn = loop.time()

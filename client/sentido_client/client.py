@@ -4,15 +4,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, overload
 
 import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido.v1 import model_pb2
 
-from sentido_client import requests, results
+from sentido_client import answers, requests, results
 from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
@@ -33,9 +34,7 @@ from sentido_client.results import (
     Vectors,
     Word,
 )
-from sentido_client.stream import PredictStream
-
-Response = TypeVar("Response")
+from sentido_client.stream import Answer, TextStream
 
 
 class Client:
@@ -172,48 +171,116 @@ class Client:
         if isinstance(texts, str):
             request = requests.predict(texts, options)
             answer = self._call(self._stubs.predictions.Predict, request)
-            return results.prediction(answer.prediction, answer.served_by)
-        if not isinstance(texts, Sequence):
-            return self._stream(iter(texts), options, errors)
-        if errors == "return":
-            return list(self._stream(texts, options, errors))
-        return [
-            results.prediction(prediction, answer.served_by)
-            for answer in self._chunked(
+            return results.predictions(answer.served_by)(answer.prediction)
+        if isinstance(texts, Sequence) and errors == "raise":
+            batches = self._chunked(
                 self._stubs.predictions.BatchPredict,
-                lambda chunk: requests.batch_predict(chunk, options),
+                partial(requests.batch_predict, options=options),
                 texts,
             )
-            for prediction in answer.predictions
-        ]
+            return [
+                prediction
+                for chunk, answer in batches
+                for prediction in answers.batch_predictions(chunk, answer)
+            ]
+        stream = self._stream(
+            self._stubs.predictions.StreamPredict,
+            partial(requests.stream_predict, options=options),
+            answers.stream_predictions,
+            iter(texts),
+            errors,
+        )
+        return list(stream) if isinstance(texts, Sequence) else stream
 
-    def embed(
+    @overload
+    def embed(  # type: ignore[overload-overlap]
         self,
-        texts: str | Iterable[str],
+        texts: str | Sequence[str],
         *,
         model: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
-    ) -> Vectors:
-        """Give one vector a text: (dimension,) for a str, else (texts, dimension).
+        errors: Literal["raise"] = "raise",
+    ) -> Vectors: ...
+    @overload
+    def embed(  # type: ignore[overload-overlap]
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        kind: EmbeddingKindName = "hidden",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+        errors: Literal["return"],
+    ) -> list[Vectors | InvalidRequestError]: ...
+    @overload
+    def embed(
+        self,
+        texts: Iterable[str],
+        *,
+        model: str = "",
+        kind: EmbeddingKindName = "hidden",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+        errors: Literal["raise"] = "raise",
+    ) -> Generator[Vectors, None, None]: ...
+    @overload
+    def embed(
+        self,
+        texts: Iterable[str],
+        *,
+        model: str = "",
+        kind: EmbeddingKindName = "hidden",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+        errors: Literal["return"],
+    ) -> Generator[Vectors | InvalidRequestError, None, None]: ...
+    def embed(
+        self,
+        texts: str | Sequence[str] | Iterable[str],
+        *,
+        model: str = "",
+        kind: EmbeddingKindName = "hidden",
+        normalize: bool = False,
+        truncation: TruncationName = "recorded",
+        errors: Literal["raise", "return"] = "raise",
+    ) -> (
+        Vectors
+        | list[Vectors | InvalidRequestError]
+        | Generator[Vectors | InvalidRequestError, None, None]
+    ):
+        """Give one vector a text.
+
+        A str gives (dimension,), a sequence (texts, dimension), any other iterable a generator of
+        (dimension,), as for `predict`.
 
         `kind`: "hidden", the LSTM's final state, or "mean", the mean of the word vectors.
-        `normalize`: divide each by its Euclidean length. The rest as for `predict`.
+        `normalize`: divide each by its Euclidean length. `errors`: "return" makes a sequence a list
+        of vectors, with an InvalidRequestError in the place of a bad text. The rest as for
+        `predict`.
         """
+        requests.check_errors(errors)
         options = requests.embed_options(model, truncation, kind, normalize)
         if isinstance(texts, str):
             request = requests.embed(texts, options)
             return results.vectors(self._call(self._stubs.embeddings.Embed, request).embedding)
-        parts = [
-            results.vectors(answer.embeddings)
-            for answer in self._chunked(
+        if isinstance(texts, Sequence) and errors == "raise":
+            batches = self._chunked(
                 self._stubs.embeddings.BatchEmbed,
-                lambda chunk: requests.batch_embed(chunk, options),
+                partial(requests.batch_embed, options=options),
                 texts,
             )
-        ]
-        return np.concatenate(parts) if parts else self._no_vectors(model, kind)
+            parts = [answers.batch_vectors(chunk, answer) for chunk, answer in batches]
+            return np.concatenate(parts) if parts else self._no_vectors(model, kind)
+        stream = self._stream(
+            self._stubs.embeddings.StreamEmbed,
+            partial(requests.stream_embed, options=options),
+            answers.stream_vectors,
+            iter(texts),
+            errors,
+        )
+        return list(stream) if isinstance(texts, Sequence) else stream
 
     def embed_tokens(
         self,
@@ -248,9 +315,9 @@ class Client:
         """Look up one word or several: id and vector, or that the model does not know it."""
         found = [
             word
-            for answer in self._chunked(
+            for _, answer in self._chunked(
                 self._stubs.embeddings.LookupWords,
-                lambda chunk: requests.lookup(chunk, model, normalize),
+                partial(requests.lookup, model=model, normalize=normalize),
                 [words] if isinstance(words, str) else words,
                 field="words",
             )
@@ -315,8 +382,8 @@ class Client:
         request: Callable[[Sequence[str]], Any],
         texts: Iterable[str],
         field: str = "texts",
-    ) -> Iterator[Any]:
-        """Send texts in several calls, a few at a time; give the answers in order."""
+    ) -> Iterator[tuple[Chunk, Any]]:
+        """Send texts in several calls, a few at a time; give them with the answers, in order."""
         flying: deque[tuple[Chunk, Any, Any]] = deque()
         try:
             for chunk in cut(texts, self.limits(), field):
@@ -324,10 +391,10 @@ class Client:
                 flying.append((chunk, message, self._send(method, message, self.timeout)))
                 if len(flying) == WINDOW:
                     oldest, message, future = flying.popleft()
-                    yield self._finish(method, message, future, oldest.offset)
+                    yield oldest, self._finish(method, message, future, oldest.offset)
             while flying:
                 oldest, message, future = flying.popleft()
-                yield self._finish(method, message, future, oldest.offset)
+                yield oldest, self._finish(method, message, future, oldest.offset)
         finally:
             for _, _, future in flying:
                 future.cancel()
@@ -349,10 +416,15 @@ class Client:
             future = self._send(method, request, left - fault.retry_after)
 
     def _stream(
-        self, texts: Iterable[str], options: dict[str, Any], errors: str
-    ) -> Generator[Prediction | InvalidRequestError, None, None]:
-        stream = PredictStream(self.address, self.limits(), self.timeout, options)
-        for answer in stream.run(self._stubs.predictions.StreamPredict, texts):
+        self,
+        method: Any,
+        request: Callable[[Sequence[str]], Any],
+        read: Callable[[Chunk, Any], Iterable[Answer]],
+        texts: Iterable[str],
+        errors: str,
+    ) -> Generator[Answer, None, None]:
+        stream = TextStream(self.address, self.limits(), self.timeout, method, request, read)
+        for answer in stream.run(texts):
             if isinstance(answer, InvalidRequestError) and errors == "raise":
                 raise answer
             yield answer

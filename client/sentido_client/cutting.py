@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from sentido_client.errors import InvalidRequestError, Violation
 from sentido_client.results import Limits
 
-CALL_TEXTS = 256  # texts a call at most: enough to fill batches, few enough to spread over servers
-MESSAGE_TEXTS = 64  # texts a message of a stream at most
+CHUNK_TOKENS = 32_768  # estimated, a call or stream message, unless one text alone has more
 WINDOW = 4  # calls or stream messages in flight
+
+_TOKEN_CHARACTERS = 6  # of English, with the space
 
 _OVERHEAD = 6  # bytes of a text's tag and length in a request
 _OTHER_FIELDS = 512  # bytes that the model's name and the options take at most
@@ -26,6 +27,10 @@ class Chunk:
     texts: Sequence[str]
     error: InvalidRequestError | None = None
 
+    def __len__(self) -> int:
+        """Texts of the caller's that it stands for."""
+        return len(self.texts) or 1
+
 
 def check_text(text: str, field: str = "text") -> str:
     """Give the text back if it can be sent. Raises TypeError or InvalidRequestError."""
@@ -38,7 +43,7 @@ def cut(texts: Iterable[str], limits: Limits, field: str = "texts") -> Iterator[
 
     Raises TypeError or InvalidRequestError, naming its index, for a text that cannot be sent.
     """
-    cutter = Cutter(CALL_TEXTS, limits, field)
+    cutter = Cutter(limits, field)
     for text in texts:
         for chunk in cutter.add(text):
             if chunk.error is not None:
@@ -48,17 +53,20 @@ def cut(texts: Iterable[str], limits: Limits, field: str = "texts") -> Iterator[
 
 
 class Cutter:
-    """Collects texts into chunks that the server takes. Used for one list or stream."""
+    """Collects texts into chunks that the server takes. Used for one list or stream.
 
-    def __init__(self, most_texts: int, limits: Limits, field: str = "texts") -> None:
+    A chunk is cut by tokens, which is what it costs to compute, as far as characters tell them.
+    """
+
+    def __init__(self, limits: Limits, field: str = "texts") -> None:
         """`field`: what a text is called in an error, with its index."""
         self._limits = limits
         self._field = field
-        self._most_texts = min(most_texts, limits.max_texts)
         self._most_bytes = limits.max_message_bytes - _OTHER_FIELDS
         self._offset = 0
         self._texts: list[str] = []
         self._bytes = 0
+        self._tokens = 0
 
     def add(self, text: str) -> list[Chunk]:
         """Take the next text; give the chunks that are ready, among them a text's error.
@@ -72,10 +80,17 @@ class Cutter:
             ready = self.rest()
             self._offset += 1
             return [*ready, Chunk(index, (), error)]
-        ready = self.rest() if self._bytes + size > self._most_bytes else []
+        tokens = len(text) // _TOKEN_CHARACTERS + 1
+        fits = self._bytes + size <= self._most_bytes and self._tokens + tokens <= CHUNK_TOKENS
+        ready = [] if fits else self.rest()
         self._texts.append(text)
         self._bytes += size
-        return [*ready, *self.rest()] if len(self._texts) == self._most_texts else ready
+        self._tokens += tokens
+        return [*ready, *self.rest()] if self._is_full else ready
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._texts) == self._limits.max_texts or self._tokens >= CHUNK_TOKENS
 
     def __bool__(self) -> bool:
         """Whether something was collected that is not in a chunk yet."""
@@ -86,7 +101,8 @@ class Cutter:
         if not self._texts:
             return []
         chunk = Chunk(self._offset, self._texts)
-        self._offset, self._texts, self._bytes = self._offset + len(self._texts), [], 0
+        self._offset += len(self._texts)
+        self._texts, self._bytes, self._tokens = [], 0, 0
         return [chunk]
 
 

@@ -89,7 +89,8 @@ class ServerError(SentidoError):
 def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
     """Turn a grpc.RpcError, sync or async, into ours; raise it `from error`.
 
-    `offset`: what to add to the index of a text in the request to get the caller's own.
+    `offset`: what to add to the index of a text in the request to get the caller's own, which is
+    the number of texts that were answered before.
     """
     code, details = error.code(), error.details() or ""
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
@@ -99,9 +100,9 @@ def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return from_status(_status(error) or status_pb2.Status(message=details), offset)
     if code is grpc.StatusCode.UNAVAILABLE:
-        return UnavailableError(f"no server is ready at {address}: {details}")
+        return UnavailableError(f"no server is ready at {address}: {details}{_after(offset)}")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineError(f"no answer from {address} in time")
+        return DeadlineError(f"no answer from {address} in time{_after(offset)}")
     kinds: dict[Any, type[SentidoError]] = {
         grpc.StatusCode.NOT_FOUND: NotFoundError,
         grpc.StatusCode.CANCELLED: CallCancelledError,
@@ -113,6 +114,13 @@ def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
     return ServerError(f"{code.name}: {details}")
 
 
+def stalled(address: str, timeout: float, answered: int) -> DeadlineError:
+    """Say that a stream stood still for `timeout` seconds."""
+    return DeadlineError(
+        f"no answer from {address} on the stream for {timeout:g} seconds{_after(answered)}"
+    )
+
+
 def from_status(status: status_pb2.Status, offset: int) -> InvalidRequestError:
     """Turn the status of a bad text into an error; `offset` as in `from_rpc_error`."""
     violations = []
@@ -121,6 +129,10 @@ def from_status(status: status_pb2.Status, offset: int) -> InvalidRequestError:
             field, index = _shift(violation.field, offset)
             violations.append(Violation(field, violation.description, index))
     return InvalidRequestError(_shift(status.message, offset)[0], violations)
+
+
+def _after(answered: int) -> str:
+    return f" (after {answered} texts were answered)" if answered else ""
 
 
 def _shift(text: str, offset: int) -> tuple[str, int | None]:

@@ -7,7 +7,7 @@ source is answered text by text and a fast one in full messages.
 
 from collections import deque
 
-from sentido_client.cutting import MESSAGE_TEXTS, WINDOW, Chunk, Cutter
+from sentido_client.cutting import WINDOW, Chunk, Cutter
 from sentido_client.results import Limits
 
 
@@ -15,9 +15,10 @@ class Outbox:
     """Takes texts, gives chunks to send. Lives as long as its stream; not safe from two threads."""
 
     def __init__(self, limits: Limits) -> None:
-        self._cutter = Cutter(MESSAGE_TEXTS, limits)
+        self._cutter = Cutter(limits)
         self._ready: deque[Chunk] = deque()  # cut, not sent
         self._flying: deque[Chunk] = deque()  # sent, not answered
+        self._answered = 0  # texts
         self.exhausted = False  # nothing more comes from the caller
 
     def add(self, text: str) -> None:
@@ -48,8 +49,8 @@ class Outbox:
 
     @property
     def offset(self) -> int:
-        """The index of the first text that is sent and not answered, 0 if there is none."""
-        return self._flying[0].offset if self._flying else 0
+        """The index of the first text that is not answered: the number of those that are."""
+        return self._answered
 
     def send(self) -> Chunk:
         """Give the next chunk to send."""
@@ -60,4 +61,11 @@ class Outbox:
 
     def answered(self) -> Chunk:
         """Give the chunk that the next answer is for."""
-        return self._flying.popleft()
+        chunk = self._flying.popleft()
+        self._answered = chunk.offset + len(chunk)
+        return chunk
+
+    def rewind(self) -> None:
+        """Take back what was sent and not answered: it is to be sent again, in a new stream."""
+        self._ready.extendleft(reversed(self._flying))
+        self._flying.clear()

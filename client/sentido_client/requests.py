@@ -11,6 +11,7 @@ from sentido.v1.embedding_pb2 import (
     EmbedTokensRequest,
     FindNearestWordsRequest,
     LookupWordsRequest,
+    StreamEmbedRequest,
 )
 from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest, StreamPredictRequest
 from sentido.v1.tokenizer_pb2 import TokenizeRequest
@@ -53,7 +54,7 @@ def text_options(model: str, truncation: TruncationName) -> Options:
 def embed_options(
     model: str, truncation: TruncationName, kind: EmbeddingKindName, normalize: bool
 ) -> Options:
-    """Give the options of Embed and BatchEmbed. Raises ValueError for an unknown one."""
+    """Give the options of requests for a vector a text. Raises ValueError for an unknown one."""
     return {
         **text_options(model, truncation),
         "kind": _known("kind", kind, _KINDS),
@@ -84,6 +85,11 @@ def embed(text: str, options: Options) -> EmbedRequest:
 def batch_embed(texts: Sequence[str], options: Options) -> BatchEmbedRequest:
     """Ask for a vector a text."""
     return BatchEmbedRequest(texts=texts, **options)
+
+
+def stream_embed(texts: Sequence[str], options: Options) -> StreamEmbedRequest:
+    """Ask for a vector a text, within a stream."""
+    return StreamEmbedRequest(texts=texts, **options)
 
 
 def embed_tokens(

@@ -1,7 +1,8 @@
 """What calls return: frozen dataclasses and NumPy arrays, made here from the messages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,16 +140,23 @@ def usage(message: common_pb2.Usage) -> Usage:
     )
 
 
-def prediction(message: prediction_pb2.Prediction, served_by: common_pb2.ServedBy) -> Prediction:
-    """Read a Prediction."""
-    return Prediction(
-        message.label,
-        message.probability,
-        tuple(Score(score.label, score.probability) for score in message.scores),
-        usage(message.usage),
-        served_by.model,
-        served_by.bundle_digest,
-    )
+def predictions(
+    served_by: common_pb2.ServedBy,
+) -> Callable[[prediction_pb2.Prediction], Prediction]:
+    """Give what reads the Predictions of one answer. Of equal strings only one is kept."""
+    model, bundle_digest = intern(served_by.model), intern(served_by.bundle_digest)
+
+    def read(message: prediction_pb2.Prediction) -> Prediction:
+        return Prediction(
+            intern(message.label),
+            message.probability,
+            tuple([Score(intern(score.label), score.probability) for score in message.scores]),
+            usage(message.usage),
+            model,
+            bundle_digest,
+        )
+
+    return read
 
 
 def vectors(tensor: common_pb2.Tensor) -> Vectors:

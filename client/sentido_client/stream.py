@@ -1,149 +1,202 @@
-"""One run of StreamPredict for the client that blocks: texts in, answers out, in order.
+"""One run of StreamPredict or StreamEmbed for the client that blocks: texts in, answers out.
 
 The caller's iterable is read on a thread of its own, a little ahead, so that a slow source does
 not hold back answers; gRPC takes the messages on a thread of its own; the caller's thread reads the
-answers. What is sent when is the outbox's to say.
+answers. What is sent when is the outbox's to say. A stream that breaks goes on in a new one, from
+the first text without an answer.
 """
 
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import grpc
-from sentido.v1 import prediction_pb2
 
-from sentido_client import requests, results
 from sentido_client.cutting import Chunk
 from sentido_client.errors import (
     CallCancelledError,
-    DeadlineError,
-    InvalidRequestError,
+    SentidoError,
     ServerError,
     from_rpc_error,
-    from_status,
+    stalled,
 )
 from sentido_client.outbox import Outbox
-from sentido_client.results import Limits, Prediction
+from sentido_client.results import Limits
+from sentido_client.resuming import Resumption, is_break
 
-Answer = Prediction | InvalidRequestError
+Answer = TypeVar("Answer")
+
+_CANCEL_SECONDS = 0.1
 
 
-class PredictStream:
+class TextStream(Generic[Answer]):
     """Used once. Lives from the first answer asked for until the last, or until it is closed."""
 
     def __init__(
-        self, address: str, limits: Limits, timeout: float, options: requests.Options
+        self,
+        address: str,
+        limits: Limits,
+        timeout: float,
+        method: Any,
+        request: Callable[[Sequence[str]], Any],
+        answers: Callable[[Chunk, Any], Iterable[Answer]],
     ) -> None:
-        """`timeout`: seconds without an answer to anything sent after which the stream fails."""
+        """`timeout`: seconds without an answer to anything sent after which the stream fails.
+
+        `method`: the RPC's stub; `request` makes its messages of texts, `answers` reads those that
+        come back.
+        """
         self._address = address
         self._timeout = timeout
-        self._options = options
-        self._changed = threading.Condition()
+        self._method = method
+        self._request = request
+        self._answers = answers
+        self._resumption = Resumption()
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)  # to read ahead
+        self._work = threading.Condition(self._lock)  # to send, or to be answered
+        self._ended = threading.Event()
         self._outbox = Outbox(limits)
+        self._call: Any = None
+        self._number = 0  # of the call: what an older one would send is not sent
         self._waiting_since: float | None = None  # for an answer
-        self._closed = False
         self._stalled = False
         self._failure: BaseException | None = None  # of the caller's iterable
 
-    def run(self, method: Any, texts: Iterable[str]) -> Generator[Answer, None, None]:
+    def run(self, texts: Iterable[str]) -> Generator[Answer, None, None]:
         """Give an answer a text. Raises what the iterable raises, or a SentidoError."""
         try:
-            call = method(self._messages())
+            self._open()
+            threading.Thread(target=self._pull, args=(texts,), daemon=True).start()
+            threading.Thread(target=self._watch, daemon=True).start()
+            while self._is_flying():
+                try:
+                    response = self._read()
+                except grpc.RpcError as error:
+                    self._resume(error)
+                    continue
+                if response is None:
+                    raise ServerError("the server ended the stream before it answered everything")
+                yield from self._answers(self._answered(), response)
+            if self._failure is not None:
+                raise self._failure
+            self._finish()
+        finally:
+            self._close()
+
+    def _open(self) -> None:
+        try:
+            self._call = self._method(self._messages(self._number))
         except ValueError as error:  # grpc's word for a closed channel
             raise CallCancelledError("the client was closed") from error
-        threading.Thread(target=self._pull, args=(texts,), daemon=True).start()
-        threading.Thread(target=self._watch, args=(call,), daemon=True).start()
-        try:
-            while (response := self._next_response(call)) is not None:
-                with self._changed:
-                    chunk = self._outbox.answered()
-                    self._changed.notify_all()
-                yield from stream_answers(chunk, response)
-        except grpc.RpcError as error:
-            if self._stalled:
-                raise DeadlineError(
-                    f"no answer from {self._address} on the stream for {self._timeout:g} seconds"
-                ) from error
-            raise from_rpc_error(error, self._address, self._outbox.offset) from error
-        finally:
-            with self._changed:
-                self._closed = True
-                self._changed.notify_all()
-            call.cancel()
-        if self._failure is not None:
-            raise self._failure
-        if self._outbox.is_flying or not self._outbox.exhausted:
-            raise ServerError("the server ended the stream before it answered everything")
 
-    def _next_response(self, call: Any) -> Any:
-        with self._changed:
+    def _close(self) -> None:
+        self._ended.set()
+        with self._lock:
+            self._room.notify_all()
+            self._work.notify_all()
+        if self._call is not None:
+            self._call.cancel()
+
+    def _is_flying(self) -> bool:
+        """Wait until a message is on its way, or nothing more will be."""
+        outbox = self._outbox
+        with self._lock:
+            self._work.wait_for(lambda: outbox.is_flying or outbox.is_done)
+            return outbox.is_flying
+
+    def _read(self) -> Any:
+        """Wait for a message; None at the end of the stream."""
+        if self._resumption.fault is None:
             self._waiting_since = time.monotonic()
-            self._changed.notify_all()
+        response = next(self._call, None)
+        self._waiting_since = None
+        return response
+
+    def _answered(self) -> Chunk:
+        self._resumption.answered()
+        with self._lock:
+            chunk = self._outbox.answered()
+            self._work.notify_all()
+            return chunk
+
+    def _resume(self, error: Any) -> None:
+        """Begin a new stream with what is not answered. Raises a SentidoError if it cannot."""
+        fault = self._explain(error)
+        assert self._waiting_since is not None  # it was read when it broke
+        left = self._waiting_since + self._timeout - time.monotonic()
+        delay = self._resumption.delay(error, fault, left)
+        with self._lock:
+            self._number += 1
+            self._outbox.rewind()
+            self._work.notify_all()  # the thread that feeds the old call
+        time.sleep(delay)
+        self._open()
+
+    def _finish(self) -> None:
+        """Wait for the status of a stream whose texts are all answered."""
         try:
-            return next(call, None)
-        finally:
-            with self._changed:
-                self._waiting_since = None
+            self._read()
+        except grpc.RpcError as error:
+            fault = self._explain(error)
+            if not is_break(error, fault):
+                raise fault from error
+
+    def _explain(self, error: Any) -> SentidoError:
+        """Give what to raise for the end of a call."""
+        if not self._stalled:
+            return from_rpc_error(error, self._address, self._outbox.offset)
+        return self._resumption.fault or stalled(self._address, self._timeout, self._outbox.offset)
 
     def _pull(self, texts: Iterable[str]) -> None:
         """Read the caller's texts, on a thread of its own, as far ahead as there is room."""
+        outbox, ended = self._outbox, self._ended
         try:
             for text in texts:
-                with self._changed:
-                    self._outbox.add(text)
-                    self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._closed or self._outbox.has_room)
-                    if self._closed:
-                        return
+                with self._lock:
+                    outbox.add(text)
+                    if outbox.may_send:
+                        self._work.notify_all()
+                    while not (outbox.has_room or ended.is_set()):
+                        self._room.wait()
+                if ended.is_set():
+                    return
         except BaseException as error:  # the caller's thread raises it, after the answers
             self._failure = error
         finally:
-            with self._changed:
-                self._outbox.exhausted = True
-                self._changed.notify_all()
+            with self._lock:
+                outbox.exhausted = True
+                self._work.notify_all()
 
-    def _messages(self) -> Iterator[prediction_pb2.StreamPredictRequest]:
-        """Feed gRPC, on its thread."""
-        while (chunk := self._next_chunk()) is not None:
-            yield requests.stream_predict(chunk.texts, self._options)
+    def _messages(self, number: int) -> Iterator[Any]:
+        """Feed a call, on gRPC's thread."""
+        while (chunk := self._next_chunk(number)) is not None:
+            yield self._request(chunk.texts)
 
-    def _next_chunk(self) -> Chunk | None:
+    def _next_chunk(self, number: int) -> Chunk | None:
         """Wait for something to send and for room to send it; None at the end."""
         outbox = self._outbox
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or outbox.may_send or outbox.is_done)
-            if self._closed or not outbox.may_send:
+
+        def is_over() -> bool:
+            return self._ended.is_set() or number != self._number
+
+        with self._lock:
+            self._work.wait_for(lambda: is_over() or outbox.may_send or outbox.is_done)
+            if is_over() or not outbox.may_send:
                 return None
-            if not outbox.is_flying and self._waiting_since is not None:
-                self._waiting_since = time.monotonic()
-            self._changed.notify_all()
-            return outbox.send()
+            chunk = outbox.send()
+            self._room.notify_all()
+            self._work.notify_all()
+            return chunk
 
-    def _watch(self, call: Any) -> None:
+    def _watch(self) -> None:
         """Cancel the call when what was sent, or its end, goes without an answer for too long."""
-        with self._changed:
-            while not self._closed:
-                since = self._waiting_since
-                if since is None or not (self._outbox.is_flying or self._outbox.is_done):
-                    self._changed.wait()
-                    continue
-                left = since + self._timeout - time.monotonic()
-                if left <= 0:
-                    self._stalled = True
-                    call.cancel()
-                    return
-                self._changed.wait(left)
-
-
-def stream_answers(
-    chunk: Chunk, response: prediction_pb2.StreamPredictResponse
-) -> Iterator[Answer]:
-    """Give an answer a text of a chunk."""
-    if chunk.error is not None:
-        yield chunk.error
-    for result in response.results:
-        if result.HasField("error"):
-            yield from_status(result.error, chunk.offset)
-        else:
-            yield results.prediction(result.prediction, response.served_by)
+        left = self._timeout
+        while not self._ended.wait(left):
+            since = self._waiting_since
+            left = self._timeout if since is None else since + self._timeout - time.monotonic()
+            if left <= 0:
+                self._stalled = True
+                self._call.cancel()
+                left = _CANCEL_SECONDS  # again: a new call may just have begun

@@ -1,0 +1,69 @@
+"""From a message to the answers of a chunk's texts, shared by lists and streams of both clients."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sentido.v1 import embedding_pb2, prediction_pb2
+
+from sentido_client import results
+from sentido_client.cutting import Chunk
+from sentido_client.errors import InvalidRequestError, ServerError, from_status
+from sentido_client.results import Prediction, Vectors
+
+
+def batch_predictions(
+    chunk: Chunk, message: prediction_pb2.BatchPredictResponse
+) -> list[Prediction]:
+    """Give a prediction a text. Raises ServerError if there are more or fewer."""
+    _check_count(chunk, message.predictions)
+    read = results.predictions(message.served_by)
+    return [read(prediction) for prediction in message.predictions]
+
+
+def batch_vectors(chunk: Chunk, message: embedding_pb2.BatchEmbedResponse) -> Vectors:
+    """Give the vectors, (texts, dimension). Raises ServerError if there are more or fewer."""
+    vectors = results.vectors(message.embeddings)
+    _check_count(chunk, vectors)
+    return vectors
+
+
+def stream_predictions(
+    chunk: Chunk, message: prediction_pb2.StreamPredictResponse
+) -> Iterator[Prediction | InvalidRequestError]:
+    """Give a prediction or what is wrong a text. Raises ServerError if there are more or fewer."""
+    _check_count(chunk, message.results)
+    if chunk.error is not None:
+        yield chunk.error
+    read = results.predictions(message.served_by)
+    for result in message.results:
+        if result.HasField("error"):
+            yield from_status(result.error, chunk.offset)
+        else:
+            yield read(result.prediction)
+
+
+def stream_vectors(
+    chunk: Chunk, message: embedding_pb2.StreamEmbedResponse
+) -> Iterator[Vectors | InvalidRequestError]:
+    """Give a vector, (dimension,), or what is wrong a text. Raises ServerError as above."""
+    _check_count(chunk, message.results)
+    if chunk.error is not None:
+        yield chunk.error
+    rows = results.vectors(message.embeddings)
+    if len(rows) == len(chunk.texts):
+        yield from rows
+        return
+    good = iter(rows)
+    for result in message.results:
+        if result.HasField("error"):
+            yield from_status(result.error, chunk.offset)
+        else:
+            row = next(good, None)
+            if row is None:
+                raise ServerError("the server gave fewer vectors than usages")
+            yield row
+
+
+def _check_count(chunk: Chunk, found: Any) -> None:
+    if len(found) != len(chunk.texts):
+        raise ServerError(f"the server gave {len(found)} answers to {len(chunk.texts)} texts")
