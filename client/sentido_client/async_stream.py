@@ -28,12 +28,13 @@ from sentido_client.errors import (
 )
 from sentido_client.outbox import Outbox
 from sentido_client.results import Limits
-from sentido_client.resuming import Resumption, is_break
+from sentido_client.resuming import WRITE_FAILED, Resumption, is_break
 from sentido_client.stream import Answer
 
 Texts = Iterable[str] | AsyncIterable[str]
 
 _LOOP_SECONDS = 0.001  # that a plain iterable may keep the event loop to itself
+_STATUS_LOOKS, _STATUS_SECONDS = 10, 0.01
 
 
 class AsyncTextStream(Generic[Answer]):
@@ -71,7 +72,7 @@ class AsyncTextStream(Generic[Answer]):
                 try:
                     response = await self._read()
                 except grpc.aio.AioRpcError as error:
-                    await self._resume(error)
+                    await self._resume(await self._true(error))
                     continue
                 if response is grpc.aio.EOF:
                     raise ServerError("the server ended the stream before it answered everything")
@@ -130,14 +131,24 @@ class AsyncTextStream(Generic[Answer]):
         await asyncio.sleep(delay)
         self._open()
 
+    async def _true(self, error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
+        """Give how a call ended, where grpc.aio at first says only that a write met its end."""
+        for _ in range(_STATUS_LOOKS):
+            if error.details() != WRITE_FAILED:
+                break
+            await asyncio.sleep(_STATUS_SECONDS)
+            code, details = await self._call.code(), await self._call.details()
+            metadata = await self._call.trailing_metadata()
+            error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), metadata, details)
+        return error
+
     async def _finish(self) -> None:
         """Wait for the status of a stream whose texts are all answered."""
         try:
             await self._read()
         except grpc.aio.AioRpcError as error:
-            fault = self._explain(error)
-            if not is_break(error, fault):
-                raise fault from error
+            if not is_break(error):
+                raise self._explain(error) from error
 
     def _explain(self, error: grpc.aio.AioRpcError) -> SentidoError:
         return from_rpc_error(error, self._address, self._outbox.offset)

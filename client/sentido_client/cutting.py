@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sentido_client.errors import InvalidRequestError, Violation
 from sentido_client.results import Limits
 
-CHUNK_TOKENS = 32_768  # estimated, a call or stream message, unless one text alone has more
+CHUNK_TOKENS = 16_384  # estimated, a call or stream message, unless one text alone has more
 WINDOW = 4  # calls or stream messages in flight
 
 _TOKEN_CHARACTERS = 6  # of English, with the space

@@ -10,6 +10,10 @@ _MOST_BREAKS = 8  # without an answer between them; each has gRPC's own retries 
 _FIRST_DELAY = 0.1  # seconds
 _LONGEST_DELAY = 2.0
 _LOST = (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
+WRITE_FAILED = "Internal error from Core"
+"""What grpc.aio says when a write meets the end of a call before it is told of the end."""
+
+_SIGNS = ("RST_STREAM", WRITE_FAILED)
 
 
 class Resumption:
@@ -30,19 +34,22 @@ class Resumption:
         `error`: the grpc.RpcError that `fault` was made of. `left`: seconds until the stream's
         timeout.
         """
-        delay = min(_FIRST_DELAY * 2.0**self._breaks, _LONGEST_DELAY)
         if isinstance(fault, OverloadedError):
-            delay = max(delay, fault.retry_after)
-        self._breaks += 1
-        if not is_break(error, fault) or self._breaks > _MOST_BREAKS or delay >= left:
+            delay = fault.retry_after
+        else:
+            delay = min(_FIRST_DELAY * 2.0**self._breaks, _LONGEST_DELAY)
+            self._breaks += 1
+            if not is_break(error) or self._breaks > _MOST_BREAKS:
+                raise fault from error
+        if delay >= left:
             raise fault from error
         self.fault = fault
         return delay
 
 
-def is_break(error: Any, fault: SentidoError) -> bool:
-    """Whether the server went away, is draining or full, or the connection was lost."""
+def is_break(error: Any) -> bool:
+    """Whether the server went away or is draining, or the connection was lost."""
     code, details = error.code(), error.details() or ""
-    if code is grpc.StatusCode.UNAVAILABLE or isinstance(fault, OverloadedError):
+    if code is grpc.StatusCode.UNAVAILABLE:
         return True
-    return code in _LOST and "RST_STREAM" in details
+    return code in _LOST and any(sign in details for sign in _SIGNS)

@@ -68,9 +68,9 @@ class TextStream(Generic[Answer]):
         """Give an answer a text. Raises what the iterable raises, or a SentidoError."""
         try:
             self._open()
-            threading.Thread(target=self._pull, args=(texts,), daemon=True).start()
-            threading.Thread(target=self._watch, daemon=True).start()
-            while self._is_flying():
+            _start("sentido-read", self._pull, texts)
+            _start("sentido-watch", self._watch)
+            while self._has_more():
                 try:
                     response = self._read()
                 except grpc.RpcError as error:
@@ -90,6 +90,11 @@ class TextStream(Generic[Answer]):
             self._call = self._method(self._messages(self._number))
         except ValueError as error:  # grpc's word for a closed channel
             raise CallCancelledError("the client was closed") from error
+        self._call.add_done_callback(self._wake)
+
+    def _wake(self, _: Any) -> None:
+        with self._lock:
+            self._work.notify_all()
 
     def _close(self) -> None:
         self._ended.set()
@@ -99,12 +104,12 @@ class TextStream(Generic[Answer]):
         if self._call is not None:
             self._call.cancel()
 
-    def _is_flying(self) -> bool:
-        """Wait until a message is on its way, or nothing more will be."""
-        outbox = self._outbox
+    def _has_more(self) -> bool:
+        """Wait until there is something to read; whether anything will yet be answered."""
+        outbox, call = self._outbox, self._call
         with self._lock:
-            self._work.wait_for(lambda: outbox.is_flying or outbox.is_done)
-            return outbox.is_flying
+            self._work.wait_for(lambda: outbox.is_flying or outbox.is_done or call.done())
+            return outbox.is_flying or not outbox.is_done
 
     def _read(self) -> Any:
         """Wait for a message; None at the end of the stream."""
@@ -123,25 +128,29 @@ class TextStream(Generic[Answer]):
 
     def _resume(self, error: Any) -> None:
         """Begin a new stream with what is not answered. Raises a SentidoError if it cannot."""
-        fault = self._explain(error)
+        outbox = self._outbox
         assert self._waiting_since is not None  # it was read when it broke
         left = self._waiting_since + self._timeout - time.monotonic()
-        delay = self._resumption.delay(error, fault, left)
+        delay = self._resumption.delay(error, self._explain(error), left)
         with self._lock:
             self._number += 1
-            self._outbox.rewind()
+            outbox.rewind()
             self._work.notify_all()  # the thread that feeds the old call
-        time.sleep(delay)
-        self._open()
+            if not outbox.may_send:  # an idle stream may break: nobody waits for it
+                self._resumption.answered()
+                self._waiting_since = None
+                self._work.wait_for(lambda: outbox.may_send or outbox.is_done)
+        if not outbox.is_done:
+            time.sleep(delay)
+            self._open()
 
     def _finish(self) -> None:
         """Wait for the status of a stream whose texts are all answered."""
         try:
             self._read()
         except grpc.RpcError as error:
-            fault = self._explain(error)
-            if not is_break(error, fault):
-                raise fault from error
+            if not is_break(error):
+                raise self._explain(error) from error
 
     def _explain(self, error: Any) -> SentidoError:
         """Give what to raise for the end of a call."""
@@ -200,3 +209,7 @@ class TextStream(Generic[Answer]):
                 self._stalled = True
                 self._call.cancel()
                 left = _CANCEL_SECONDS  # again: a new call may just have begun
+
+
+def _start(name: str, body: Callable[..., None], *arguments: Any) -> None:
+    threading.Thread(name=name, target=body, args=arguments, daemon=True).start()

@@ -8,58 +8,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from conftest import BIN, raw_stream, raw_unary
+from conftest import raw_stream, raw_unary
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from processes import SERVER, server
 from sentido.v1 import prediction_pb2
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client, UnavailableError
 
-SERVER = str(BIN / "sentido-server")
 BATCH = "/sentido.v1.PredictionService/BatchPredict"
 PREDICT = "/sentido.v1.PredictionService/Predict"
-
-
-class Server:
-    """A running process and the lines of its log."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-        self.lines: list[dict[str, Any]] = []
-        self.address = self.wait_for("serving")["address"]
-
-    def wait_for(self, event: str) -> dict[str, Any]:
-        """Read the log until an event; fails at its end."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(json.loads(line))
-            if self.lines[-1]["event"] == event:
-                return self.lines[-1]
-        raise AssertionError(f"no {event!r} in {self.lines}")
-
-    def end(self, timeout: float = 30) -> int:
-        """Wait for the end; read the rest of the log."""
-        assert self.process.stderr is not None
-        self.lines += [json.loads(line) for line in self.process.stderr]
-        return self.process.wait(timeout)
-
-
-@contextmanager
-def server(*flags: str, **environment: str) -> Iterator[Server]:
-    command = [SERVER, "--listen", "127.0.0.1:0", *flags]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=environment or None
-    ) as process:
-        try:
-            yield Server(process)
-        finally:
-            process.kill()
 
 
 def failure(*flags: str, **environment: str) -> tuple[int, str]:
