@@ -10,7 +10,7 @@ PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format run default-bundle bench bench-quick footprint stubs lock clean
+.PHONY: help setup demo test test-all nightly lint format run default-bundle bench bench-quick footprint stubs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,6 +26,9 @@ test: $(VENV)/ready-dev  ## run all tests; what this machine lacks is skipped by
 
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
 	@$(BIN)/python -m pytest --nothing-missing $(ARGS)
+
+nightly: $(VENV)/ready-dev  ## stream 10 million texts each way in constant memory (about 20 minutes)
+	@$(BIN)/python -m pytest --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
 
 lint: $(VENV)/ready-dev  ## check style, types and the protocol
 	@$(BIN)/ruff check .

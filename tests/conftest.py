@@ -35,6 +35,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail the tests that need something this machine lacks, instead of skipping them",
     )
+    parser.addoption(
+        "--stream-texts",
+        type=int,
+        default=200_000,
+        metavar="N",
+        help="texts that the tests of a stream's memory send (default: %(default)s)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -232,7 +232,10 @@ def test_a_stream_that_is_closed_early_leaves_nothing_running(address: str, verb
             for _ in range(300):
                 await anext(answers)
             await answers.aclose()
-            await asyncio.sleep(0)
+            for _ in range(500):
+                if asyncio.all_tasks() == before:
+                    break
+                await asyncio.sleep(0.01)  # grpc.aio's own tasks end a moment later
             assert asyncio.all_tasks() == before
 
     asyncio.run(main())

@@ -1,0 +1,41 @@
+"""That a stream of any length takes a constant amount of memory, on both sides.
+
+make nightly        the same with ten million texts
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import server
+from sentido_client import Client
+
+GROWTH = 16  # MiB that either side may grow by between a quarter of the stream and its end
+
+
+def resident(process: int | str) -> float:
+    """Give the resident memory of a process in MiB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+@pytest.mark.parametrize("verb", ["predict", "embed"])
+def test_the_memory_of_a_stream_does_not_grow_with_its_length(
+    verb: str, pytestconfig: pytest.Config
+) -> None:
+    count: int = pytestconfig.getoption("--stream-texts")
+    texts: Iterator[str] = (f"good film {n}" for n in range(count))
+    looks: list[tuple[float, float]] = []  # (client, server), at each quarter
+    with server() as running, Client(running.address) as client:
+        began = time.perf_counter()
+        for number, _ in enumerate(getattr(client, verb)(texts), start=1):
+            if number % (count // 4) == 0:
+                looks.append((resident("self"), resident(running.process.pid)))
+        rate = count / (time.perf_counter() - began)
+    shown = ", ".join(f"{ours:.0f} + {servers:.0f}" for ours, servers in looks)
+    print(f"{verb}: {number} texts, {rate:.0f}/s, client + server in MiB: {shown}")
+    assert number == count
+    assert len(looks) == 4
+    for quarter, end in zip(looks[0], looks[-1], strict=True):
+        assert end - quarter < GROWTH
