@@ -120,27 +120,19 @@ def predict(session: Session, texts: Iterable[str]) -> None:
     A text that the server refuses is answered by an error in its place; the command then ends
     with 1.
     """
-    bad = 0
-    table = Table("label", "probability", "tokens", "unknown", "cut off", "text")
-    with session.client() as client:
-        kept: list[str] = []  # only for the table
-        answers = client.predict(
-            _keeping(texts, kept if not session.as_json else None),
-            model=session.model,
-            errors="return",
-        )
-        for index, answer in enumerate(answers):
-            if isinstance(answer, InvalidRequestError):
-                bad += 1
-                click.echo(f"sentido: {answer}", err=True)
-            if session.as_json:
-                _print_json(_prediction_facts(answer))
-            else:
-                table.add_row(*_prediction_row(answer), _plain(_short(kept[index])))
-    if not session.as_json:
-        _print_table(table)
-    if bad:
-        raise SystemExit(1)
+    _print_answers(
+        session,
+        texts,
+        lambda client, each: client.predict(each, model=session.model, errors="return"),
+        dataclasses.asdict,
+        {
+            "label": lambda answer: answer.label,
+            "probability": lambda answer: f"{answer.probability:.4f}",
+            "tokens": lambda answer: str(answer.usage.token_count),
+            "unknown": lambda answer: str(answer.usage.out_of_vocabulary_count),
+            "cut off": lambda answer: str(answer.usage.truncated_token_count),
+        },
+    )
 
 
 @sentido.command()
@@ -155,18 +147,20 @@ def predict(session: Session, texts: Iterable[str]) -> None:
 )
 @click.option("--normalize", is_flag=True, help="Divide each vector by its length.")
 def embed(session: Session, texts: Iterable[str], kind: Any, normalize: bool) -> None:
-    """Give a vector for each text."""
-    texts = list(texts)
-    with session.client() as client:
-        vectors = client.embed(texts, model=session.model, kind=kind, normalize=normalize)
-    table = Table("dimension", "vector", "text")
-    for text, vector in zip(texts, vectors, strict=True):
-        if session.as_json:
-            _print_json({"embedding": _numbers(vector)})
-        else:
-            table.add_row(str(len(vector)), _few(vector), _plain(_short(text)))
-    if not session.as_json:
-        _print_table(table)
+    """Give a vector for each text.
+
+    A text that the server refuses is answered by an error in its place; the command then ends
+    with 1.
+    """
+    _print_answers(
+        session,
+        texts,
+        lambda client, each: client.embed(
+            each, model=session.model, kind=kind, normalize=normalize, errors="return"
+        ),
+        lambda vector: {"embedding": _numbers(vector)},
+        {"dimension": lambda vector: str(len(vector)), "vector": _few},
+    )
 
 
 @sentido.command()
@@ -307,23 +301,36 @@ def _keeping(texts: Iterable[str], kept: list[str] | None) -> Iterator[str]:
         yield text
 
 
-def _prediction_facts(answer: results.Prediction | InvalidRequestError) -> dict[str, Any]:
-    if isinstance(answer, InvalidRequestError):
-        return {"error": str(answer), "index": answer.index}
-    return dataclasses.asdict(answer)
-
-
-def _prediction_row(answer: results.Prediction | InvalidRequestError) -> tuple[Text | str, ...]:
-    if isinstance(answer, InvalidRequestError):
-        return ("error", "", "", "", "")
-    usage = answer.usage
-    return (
-        _plain(answer.label),
-        f"{answer.probability:.4f}",
-        str(usage.token_count),
-        str(usage.out_of_vocabulary_count),
-        str(usage.truncated_token_count),
-    )
+def _print_answers(
+    session: Session,
+    texts: Iterable[str],
+    ask: Callable[[Client, Iterable[str]], Iterable[Any]],
+    facts: Callable[[Any], dict[str, Any]],
+    columns: dict[str, Callable[[Any], str]],
+) -> None:
+    """Print the answer to each text, or its error in its place, which makes the command fail."""
+    bad = 0
+    table = Table(*columns, "text")
+    with session.client() as client:
+        kept: list[str] = []  # only for the table
+        each = _keeping(texts, kept if not session.as_json else None)
+        for index, answer in enumerate(ask(client, each)):
+            if isinstance(answer, InvalidRequestError):
+                bad += 1
+                click.echo(f"sentido: {answer}", err=True)
+                said = {"error": str(answer), "index": answer.index}
+                row = ["error", *[""] * (len(columns) - 1)]
+            else:
+                said = facts(answer) if session.as_json else {}
+                row = [] if session.as_json else [cell(answer) for cell in columns.values()]
+            if session.as_json:
+                _print_json(said)
+            else:
+                table.add_row(*map(_plain, row), _plain(_short(kept[index])))
+    if not session.as_json:
+        _print_table(table)
+    if bad:
+        raise SystemExit(1)
 
 
 def _print_error(session: Session, message: str) -> None:

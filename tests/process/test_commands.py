@@ -108,12 +108,19 @@ def test_every_subcommand_prints_tables_and_help(sentido: Run, command: str) -> 
     assert "--address" in shown.stdout
 
 
-def test_a_bad_text_is_an_error_in_its_place_and_in_the_exit_code(sentido: Run) -> None:
-    result = sentido("predict", stdin="good\n" + "x" * 1_000_001 + "\nawful\n")
+@pytest.mark.parametrize(("command", "fact"), [("predict", "label"), ("embed", "embedding")])
+def test_a_bad_text_is_an_error_in_its_place_and_in_the_exit_code(
+    sentido: Run, command: str, fact: str
+) -> None:
+    texts = "good\n" + "x" * 1_000_001 + "\nawful\n"
+    result = sentido(command, stdin=texts)
     assert result.returncode == 1
     first, second, third = (json.loads(line) for line in result.stdout.splitlines())
-    assert "label" in first
-    assert "label" in third
+    assert fact in first
+    assert fact in third
+    shown = sentido(command, "--table", stdin=texts)
+    assert shown.returncode == 1
+    assert "error" in shown.stdout
     assert second["index"] == 1
     assert second["error"].startswith("texts[1]: has 1000001 characters")
     assert "sentido: texts[1]: has 1000001 characters" in result.stderr
@@ -166,8 +173,13 @@ def test_a_text_is_shown_as_it_is_and_never_obeyed(sentido: Run) -> None:
         assert sentido(command, "--table", "[/b] film").returncode == 0
 
 
-def test_texts_of_a_slow_source_are_answered_as_they_come(address: str) -> None:
-    command: list[str | Path] = [BIN / "sentido", "predict", "--address", address]
+@pytest.mark.parametrize(
+    ("verb", "fact", "size"), [("predict", "scores", 2), ("embed", "embedding", 100)]
+)
+def test_texts_of_a_slow_source_are_answered_as_they_come(
+    address: str, verb: str, fact: str, size: int
+) -> None:
+    command: list[str | Path] = [BIN / "sentido", verb, "--address", address]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -176,7 +188,7 @@ def test_texts_of_a_slow_source_are_answered_as_they_come(address: str) -> None:
         process.stdin.write("one\ntwo\nthree\n")
         process.stdin.flush()
         answers = [json.loads(process.stdout.readline()) for _ in range(3)]
-        assert [answer["usage"]["character_count"] for answer in answers] == [3, 3, 5]
+        assert [len(answer[fact]) for answer in answers] == [size] * 3
         process.stdin.close()
 
 
