@@ -116,6 +116,8 @@ def test_real_reviews_give_the_same_bits_however_they_are_asked_for(
     assert [p.usage.character_count for p in answers] == [len(t) for t in texts]
     vectors = both("embed", texts)
     assert vectors.tobytes() == bundle.predict(texts).hidden.tobytes()
+    assert same(list(both.client.embed(iter(texts))), list(vectors))
+    assert same(asyncio.run(both.call_async("embed", [iter(texts)], {})), list(vectors))
 
 
 def test_a_prediction_says_all_there_is(both: Both, bundle: Bundle) -> None:
@@ -187,22 +189,23 @@ def test_leaving_a_stream_early_leaves_a_client_that_works(address: str, client:
     ],
     ids=repr,
 )
+@pytest.mark.parametrize("verb", ["predict", "embed"])
 def test_what_the_callers_iterable_raises_reaches_the_caller_after_the_answers(
-    both: Both, error: BaseException
+    both: Both, verb: str, error: BaseException
 ) -> None:
     def broken() -> Iterator[str]:
         yield "good"
         yield "bad"
         raise error
 
-    answers = both.client.predict(broken())
-    assert [next(answers).model, next(answers).model] == ["imdb"] * 2
+    answers = getattr(both.client, verb)(broken())
+    assert len([next(answers), next(answers)]) == 2
     with pytest.raises(type(error), match="mine"):
         next(answers)
 
     async def main() -> int:
         async with AsyncClient(both.address) as client:
-            answers = client.predict(broken())
+            answers = getattr(client, verb)(broken())
             count = len([await anext(answers), await anext(answers)])
             with pytest.raises(type(error), match="mine"):
                 await anext(answers)
@@ -249,23 +252,33 @@ def test_many_calls_at_once_are_all_answered(address: str) -> None:
 
 
 def test_a_plain_iterable_leaves_the_event_loop_to_others(address: str) -> None:
-    async def main() -> int:
-        ticks = 0
+    async def main() -> list[int]:
+        turns: list[int] = []  # texts read until each turn of another task
+        read = 0
 
-        async def tick() -> None:
-            nonlocal ticks
+        async def take_turns() -> None:
             while True:
                 await asyncio.sleep(0)
-                ticks += 1
+                turns.append(read)
 
-        ticking = asyncio.create_task(tick())
+        def texts() -> Iterator[str]:
+            nonlocal read
+            while True:
+                read += 1
+                yield "good"
+
+        others = asyncio.create_task(take_turns())
         async with AsyncClient(address) as client:
-            async for _ in client.predict(iter(["good"] * 200)):
-                pass
-        ticking.cancel()
-        return ticks
+            answers = client.predict(texts())
+            for _ in range(10_000):
+                await anext(answers)
+            await answers.aclose()
+        others.cancel()
+        return turns
 
-    assert asyncio.run(main()) >= 200
+    turns = asyncio.run(main())
+    assert turns[-1] > 20_000  # it is read ahead, without waiting for the server
+    assert max(b - a for a, b in itertools.pairwise(turns)) < 10_000
 
 
 def test_closing_a_client_in_use_is_a_cancelled_call(address: str) -> None:
@@ -316,9 +329,10 @@ def test_a_bad_text_is_named_by_the_callers_own_index(both: Both, bad: str, plac
         both("predict", texts, truncation="forbidden")
     assert caught.value.index == place
     assert str(caught.value).startswith(f"texts[{place}]: ")
-    with pytest.raises(InvalidRequestError) as caught:
-        list(both.client.predict(iter(texts), truncation="forbidden"))
-    assert caught.value.index == place
+    for stream in (both.client.predict, both.client.embed):
+        with pytest.raises(InvalidRequestError) as caught:
+            list(stream(iter(texts), truncation="forbidden"))
+        assert caught.value.index == place
 
 
 def test_errors_can_take_the_place_of_answers(both: Both) -> None:
@@ -330,6 +344,12 @@ def test_errors_can_take_the_place_of_answers(both: Both) -> None:
     assert kinds == ["positive", 1, "negative", 3, 4, "positive"]
     again = asyncio.run(both.call_async("predict", [iter(texts)], options))
     assert same(again, answers)
+    vectors: Any = list(both.client.embed(iter(texts), **options))  # type: ignore[call-overload]
+    assert same(both("embed", texts, **options), vectors)
+    assert same(asyncio.run(both.call_async("embed", [iter(texts)], options)), vectors)
+    good = both("embed", [texts[0], texts[2], texts[5]])
+    assert np.stack([vectors[0], vectors[2], vectors[5]]).tobytes() == good.tobytes()
+    assert same([vectors[1], vectors[3], vectors[4]], [answers[1], answers[3], answers[4]])
 
 
 def test_a_list_with_something_else_than_texts_is_a_type_error(both: Both) -> None:
@@ -456,7 +476,7 @@ def test_a_full_server_is_waited_for(transport: str) -> None:
         both = Both(address, client)
         texts = ["good " * 200] * 2000
         assert len(both("predict", texts)) == 2000
-        with Client(address, timeout=0.15) as hasty:
+        with Client(address, timeout=0.05) as hasty:
             errors = [outcome(lambda: hasty.predict(texts)) for _ in range(3)]
         assert all(isinstance(e, OverloadedError | DeadlineError) for e in errors), errors
 
