@@ -10,7 +10,7 @@ PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly lint format run default-bundle bench bench-quick footprint stubs lock clean
+.PHONY: help setup demo test test-all nightly lint format run default-bundle bench bench-quick bench-client footprint stubs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,9 @@ bench: $(VENV)/ready  ## measure floors, paths, and what others do (about 10 min
 
 bench-quick: $(VENV)/ready  ## the most important of it, in a minute
 	@$(BIN)/python bench/bench.py --quick $(ARGS)
+
+bench-client: $(VENV)/ready  ## measure what the client costs (about a minute)
+	@$(BIN)/python bench/bench.py --client --rounds 3 $(ARGS)
 
 footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 	@$(BIN)/python bench/footprint.py
