@@ -28,13 +28,14 @@ from sentido_client.errors import (
 )
 from sentido_client.outbox import Outbox
 from sentido_client.results import Limits
-from sentido_client.resuming import WRITE_FAILED, Resumption, is_break
+from sentido_client.resuming import Resumption, is_break
 from sentido_client.stream import Answer
 
 Texts = Iterable[str] | AsyncIterable[str]
 
 _LOOP_SECONDS = 0.001  # that a plain iterable may keep the event loop to itself
-_STATUS_LOOKS, _STATUS_SECONDS = 10, 0.01
+_WRITE_FAILED = "Internal error from Core"
+_STATUS_LOOKS, _STATUS_SECONDS = 5, 0.01
 
 
 class AsyncTextStream(Generic[Answer]):
@@ -132,21 +133,28 @@ class AsyncTextStream(Generic[Answer]):
         self._open()
 
     async def _true(self, error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
-        """Give how a call ended, where grpc.aio at first says only that a write met its end."""
+        """Give how a call ended, where grpc.aio says only that a write met its end.
+
+        It may say so before it is told of the end, or instead; then a new stream will tell.
+        """
         for _ in range(_STATUS_LOOKS):
-            if error.details() != WRITE_FAILED:
-                break
+            if error.details() != _WRITE_FAILED:
+                return error
             await asyncio.sleep(_STATUS_SECONDS)
             code, details = await self._call.code(), await self._call.details()
             metadata = await self._call.trailing_metadata()
             error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), metadata, details)
-        return error
+        details = "the stream was broken off"
+        return grpc.aio.AioRpcError(
+            grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), details
+        )
 
     async def _finish(self) -> None:
         """Wait for the status of a stream whose texts are all answered."""
         try:
             await self._read()
         except grpc.aio.AioRpcError as error:
+            error = await self._true(error)
             if not is_break(error):
                 raise self._explain(error) from error
 

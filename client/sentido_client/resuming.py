@@ -10,10 +10,6 @@ _MOST_BREAKS = 8  # without an answer between them; each has gRPC's own retries 
 _FIRST_DELAY = 0.1  # seconds
 _LONGEST_DELAY = 2.0
 _LOST = (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
-WRITE_FAILED = "Internal error from Core"
-"""What grpc.aio says when a write meets the end of a call before it is told of the end."""
-
-_SIGNS = ("RST_STREAM", WRITE_FAILED)
 
 
 class Resumption:
@@ -52,4 +48,4 @@ def is_break(error: Any) -> bool:
     code, details = error.code(), error.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
         return True
-    return code in _LOST and any(sign in details for sign in _SIGNS)
+    return code in _LOST and "RST_STREAM" in details
