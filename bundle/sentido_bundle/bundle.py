@@ -24,10 +24,10 @@ from sentido_bundle.manifest import INT8_MODEL, Manifest, Precision
 from sentido_bundle.session import check_graph, embedding_matrix, open_session
 from sentido_bundle.tokenizer import Tokenizer
 
-BATCH_ROWS = 8
-"""Texts of near length that are run at once; on one thread more of them gain nothing."""
+LEAST_ROWS, MOST_ROWS = 4, 16
+"""Texts that are run at once, of any length; fewer compute slower, more gain nothing."""
 
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1280
 """Tokens with padding that are run at once, so that what the LSTM works on stays in the cache."""
 
 _WINDOW = 256  # texts that are sorted by length together, by one thread
@@ -178,7 +178,8 @@ class Bundle:
         order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
         while order:
             longest = len(sequences[order[-1]])
-            rows = order[-max(1, min(BATCH_ROWS, BATCH_TOKENS // max(1, longest))) :]
+            count = min(MOST_ROWS, max(LEAST_ROWS, BATCH_TOKENS // max(1, longest)))
+            rows = order[-count:]
             del order[-len(rows) :]
             inputs = graph_inputs([sequences[i] for i in rows])
             probabilities[rows], hidden[rows] = self._model.run(["probabilities", "hidden"], inputs)

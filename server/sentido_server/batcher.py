@@ -42,6 +42,7 @@ class Limits:
     budget: int  # rows times the longest item of a batch
     padding: float  # share of a batch's padded size that may be padding, 0 to 1
     queued: int  # while items of this size in sum wait, no more are accepted
+    least_rows: int = 1  # so many items may be in a batch whatever the budget
 
 
 @dataclass
@@ -163,7 +164,7 @@ class Batcher(Generic[Item, Result]):
             while queue and len(batch) < self._limits.rows:
                 rows, high = len(batch) + 1, max(longest, size)
                 padded = rows * high
-                fits = padded <= self._limits.budget
+                fits = padded <= self._limits.budget or rows <= self._limits.least_rows
                 dense = padded - (total + size) <= self._limits.padding * padded
                 if batch and not (fits and dense):
                     break

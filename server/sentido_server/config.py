@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sentido_bundle import Precision, cpus, default_bundle
-from sentido_bundle.bundle import BATCH_ROWS, BATCH_TOKENS
+from sentido_bundle.bundle import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
 
 from sentido_server import batcher
 
@@ -105,7 +105,8 @@ class Config:
     def batch_limits(self) -> batcher.Limits:
         """Give what a batch and the queue may hold."""
         return batcher.Limits(
-            rows=BATCH_ROWS,
+            rows=MOST_ROWS,
+            least_rows=LEAST_ROWS,
             budget=BATCH_TOKENS,
             padding=_BATCH_PADDING,
             queued=self.max_queued_tokens,

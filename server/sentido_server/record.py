@@ -34,14 +34,14 @@ class _Log:
     def __init__(self, stream: TextIO, as_json: bool) -> None:
         self._stream = stream
         self._format = _json_line if as_json else _text_line
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[tuple[float, str, str, Mapping[str, Any]]] = deque()
         self._is_waiting = threading.Event()
         self._writing = threading.Lock()
         threading.Thread(target=self._flush_often, name="log", daemon=True).start()
 
     def add(self, level: str, name: str, facts: Mapping[str, Any]) -> None:
         """Add a line, to be written soon."""
-        self._waiting.append(self._format(level, name, facts))
+        self._waiting.append((time.time(), level, name, facts))
         if len(self._waiting) >= _MOST_WAITING:
             self.flush()
         elif not self._is_waiting.is_set():
@@ -51,8 +51,8 @@ class _Log:
         """Write what waits."""
         with self._writing:
             self._is_waiting.clear()
-            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            self._stream.write("".join(lines))
+            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            self._stream.write("".join(self._format(*line) for line in waiting))
             self._stream.flush()
 
     def _flush_often(self) -> None:
@@ -122,22 +122,21 @@ class CallRecord:
         _log.add("info", "call", facts)
 
 
-def _json_line(level: str, name: str, facts: Mapping[str, Any]) -> str:
-    return _to_json({"time": _now(), "level": level, "event": name, **facts}) + "\n"
+def _json_line(when: float, level: str, name: str, facts: Mapping[str, Any]) -> str:
+    return _to_json({"time": _time(when), "level": level, "event": name, **facts}) + "\n"
 
 
-def _text_line(_: str, name: str, facts: Mapping[str, Any]) -> str:
+def _text_line(when: float, _: str, name: str, facts: Mapping[str, Any]) -> str:
     shown = " ".join(f"{k}={v}" for k, v in facts.items() if v is not None and k != "traceback")
     more = f"{facts['traceback']}" if "traceback" in facts else ""
-    return f"{_now()[11:23]} {name} {shown}".rstrip() + f"\n{more}"
+    return f"{_time(when)[11:23]} {name} {shown}".rstrip() + f"\n{more}"
 
 
-def _now() -> str:
-    """Give the time as in 2026-11-22T09:30:00.123+00:00; the digits up to the second are reused."""
-    now = time.time()
-    return f"{_second(int(now))}.{int(now % 1 * 1000):03d}+00:00"
+def _time(when: float) -> str:
+    """Give a time as in 2026-11-22T09:30:00.123+00:00; the digits up to the second are reused."""
+    return f"{_second(int(when))}.{int(when % 1 * 1000):03d}+00:00"
 
 
 @lru_cache(maxsize=1)
-def _second(now: int) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _second(when: int) -> str:
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%S")

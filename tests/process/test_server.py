@@ -14,9 +14,9 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from conftest import raw_stream, raw_unary
+from conftest import BIN, raw_stream, raw_unary
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from processes import SERVER, server
+from processes import SERVER, Server, server
 from sentido.v1 import prediction_pb2
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client, UnavailableError
