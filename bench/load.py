@@ -84,7 +84,7 @@ class Generator:
             [*command, *self._headers, self._url], capture_output=True, text=True, check=True
         )
         lines = np.array(log.read_text().split(), np.int64).reshape(-1, 3)
-        good = lines[lines[:, 1] == 200]
+        good: np.ndarray[Any, Any] = lines[lines[:, 1] == 200]
         # At the edge of its window it may log one without a status.
         if len(good) < max(1, len(lines) - 1):
             raise RuntimeError(f"h2load: {self._url}: {result.stdout[-600:]}")

@@ -1,6 +1,7 @@
 """The transport on `grpc.aio`: its calls become the pipeline's, Faults become its statuses."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -45,6 +46,9 @@ class AioTransport:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._draining = asyncio.Event()
+        self._outcomes: deque[tuple[asyncio.Future[bytes], Outcome]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None  # known with the first call
+        pipeline.flush_with(self._flush)
         self._open_calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -167,23 +171,31 @@ class AioTransport:
         self, rpc: Rpc[Any], call: AioCall, entry: CallRecord, request: bytes
     ) -> asyncio.Future[bytes]:
         """Submit one message; its answer, or the Fault instead, comes as a future."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[bytes] = loop.create_future()
+        self._loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = self._loop.create_future()
         answer.add_done_callback(_look_at)
 
-        def settle(outcome: Outcome) -> None:
+        def finish(outcome: Outcome) -> None:
+            self._outcomes.append((answer, outcome))
+
+        self._pipeline.submit(rpc, call, entry, request, finish)
+        return answer
+
+    def _flush(self) -> None:
+        """Wake the event loop once for all that is finished. From any thread."""
+        if self._outcomes:
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        while self._outcomes:
+            answer, outcome = self._outcomes.popleft()
             if answer.done():  # the caller has left
-                return
+                continue
             if isinstance(outcome, Fault):
                 answer.set_exception(outcome)
             else:
                 answer.set_result(outcome)
-
-        def finish(outcome: Outcome) -> None:
-            loop.call_soon_threadsafe(settle, outcome)
-
-        self._pipeline.submit(rpc, call, entry, request, finish)
-        return answer
 
     def _count_down(self, _: Any) -> None:
         self._open_calls -= 1

@@ -69,13 +69,20 @@ class Batcher(Generic[Item, Result]):
     """Runs items on threads of its own, from its making until `close`.
 
     `submit` may be called from any thread; `done` is called once an item, with its result or with
-    what went wrong, on a compute thread and outside every lock. A failed batch fails its own items.
+    what went wrong, on a compute thread and outside every lock, and `after_batch` when all of a
+    batch are done. A failed batch fails its own items.
     """
 
     def __init__(
-        self, run: Callable[[list[Item]], Sequence[Result]], *, threads: int, limits: Limits
+        self,
+        run: Callable[[list[Item]], Sequence[Result]],
+        *,
+        threads: int,
+        limits: Limits,
+        after_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run
+        self._after_batch = after_batch
         self.counts = Counts()
         self._limits = limits
         self._changed = threading.Condition()
@@ -146,6 +153,7 @@ class Batcher(Generic[Item, Result]):
             if not batch:
                 return
             self._finish(batch)
+            self._after_batch()
 
     def _queued_count(self) -> int:
         while self._by_age and self._by_age[0].is_taken:

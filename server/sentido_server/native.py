@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -68,6 +69,7 @@ class NativeTransport:
         self._rpcs = [rpc for rpc in rpcs if not rpc.streaming]
         self._max_message_bytes = max_message_bytes
         self._calls: dict[int, NativeCall] = {}  # unanswered, by the front's id
+        self._outcomes: deque[tuple[int, NativeCall, Outcome]] = deque()  # to be sent by a flush
         self._directory = Path(tempfile.mkdtemp(prefix="sentido-"))  # for its owner alone
         self.fallback = self._directory / "grpcio.sock"
         try:
@@ -76,6 +78,7 @@ class NativeTransport:
         except BaseException:
             shutil.rmtree(self._directory)
             raise
+        pipeline.flush_with(self._flush)
         self._thread = threading.Thread(target=self._receive, name="front", daemon=True)
 
     @property
@@ -137,20 +140,35 @@ class NativeTransport:
     def _refuse(self, id: int, fault: Fault) -> None:
         if (call := self._calls.get(id)) is not None:
             call.finish(fault)
+            self._flush()
         else:
             self._fail(id, fault)
 
     def finish(self, id: int, call: NativeCall, outcome: Outcome) -> None:
-        """Answer a call; it may be too late for that."""
+        """Answer a call with the next flush."""
+        self._outcomes.append((id, call, outcome))
+
+    def _flush(self) -> None:
+        """Answer what is finished, all at once, so that it leaves in few packets; then log it."""
+        answered = []
+        while self._outcomes:
+            try:
+                id, call, outcome = self._outcomes.popleft()
+            except IndexError:  # another thread was faster
+                break
+            answered.append((id, call, self._answer(id, call, outcome)))
+        for id, call, code in answered:
+            self._calls.pop(id, None)
+            call.entry.write(code)
+
+    def _answer(self, id: int, call: NativeCall, outcome: Outcome) -> int:
+        """Answer a call, for which it may be too late; give its status code."""
         if isinstance(outcome, Fault):
-            code = outcome.code
             self._fail(id, outcome)
-        elif self._front.respond(id, outcome):
-            code = code_pb2.OK
-        else:
-            code = DeadlineExceeded.code if call.is_expired() else Cancelled.code
-        self._calls.pop(id, None)
-        call.entry.write(code)
+            return int(outcome.code)
+        if self._front.respond(id, outcome):
+            return int(code_pb2.OK)
+        return int((DeadlineExceeded if call.is_expired() else Cancelled).code)
 
     def _fail(self, id: int, fault: Fault) -> None:
         details = fault.status().SerializeToString()

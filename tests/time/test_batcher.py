@@ -145,12 +145,13 @@ def test_a_thread_survives_a_failure() -> None:
     rows=st.integers(1, 9),
     budget=st.integers(1, 200),
     padding=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    least_rows=st.integers(1, 4),
 )
 def test_a_batch_is_never_over_its_limits_and_everything_is_computed_once(
-    sizes: list[int], rows: int, budget: int, padding: float
+    sizes: list[int], rows: int, budget: int, padding: float, least_rows: int
 ) -> None:
     answers = Answers(len(sizes))
-    with held(Limits(rows, budget, padding, 10**9)) as (made, gate):
+    with held(Limits(rows, budget, padding, 10**9, least_rows)) as (made, gate):
         made.submit([(("item", i, size), size) for i, size in enumerate(sizes)], answers.of("x"))
         gate.open.set()
         found = answers.wait()
@@ -162,7 +163,7 @@ def test_a_batch_is_never_over_its_limits_and_everything_is_computed_once(
         lengths = [size for _, _, size in batch]
         padded = len(lengths) * max(lengths)
         assert len(batch) <= rows
-        assert len(batch) == 1 or padded <= budget
+        assert len(batch) <= least_rows or padded <= budget
         assert padded - sum(lengths) <= padding * padded
 
 
@@ -242,6 +243,24 @@ def test_closing_finishes_what_waits_and_refuses_what_comes() -> None:
         assert len(answers.wait()) == 3
         with pytest.raises(Closed):
             made.submit([("late", 1)], answers.of("late"))
+
+
+def test_the_end_of_a_batch_is_told_after_its_last_result() -> None:
+    told = threading.Semaphore(0)
+    answers = Answers(3)
+    seen: list[int] = []
+
+    def after_batch() -> None:
+        seen.append(len(answers.found))
+        told.release()
+
+    made: Batcher[Any, Any] = Batcher(
+        lambda items: items, threads=1, limits=ROOMY, after_batch=after_batch
+    )
+    made.submit([("a", 5), ("b", 5), ("c", 5)], answers.of("x"))
+    assert told.acquire(timeout=10)
+    made.close()
+    assert seen == [3]
 
 
 def test_what_was_done_is_counted() -> None:

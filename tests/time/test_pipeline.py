@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -130,6 +130,32 @@ def test_a_bug_is_a_fixed_sentence_with_an_id_and_the_next_call_works(
     after = Call()
     send(pipeline, after, rpc())
     assert isinstance(after.outcome(), bytes)
+
+
+def test_a_flush_comes_after_every_outcome_on_whatever_thread(pipeline: Pipeline) -> None:
+    finished: list[int] = []
+    flushed = threading.Semaphore(0)
+
+    def without_items(state: State, request: Any) -> Plan:
+        return replace(prepare_predict(state, request), items=())
+
+    here = rpc(without_items, lambda *_: PredictResponse())
+    calls = [Call(), Call(cancelled=True), Call(), Call()]
+    rpcs = [rpc(), rpc(), here, replace(here, blocking=True)]  # on a compute, this, another thread
+
+    def flush() -> None:
+        finished.append(sum(bool(call.outcomes) for call in calls))
+        flushed.release()
+
+    pipeline.flush_with(flush)
+    for count, call in enumerate(calls, 1):
+        send(pipeline, call, rpcs[count - 1])
+        call.outcome()
+        for _ in range(10):  # one more than needed may come, at the end of preparing
+            assert flushed.acquire(timeout=10)
+            if finished[-1] == count:
+                break
+        assert finished[-1] == count
 
 
 def test_a_server_that_drains_refuses_and_finishes(pipeline: Pipeline) -> None:
