@@ -50,7 +50,7 @@ bench-quick: $(VENV)/ready  ## the most important of it, in a minute
 	@$(BIN)/python bench/bench.py --quick $(ARGS)
 
 bench-client: $(VENV)/ready  ## measure what the client costs (about a minute)
-	@$(BIN)/python bench/bench.py --client --rounds 3 $(ARGS)
+	@$(BIN)/python bench/bench.py --only client $(ARGS)
 
 footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 	@$(BIN)/python bench/footprint.py

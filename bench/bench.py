@@ -2,6 +2,7 @@
 
     make bench              about 10 minutes, and once some minutes more to install the peers
     make bench-quick        about a minute: the floors, the bulk paths, one-text calls
+    make bench-client       what each way to ask costs the client
 
 Every path is a ratio to a floor measured in the same run, since machines are shared and noisy. The
 floors: K, what ONNX Runtime alone computes, one thread a CPU, on batches of pre-tokenized texts
@@ -11,6 +12,7 @@ writes bench/results.json.
 """
 
 import argparse
+import asyncio
 import os
 import subprocess
 import sys
@@ -36,7 +38,7 @@ from sentido.v1.embedding_pb2 import (
 from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest
 from sentido_bundle import Bundle, cpus, default_bundle
 from sentido_bundle.bundle import graph_inputs
-from sentido_client import Client
+from sentido_client import AsyncClient, Client
 from sentido_export.data import load
 from servers import BENCH, Server, printing, sentido
 
@@ -94,7 +96,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a minute: the most important rows")
     parser.add_argument("--rounds", type=int, help="measurements a row (default: 3)", default=3)
     parser.add_argument("--seconds", type=float, help="of each (default: 2; quick: 0.5)")
-    parser.add_argument("--only", metavar="NAME", help="run one part, after the floors")
+    parser.add_argument("--only", metavar="NAME", help="run the floors and one part, or client")
     arguments = parser.parse_args()
     need_h2load()
     seconds = arguments.seconds or (0.5 if arguments.quick else 2.0)
@@ -102,6 +104,9 @@ def main() -> None:
     parts: list[Callable[[Bench], None]] = [bulk, unary]
     if not arguments.quick:
         parts += [mixed, overload, threads, sizes, life, against]
+    if arguments.only == "client":
+        client(bench)
+        return
     names = [part.__name__ for part in parts]
     if arguments.only and arguments.only not in names:
         parser.error(f"--only {arguments.only}: one of {', '.join(names)} is needed")
@@ -233,20 +238,12 @@ def bulk(bench: Bench) -> None:
             name = f"EmbedTokens, LSTM steps of 160 tokens, {transport}"
             report.add(name, rates, of=("K160", bench.kernels[160]))
             check(server)
-    with sentido() as server, Client(server.address) as client:
-        for name, target, run in (
-            ("StreamPredict, one stream, our client", 0.70, lambda: client.predict(iter(texts))),
-            ("predict(list), our client", None, lambda: client.predict(texts)),
-        ):
-            rates, shares = [], []
-            for _ in rounds(report):
-                began, cpu = time.perf_counter(), time.process_time()
-                count = sum(1 for _ in run())
-                elapsed = time.perf_counter() - began
-                rates.append(count / elapsed)
-                shares.append((time.process_time() - cpu) / elapsed)
-            report.add(name, rates, of=k, target=target)
-            report.add("  its client's CPUs", shares, unit="", target=0.25, at_least=False)
+    with sentido() as server, Client(server.address) as made:
+        name = "StreamPredict, one stream, our client"
+        add_client(
+            report, name, lambda: sum(1 for _ in made.predict(iter(texts))), of=k, target=0.7
+        )
+        add_client(report, "predict(list), our client", lambda: len(made.predict(texts)), of=k)
         check(server)
     rates = peers.keras_predict(report.rounds)
     keras = report.add("keras.predict, padded to 500, batches of 128", rates, of=k)
@@ -310,6 +307,57 @@ def add_unary(
         p50 = [load.p50 for load in loads]
         of = ("E + T + one alone", floor)
         report.add("  its p50", p50, unit="ms", of=of, target=1.15, at_least=False)
+
+
+def client(bench: Bench) -> None:
+    """Measure what each way to ask for many texts costs the client."""
+    report, texts = bench.report, bench.reviews
+    report.section("the client, 5,000 reviews")
+    with sentido() as server, Client(server.address) as made:
+        ways: dict[str, Callable[[], int]] = {}
+        for verb in ("predict", "embed"):
+            ask = getattr(made, verb)
+            ways[f"Client.{verb}(list)"] = partial(lambda ask: len(ask(texts)), ask)
+            ways[f"Client.{verb}(iterable)"] = partial(
+                lambda ask: sum(1 for _ in ask(iter(texts))), ask
+            )
+            ways[f"AsyncClient.{verb}(list)"] = partial(
+                ask_async, server.address, verb, texts, False
+            )
+            ways[f"AsyncClient.{verb}(iterable)"] = partial(
+                ask_async, server.address, verb, texts, True
+            )
+        for name, way in ways.items():
+            add_client(report, name, way)
+        check(server)
+
+
+def add_client(report: Report, name: str, way: Callable[[], int], **row: Any) -> None:
+    """Report the rate of a way to ask, and how many CPUs the client takes for it."""
+    rates, shares = [], []
+    for _ in rounds(report):
+        began, worked = time.perf_counter(), time.process_time()
+        count = way()
+        elapsed = time.perf_counter() - began
+        rates.append(count / elapsed)
+        shares.append((time.process_time() - worked) / elapsed)
+    report.add(name, rates, **row)
+    report.add("  its client's CPUs", shares, unit="", target=0.25, at_least=False)
+
+
+def ask_async(address: str, verb: str, texts: Sequence[str], streams: bool) -> int:
+    """Ask an AsyncClient for a list, or for an iterable of it; give the number of answers."""
+
+    async def ask() -> int:
+        async with AsyncClient(address) as made:
+            if not streams:
+                return len(await getattr(made, verb)(texts))
+            count = 0
+            async for _ in getattr(made, verb)(iter(texts)):
+                count += 1
+            return count
+
+    return asyncio.run(ask())
 
 
 # -- 3. lengths and load ------------------------------------------------------------------------
