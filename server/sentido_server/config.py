@@ -65,7 +65,7 @@ class Config:
     max_texts: int = _setting(4096, "texts or words a call or stream message", least=1)
     max_message_bytes: int = _setting(16 * 1024 * 1024, "bytes a message on the wire", least=1024)
     max_queued_tokens: int = _setting(
-        1_000_000, "calls are refused while so many tokens wait to be computed", least=1
+        500_000, "calls are refused while so many tokens wait to be computed", least=1
     )
     transport: str = _setting(
         "auto",

@@ -234,7 +234,14 @@ RPCS = (
         streaming=True,
     ),
     Rpc(SERVICE, "EmbedTokens", EmbedTokensRequest, prepare_embed_tokens, reply_embed_tokens),
-    Rpc(SERVICE, "LookupWords", LookupWordsRequest, prepare_lookup_words, reply_lookup_words),
+    Rpc(
+        SERVICE,
+        "LookupWords",
+        LookupWordsRequest,
+        prepare_lookup_words,
+        reply_lookup_words,
+        queues=False,
+    ),
     Rpc(
         SERVICE,
         "FindNearestWords",
@@ -242,5 +249,6 @@ RPCS = (
         prepare_find_nearest_words,
         reply_find_nearest_words,
         blocking=True,
+        queues=False,
     ),
 )

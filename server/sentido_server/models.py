@@ -94,7 +94,15 @@ RPCS = (
         GetServerInfoRequest,
         prepare_get_server_info,
         reply_get_server_info,
+        queues=False,
     ),
-    Rpc(SERVICE, "ListModels", ListModelsRequest, prepare_list_models, reply_list_models),
-    Rpc(SERVICE, "GetModel", GetModelRequest, prepare_get_model, reply_get_model),
+    Rpc(
+        SERVICE,
+        "ListModels",
+        ListModelsRequest,
+        prepare_list_models,
+        reply_list_models,
+        queues=False,
+    ),
+    Rpc(SERVICE, "GetModel", GetModelRequest, prepare_get_model, reply_get_model, queues=False),
 )

@@ -32,6 +32,7 @@ Finish = Callable[[Outcome], None]
 """Takes the outcome of a message. It may keep it until it is told to flush, by the same thread."""
 
 _SMALL = 4096  # bytes; a larger request is parsed and tokenized off the transport's thread
+_BYTES_A_TOKEN = 6  # about: an English word and a space
 _RETRY_SECONDS = 0.1
 _SHUTTING_DOWN = "the server is shutting down"
 
@@ -57,6 +58,9 @@ class Pipeline:
         )
         self._flushes: list[Callable[[], None]] = []
         self._preparing = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
+        self._preparing_bytes = 0  # of requests
+        self._limits = limits
+        self._lock = threading.Lock()
         self._abandoned = threading.Event()
         self._state: State | None = None
         self._refusal: str | None = "the server is loading its models"
@@ -88,7 +92,8 @@ class Pipeline:
 
     def has_room(self) -> bool:
         """Whether the queue would take a message now."""
-        return self._batcher.has_room
+        most_bytes = _BYTES_A_TOKEN * self._limits.queued
+        return self._batcher.has_room and self._preparing_bytes < most_bytes
 
     def close(self) -> None:
         """Finish what waits and was not abandoned, and wait for the threads to end."""
@@ -108,10 +113,24 @@ class Pipeline:
     ) -> None:
         """Answer one message. `finish` is called once, on this thread or another."""
         message = _Message(rpc, call, entry, finish, self._abandoned)
-        if len(body) <= _SMALL and not rpc.blocking:
+        if rpc.queues and not self.has_room():
+            message.fail(Full(f"{self._batcher.queued} wait, {self._limits.queued} may"))
+            self._flush()
+        elif len(body) <= _SMALL and not rpc.blocking:
             self._start(message, body)
         else:
-            self._preparing.submit(self._start, message, body)
+            self._count_preparing(len(body))
+            self._preparing.submit(self._start_large, message, body)
+
+    def _start_large(self, message: "_Message", body: bytes) -> None:
+        try:
+            self._start(message, body)
+        finally:
+            self._count_preparing(-len(body))
+
+    def _count_preparing(self, size: int) -> None:
+        with self._lock:
+            self._preparing_bytes += size
 
     def _start(self, message: "_Message", body: bytes) -> None:
         """Parse, prepare, and queue what is to be computed."""

@@ -86,6 +86,7 @@ class Rpc(Generic[Request]):
     reply: Callable[[Request, Plan, Sequence[Result]], Message]
     streaming: bool = False  # both ways; the functions then see one message
     blocking: bool = False  # takes milliseconds even for a small request
+    queues: bool = True  # is refused when the queue is full, before it is even parsed
 
 
 def run(items: Sequence[Item]) -> list[Result]:

@@ -30,4 +30,4 @@ def reply_tokenize(_: TokenizeRequest, plan: Plan, __: Sequence[Result]) -> Toke
     )
 
 
-RPCS = (Rpc(SERVICE, "Tokenize", TokenizeRequest, prepare_tokenize, reply_tokenize),)
+RPCS = (Rpc(SERVICE, "Tokenize", TokenizeRequest, prepare_tokenize, reply_tokenize, queues=False),)

@@ -11,7 +11,7 @@ from sentido.v1.prediction_pb2 import PredictRequest, PredictResponse
 from sentido_bundle import Bundle
 from sentido_server.batcher import Limits
 from sentido_server.catalog import Catalog
-from sentido_server.faults import Fault, Unavailable
+from sentido_server.faults import Fault, QueueFull, Unavailable
 from sentido_server.pipeline import Outcome, Pipeline
 from sentido_server.prediction import prepare_predict, reply_predict
 from sentido_server.rpc import Limits as TextLimits
@@ -156,6 +156,35 @@ def test_a_flush_comes_after_every_outcome_on_whatever_thread(pipeline: Pipeline
             if finished[-1] == count:
                 break
         assert finished[-1] == count
+
+
+def test_a_full_queue_refuses_before_it_reads_and_goes_on_with_what_needs_no_queue(
+    bundle: Bundle,
+) -> None:
+    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=1))
+    made.open(State(Catalog([bundle]), TextLimits(10**6, 10, 10**8), "test"))
+    busy, entered, go_on = Call(), threading.Event(), threading.Event()
+
+    def prepare(state: State, request: Any) -> Plan:
+        entered.set()
+        assert go_on.wait(10)
+        return prepare_predict(state, request)
+
+    large = PredictRequest(text="good " * 1000).SerializeToString()
+    try:
+        send(made, busy, rpc(prepare), large)  # as large as may be prepared at once, and more
+        assert entered.wait(10)
+        refused, other = Call(), Call()
+        send(made, refused, rpc(never, never), b"\xff")
+        outcome = refused.outcome()
+        assert isinstance(outcome, QueueFull)
+        assert outcome.retry_seconds > 0
+        send(made, other, replace(rpc(), queues=False))
+        assert isinstance(other.outcome(), bytes)
+    finally:
+        go_on.set()
+    assert isinstance(busy.outcome(), bytes)
+    made.close()
 
 
 def test_a_server_that_drains_refuses_and_finishes(pipeline: Pipeline) -> None:
