@@ -22,11 +22,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import peers
-from load import Generator, grpc_generator, need_h2load, together
+from load import Generator, Load, grpc_generator, need_h2load, together
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
 from report import Report, rate
@@ -56,6 +56,10 @@ UNARY_TARGETS = {20: 0.30, 160: 0.72, 500: 0.80}  # of K, native, 64 in flight
 CPUS = cpus.granted()
 
 
+T = TypeVar("T")
+Batches = Sequence[Sequence[NDArray[np.int32]]]
+
+
 class Bench:
     """The floors that were found, and the texts that all of it is about."""
 
@@ -64,13 +68,12 @@ class Bench:
         self.bundle = Bundle.load(default_bundle())
         self.reviews = load("reviews", "text", "label").texts[::5]
         self.texts = {length: self._text(length) for length in LENGTHS}
-        self.kernel = 0.0  # K, on real reviews
+        self.batches: dict[int, Batches] = {}  # of K by tokens (0: real reviews), of the best size
         self.kernels: dict[int, float] = {}  # K by tokens
         self.alone: dict[int, float] = {}  # milliseconds of a batch of one, by tokens
         self.tokenizer: dict[int, float] = {}  # T by tokens
         self.echo: dict[tuple[str, int], float] = {}  # E by transport and calls in flight
         self.echo_p50: dict[str, float] = {}  # milliseconds, one in flight
-        self.unary: dict[int, float] = {}  # native, 64 in flight, by tokens
 
     def _text(self, length: int) -> str:
         """Give real words, as many as the model will read tokens."""
@@ -81,6 +84,17 @@ class Bench:
             if self.bundle.tokenizer.lookup(word)
         ]
         return " ".join(known[:length])
+
+    def rounds(
+        self, measure: Callable[[], T], tokens: int = 0
+    ) -> tuple[list[T], tuple[str, list[float]]]:
+        """Measure in rounds, and K before and after each: the machine is not alike all the time."""
+        measured, floors, seconds = [], [], self.report.seconds / 5
+        for _ in rounds(self.report):
+            before = kernel(self.batches[tokens], seconds)
+            measured.append(measure())
+            floors.append((before + kernel(self.batches[tokens], seconds)) / 2)
+        return measured, (f"K{tokens or ''}", floors)
 
     def generator(self, address: str, length: int, *headers: str) -> Generator:
         """Make a generator of Predict calls with a text of so many tokens."""
@@ -102,11 +116,10 @@ def main() -> None:
     seconds = arguments.seconds or (0.5 if arguments.quick else 2.0)
     bench, began = Bench(Report(arguments.rounds, seconds)), time.monotonic()
     parts: list[Callable[[Bench], None]] = [bulk, unary]
-    if not arguments.quick:
+    if arguments.only == client.__name__:
+        parts = [client]
+    elif not arguments.quick:
         parts += [mixed, overload, threads, sizes, life, against]
-    if arguments.only == "client":
-        client(bench)
-        return
     names = [part.__name__ for part in parts]
     if arguments.only and arguments.only not in names:
         parser.error(f"--only {arguments.only}: one of {', '.join(names)} is needed")
@@ -136,10 +149,10 @@ def floors(bench: Bench) -> None:
         name, work = f"T{length}: {length} tokens, one thread", [text] * 100
         bench.tokenizer[length] = report.measure(name, partial(rate_of_texts, encode, work))
     sequences = sorted((encode(text).ids for text in bench.reviews), key=len)
-    bench.kernel = best_kernel(report, "K: real reviews", sequences)
+    best_kernel(bench, "K: real reviews", sequences, 0)
     for length, text in bench.texts.items():
         ids = [encode(text).ids] * 240
-        bench.kernels[length] = best_kernel(report, f"K{length}: {length} tokens", ids)
+        best_kernel(bench, f"K{length}: {length} tokens", ids, length)
         alone = 1000 / kernel([ids[:1]], report.seconds, threads=1)
         bench.alone[length] = report.add(f"one text of {length} tokens alone", [alone], unit="ms")
     for transport in TRANSPORTS:
@@ -166,18 +179,21 @@ def rate_of_texts(encode: Callable[[str], Any], texts: Sequence[str], seconds: f
     return rate(all_of_them, seconds)
 
 
-def best_kernel(report: Report, name: str, sequences: Sequence[NDArray[np.int32]]) -> float:
-    """Measure K with batches of several sizes and report the best."""
-    rates = {}
+def best_kernel(
+    bench: Bench, name: str, sequences: Sequence[NDArray[np.int32]], tokens: int
+) -> None:
+    """Measure K with batches of several sizes, keep and report the best."""
+    report, rates, batches = bench.report, {}, {}
     for rows in (4, 8, 16):
-        batches = [sequences[i : i + rows] for i in range(0, len(sequences), rows)]
-        rates[rows] = [kernel(batches, report.seconds / 2) for _ in rounds(report)]
+        batches[rows] = [sequences[i : i + rows] for i in range(0, len(sequences), rows)]
+        rates[rows] = [kernel(batches[rows], report.seconds / 2) for _ in rounds(report)]
     best = max(rates, key=lambda rows: sorted(rates[rows])[len(rates[rows]) // 2])
-    return report.add(name, rates[best], note=f"batches of {best}")
+    bench.batches[tokens] = batches[best]
+    bench.kernels[tokens] = report.add(name, rates[best], note=f"batches of {best}")
 
 
 def kernel(
-    batches: Sequence[Sequence[NDArray[np.int32]]],
+    batches: Batches,
     seconds: float,
     threads: int = CPUS,
     graph: Path = GRAPH,
@@ -208,42 +224,24 @@ def bulk(bench: Bench) -> None:
     """Measure many texts at once: in-process, batch calls, one stream."""
     report, texts = bench.report, bench.reviews
     report.section("many texts at once, real reviews")
-    k, seconds = ("K", bench.kernel), report.seconds
-    calls = round(8 * seconds)  # a caller's, each of 256 texts
 
-    def in_process(bundle: Bundle, seconds: float) -> float:
-        return rate(lambda: len(bundle.predict(texts).hidden), seconds)
+    def in_process(bundle: Bundle) -> float:
+        return rate(lambda: len(bundle.predict(texts).hidden), report.seconds)
 
-    fp32 = report.measure(
-        "in-process predict of 5,000", partial(in_process, bench.bundle), of=k, target=0.85
-    )
+    rates, k = bench.rounds(lambda: in_process(bench.bundle))
+    fp32 = report.add("in-process predict of 5,000", rates, of=k, target=0.85)
     twin = Bundle.load(default_bundle(), "int8")
-    int8 = report.measure(
-        "in-process predict of 5,000, int8", partial(in_process, twin), of=("fp32", fp32)
-    )
+    rates, k = bench.rounds(lambda: in_process(twin))
+    int8 = report.add("in-process predict of 5,000, int8", rates, of=k)
     for transport in TRANSPORTS:
-        with sentido("--transport", transport) as server:
-            target = None if transport == "grpcio" else 0.75
-            callers = batch_callers(server.address, texts)
-            rates = [256 * together(callers, calls) for _ in rounds(report)]
-            name = f"BatchPredict of 256, 4 callers, {transport}"
-            report.add(name, rates, of=k, target=target)
-            callers = batch_callers(server.address, texts, BATCH_EMBED, BatchEmbedRequest)
-            rates = [256 * together(callers, calls) for _ in rounds(report)]
-            report.add(f"BatchEmbed of 256, 4 callers, {transport}", rates, of=k)
-            kind = TOKEN_EMBEDDING_KIND_HIDDEN
-            body = EmbedTokensRequest(text=bench.texts[160], kind=kind).SerializeToString()
-            generator = grpc_generator(server.address, EMBED_TOKENS, body)
-            rates = [generator.closed(16, seconds).rate for _ in rounds(report)]
-            name = f"EmbedTokens, LSTM steps of 160 tokens, {transport}"
-            report.add(name, rates, of=("K160", bench.kernels[160]))
-            check(server)
+        batches(bench, transport)
     with sentido() as server, Client(server.address) as made:
-        name = "StreamPredict, one stream, our client"
-        add_client(
-            report, name, lambda: sum(1 for _ in made.predict(iter(texts))), of=k, target=0.7
-        )
-        add_client(report, "predict(list), our client", lambda: len(made.predict(texts)), of=k)
+
+        def stream() -> int:
+            return sum(1 for _ in made.predict(iter(texts)))
+
+        add_client(bench, "StreamPredict, one stream, our client", stream, target=0.7)
+        add_client(bench, "predict(list), our client", lambda: len(made.predict(texts)))
         check(server)
     rates = peers.keras_predict(report.rounds)
     keras = report.add("keras.predict, padded to 500, batches of 128", rates, of=k)
@@ -251,11 +249,36 @@ def bulk(bench: Bench) -> None:
         report.add(f"in-process {name}", [value], of=("keras.predict", keras), target=target)
 
 
+def batches(bench: Bench, transport: str) -> None:
+    """Measure calls with many texts, and with many vectors."""
+    report, calls = bench.report, round(8 * bench.report.seconds)  # a caller's, of 256 texts each
+    with sentido("--transport", transport) as server:
+        callers = batch_callers(server.address, bench.reviews, BATCH_PREDICT, BatchPredictRequest)
+        rates, k = bench.rounds(partial(texts_together, callers, calls))
+        target = None if transport == "grpcio" else 0.75
+        name = f"BatchPredict of 256, 4 callers, {transport}"
+        report.add(name, rates, of=k, target=target)
+        callers = batch_callers(server.address, bench.reviews, BATCH_EMBED, BatchEmbedRequest)
+        rates, k = bench.rounds(partial(texts_together, callers, calls))
+        report.add(f"BatchEmbed of 256, 4 callers, {transport}", rates, of=k)
+        kind = TOKEN_EMBEDDING_KIND_HIDDEN
+        body = EmbedTokensRequest(text=bench.texts[160], kind=kind).SerializeToString()
+        generator = grpc_generator(server.address, EMBED_TOKENS, body)
+        rates, k = bench.rounds(lambda: generator.closed(16, report.seconds).rate, 160)
+        report.add(f"EmbedTokens, LSTM steps of 160 tokens, {transport}", rates, of=k)
+        check(server)
+
+
+def texts_together(callers: Sequence[Generator], calls: int) -> float:
+    """Give the texts a second of callers that send 256 a call."""
+    return 256 * together(callers, calls)
+
+
 def batch_callers(
     address: str,
     texts: Sequence[str],
-    path: str = BATCH_PREDICT,
-    request: Any = BatchPredictRequest,
+    path: str,
+    request: Any,
 ) -> list[Generator]:
     """Make four callers, each with 256 reviews of its own."""
     parts = [texts[i : i + 256] for i in range(0, 1024, 256)]
@@ -274,32 +297,30 @@ def unary(bench: Bench) -> None:
                 generator = bench.generator(server.address, length)
                 generator.closed(64, seconds / 4)
                 for in_flight in flights:
-                    loads = [generator.closed(in_flight, seconds) for _ in rounds(report)]
-                    add_unary(bench, transport, length, in_flight, loads)
+                    loads, k = bench.rounds(partial(generator.closed, in_flight, seconds), length)
+                    add_unary(bench, (transport, length, in_flight), loads, k)
             check(server)
 
 
 def add_unary(
-    bench: Bench, transport: str, length: int, in_flight: int, loads: Sequence[Any]
+    bench: Bench, key: tuple[str, int, int], loads: Sequence[Load], k: tuple[str, list[float]]
 ) -> None:
     """Report the calls of one kind against the floors."""
-    report, k = bench.report, bench.kernels[length]
+    report, (transport, length, in_flight) = bench.report, key
     rates = [load.rate for load in loads]
     name = f"{length} tokens, {in_flight} in flight"
     target = UNARY_TARGETS[length] if (transport, in_flight) == ("native", 64) else None
     p99 = sorted(load.p99 for load in loads)[len(loads) // 2]
     share = sorted(load.cpus for load in loads)[len(loads) // 2]
     note = f"p99 {p99:.2f} ms, load {share:.2f} CPUs"
-    median = report.add(name, rates, of=(f"K{length}", k), target=target, note=note)
-    if (transport, in_flight) == ("native", 64):
-        bench.unary[length] = median
+    report.add(name, rates, of=k, target=target, note=note)
     if in_flight == 64:
         echo, texts = bench.echo[transport, 64], bench.tokenizer[length] * CPUS
-        bound = 1 / (1 / echo + 1 / texts + 1 / k)
+        bounds = [1 / (1 / echo + 1 / texts + 1 / rate) for rate in k[1]]
         report.add(
             f"  the same, of 1 / (E + T + K{length})",
             rates,
-            of=("that", bound),
+            of=("that", bounds),
             target=0.85 if transport == "grpcio" else None,
         )
     if in_flight == 1:
@@ -328,21 +349,25 @@ def client(bench: Bench) -> None:
                 ask_async, server.address, verb, texts, True
             )
         for name, way in ways.items():
-            add_client(report, name, way)
+            add_client(bench, name, way)
         check(server)
 
 
-def add_client(report: Report, name: str, way: Callable[[], int], **row: Any) -> None:
+def add_client(
+    bench: Bench, name: str, way: Callable[[], int], target: float | None = None
+) -> None:
     """Report the rate of a way to ask, and how many CPUs the client takes for it."""
-    rates, shares = [], []
-    for _ in rounds(report):
+
+    def measure() -> tuple[float, float]:
         began, worked = time.perf_counter(), time.process_time()
         count = way()
         elapsed = time.perf_counter() - began
-        rates.append(count / elapsed)
-        shares.append((time.process_time() - worked) / elapsed)
-    report.add(name, rates, **row)
-    report.add("  its client's CPUs", shares, unit="", target=0.25, at_least=False)
+        return count / elapsed, (time.process_time() - worked) / elapsed
+
+    measured, k = bench.rounds(measure)
+    rates, shares = zip(*measured, strict=True)
+    bench.report.add(name, rates, of=k, target=target)
+    bench.report.add("  its client's CPUs", shares, unit="", target=0.25, at_least=False)
 
 
 def ask_async(address: str, verb: str, texts: Sequence[str], streams: bool) -> int:
@@ -379,7 +404,8 @@ def mixed(bench: Bench) -> None:
         report.add("the same among 32 of 500 tokens: p99", among, unit="ms")
         check(server)
     with sentido("--transport", "native") as server:
-        together(batch_callers(server.address, bench.reviews), 8)
+        callers = batch_callers(server.address, bench.reviews, BATCH_PREDICT, BatchPredictRequest)
+        together(callers, 8)
         server.process.terminate()
         server.process.wait()
         *_, counts = server.lines()

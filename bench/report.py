@@ -55,14 +55,21 @@ class Report:
         values: Sequence[float],
         *,
         unit: str = "/s",
-        of: tuple[str, float] | None = None,
+        of: tuple[str, float | Sequence[float]] | None = None,
         target: float | None = None,
         at_least: bool = True,
         note: str = "",
     ) -> float:
-        """Add a row, of the floor `of` (its name and value); give its median."""
+        """Add a row; give its median.
+
+        `of` is the name of its floor and the floor's value, or one for each of `values`.
+        """
         median = statistics.median(values)
-        floor, ratio = ("", None) if of is None else (of[0], median / of[1])
+        floor, ratio = "", None
+        if of is not None:
+            floors = of[1] if isinstance(of[1], Sequence) else [of[1]] * len(values)
+            pairs = zip(values, floors, strict=True)
+            floor, ratio = of[0], statistics.median(value / base for value, base in pairs)
         spread = (min(values), max(values), len(values))
         row = Row(self._section, name, unit, median, *spread, floor, ratio, target, at_least, note)
         self.rows.append(row)

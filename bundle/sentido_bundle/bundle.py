@@ -30,8 +30,6 @@ LEAST_ROWS, MOST_ROWS = 4, 16
 BATCH_TOKENS = 1280
 """Tokens with padding that are run at once, so that what the LSTM works on stays in the cache."""
 
-_WINDOW = 256  # texts that are sorted by length together, by one thread
-
 
 @dataclass(frozen=True)
 class Outputs:
@@ -153,18 +151,12 @@ class Bundle:
 
         A text's bits do not depend on the number of threads. Raises ValueError for no text at all.
         """
-        windows = [texts[start : start + _WINDOW] for start in range(0, len(texts), _WINDOW)]
-        if len(windows) < 2:
-            return self._predict(texts)
-        # While one thread tokenizes, which Python's lock allows only one, the others compute.
-        with ThreadPoolExecutor(threads or cpus.granted()) as pool:
-            outputs = list(pool.map(self._predict, windows))
-        return Outputs(
-            np.concatenate([each.probabilities for each in outputs]),
-            np.concatenate([each.hidden for each in outputs]),
+        return self.run(
+            [self.tokenizer.encode(text).ids for text in texts],
+            threads=cpus.granted() if threads is None else threads,
         )
 
-    def run(self, sequences: Sequence[NDArray[np.int32]]) -> Outputs:
+    def run(self, sequences: Sequence[NDArray[np.int32]], *, threads: int = 1) -> Outputs:
         """Run the model on ids, (tokens,) each, in batches of near length.
 
         In fp32 the same ids give the same bits, whatever else is in `sequences`; in int8 a batch
@@ -173,20 +165,24 @@ class Bundle:
         """
         if not sequences:
             raise ValueError("a batch of no texts cannot be run")
-        probabilities = np.empty((len(sequences), len(self.labels)), np.float32)
-        hidden = np.empty((len(sequences), self.manifest.dimensions.hidden), np.float32)
-        order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
-        while order:
-            longest = len(sequences[order[-1]])
-            count = min(MOST_ROWS, max(LEAST_ROWS, BATCH_TOKENS // max(1, longest)))
-            rows = order[-count:]
-            del order[-len(rows) :]
-            inputs = graph_inputs([sequences[i] for i in rows])
-            probabilities[rows], hidden[rows] = self._model.run(["probabilities", "hidden"], inputs)
-        return Outputs(probabilities, hidden)
+        outputs = Outputs(
+            np.empty((len(sequences), len(self.labels)), np.float32),
+            np.empty((len(sequences), self.manifest.dimensions.hidden), np.float32),
+        )
 
-    def _predict(self, texts: Sequence[str]) -> Outputs:
-        return self.run([self.tokenizer.encode(text).ids for text in texts])
+        def run_rows(rows: list[int]) -> None:
+            inputs = graph_inputs([sequences[i] for i in rows])
+            probabilities, hidden = self._model.run(["probabilities", "hidden"], inputs)
+            outputs.probabilities[rows], outputs.hidden[rows] = probabilities, hidden
+
+        batches = _batches([len(ids) for ids in sequences])
+        if threads == 1 or len(batches) == 1:
+            for rows in batches:
+                run_rows(rows)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(run_rows, batches))
+        return outputs
 
     def run_steps(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Give the LSTM's state after each token, in fp32: (tokens,) -> (tokens, hidden)."""
@@ -268,6 +264,17 @@ def normalize(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         vectors, np.where(lengths == 0, 1, lengths), dtype=np.float32
     )
     return unit
+
+
+def _batches(lengths: Sequence[int]) -> list[list[int]]:
+    """Cut indices into batches of near length, the longest first so that threads end together."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    batches = []
+    while order:
+        count = min(MOST_ROWS, max(LEAST_ROWS, BATCH_TOKENS // max(1, lengths[order[-1]])))
+        batches.append(order[-count:])
+        del order[-count:]
+    return batches
 
 
 def graph_inputs(sequences: Sequence[NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
