@@ -51,6 +51,7 @@ BATCH_EMBED = "/sentido.v1.EmbeddingService/BatchEmbed"
 EMBED_TOKENS = "/sentido.v1.EmbeddingService/EmbedTokens"
 ECHO = "/bench.Echo/Echo"
 LENGTHS = (20, 160, 500)
+QUICK = ["bulk", "unary"]
 TRANSPORTS = ("native", "grpcio")
 UNARY_TARGETS = {20: 0.30, 160: 0.72, 500: 0.80}  # of K, native, 64 in flight
 CPUS = cpus.granted()
@@ -110,23 +111,23 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a minute: the most important rows")
     parser.add_argument("--rounds", type=int, help="measurements a row (default: 3)", default=3)
     parser.add_argument("--seconds", type=float, help="of each (default: 2; quick: 0.5)")
-    parser.add_argument("--only", metavar="NAME", help="run the floors and one part, or client")
+    parser.add_argument("--only", metavar="NAME", help="run the floors and one part")
     arguments = parser.parse_args()
     need_h2load()
     seconds = arguments.seconds or (0.5 if arguments.quick else 2.0)
     bench, began = Bench(Report(arguments.rounds, seconds)), time.monotonic()
-    parts: list[Callable[[Bench], None]] = [bulk, unary]
-    if arguments.only == client.__name__:
-        parts = [client]
-    elif not arguments.quick:
-        parts += [mixed, overload, threads, sizes, life, against]
-    names = [part.__name__ for part in parts]
-    if arguments.only and arguments.only not in names:
-        parser.error(f"--only {arguments.only}: one of {', '.join(names)} is needed")
+    parts: dict[str, Callable[[Bench], None]] = {
+        part.__name__: part
+        for part in (bulk, unary, mixed, overload, threads, sizes, life, against, client)
+    }
+    chosen = QUICK if arguments.quick else [name for name in parts if name != "client"]
+    if arguments.only is not None:
+        if arguments.only not in parts:
+            parser.error(f"--only {arguments.only}: one of {', '.join(parts)} is needed")
+        chosen = [arguments.only]
     floors(bench)
-    for part in parts:
-        if arguments.only in (None, part.__name__):
-            part(bench)
+    for name in chosen:
+        parts[name](bench)
     facts = {
         "cpus": CPUS,
         "load_average": os.getloadavg()[0],

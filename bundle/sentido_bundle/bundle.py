@@ -171,9 +171,8 @@ class Bundle:
         )
 
         def run_rows(rows: list[int]) -> None:
-            inputs = graph_inputs([sequences[i] for i in rows])
-            probabilities, hidden = self._model.run(["probabilities", "hidden"], inputs)
-            outputs.probabilities[rows], outputs.hidden[rows] = probabilities, hidden
+            batch = self.run_batch([sequences[i] for i in rows])
+            outputs.probabilities[rows], outputs.hidden[rows] = batch.probabilities, batch.hidden
 
         batches = _batches([len(ids) for ids in sequences])
         if threads == 1 or len(batches) == 1:
@@ -183,6 +182,15 @@ class Bundle:
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(run_rows, batches))
         return outputs
+
+    def run_batch(self, sequences: Sequence[NDArray[np.int32]]) -> Outputs:
+        """Run the model once, on ids of near length: the one batch that a caller has made.
+
+        Raises ValueError for no sequence at all, as `run` does.
+        """
+        if not sequences:
+            raise ValueError("a batch of no texts cannot be run")
+        return Outputs(*self._model.run(["probabilities", "hidden"], graph_inputs(sequences)))
 
     def run_steps(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Give the LSTM's state after each token, in fp32: (tokens,) -> (tokens, hidden)."""

@@ -74,7 +74,9 @@ class NativeTransport:
         self.fallback = self._directory / "grpcio.sock"
         try:
             paths = [(f"/{rpc.service}/{rpc.name}", False) for rpc in self._rpcs]
-            self._front = NativeGrpcFront(listen, paths, call_details=True, metrics=True)
+            self._front = NativeGrpcFront(
+                listen, paths, call_details=True, metrics=True, io_threads=1
+            )
         except BaseException:
             shutil.rmtree(self._directory)
             raise

@@ -234,6 +234,9 @@ class _Gather:
 
     def add(self, index: int, result: Result | Exception) -> None:
         """Take one result; the last one makes the answer."""
+        if len(self._plan.items) == 1 and not isinstance(result, Exception):
+            self._message.reply(self._request, self._plan, [result])
+            return
         with self._lock:
             self._missing -= 1
             if isinstance(result, Exception):

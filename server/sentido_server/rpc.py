@@ -99,7 +99,7 @@ def run(items: Sequence[Item]) -> list[Result]:
         else:
             groups.setdefault(id(item.bundle), []).append(index)
     for indices in groups.values():
-        outputs = items[indices[0]].bundle.run([items[i].encoding.ids for i in indices])
+        outputs = items[indices[0]].bundle.run_batch([items[i].encoding.ids for i in indices])
         for row, index in enumerate(indices):
             results[index] = Final(outputs.probabilities[row], outputs.hidden[row])
     return [results[index] for index in range(len(items))]
