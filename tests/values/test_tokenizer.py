@@ -107,6 +107,19 @@ def test_every_word_is_found_where_its_offsets_say(changes: dict[str, object], t
         assert token.text.replace("ς", "σ") in piece.replace("ς", "σ")
 
 
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+@settings(max_examples=100, deadline=None)
+@given(text=AWKWARD)
+def test_awkward_texts_give_keras_ids_with_an_ordinary_vocabulary(
+    changes: dict[str, object], text: str
+) -> None:
+    keras, ours = keras_and_ours(["a ab b ba aba bab ǆ 👍 i̇ ß e.", "b a\u3000a d\u00a0d"], changes)
+    encoding = ours.encode(text)
+    assert [encoding.ids.tolist()] == keras.texts_to_sequences([text])
+    unknown = [token for token in ours.tokens(text) if token.out_of_vocabulary]
+    assert encoding.out_of_vocabulary_count == len(unknown)
+
+
 def test_unknown_words_are_counted_also_where_a_token_stands_for_them() -> None:
     rules = Preprocessing(**{**vars(DEFAULT), "oov_token": "<unk>"})
     encoding = Tokenizer(["", "<unk>", "a"], rules).encode("a b a c")
