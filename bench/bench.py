@@ -110,11 +110,11 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="a minute: the most important rows")
     parser.add_argument("--rounds", type=int, help="measurements a row (default: 3)", default=3)
-    parser.add_argument("--seconds", type=float, help="of each (default: 2; quick: 0.5)")
+    parser.add_argument("--seconds", type=float, help="of each (default: 1.2; quick: 0.5)")
     parser.add_argument("--only", metavar="NAME", help="run the floors and one part")
     arguments = parser.parse_args()
     need_h2load()
-    seconds = arguments.seconds or (0.5 if arguments.quick else 2.0)
+    seconds = arguments.seconds or (0.5 if arguments.quick else 1.2)
     bench, began = Bench(Report(arguments.rounds, seconds)), time.monotonic()
     parts: dict[str, Callable[[Bench], None]] = {
         part.__name__: part
@@ -252,7 +252,7 @@ def bulk(bench: Bench) -> None:
 
 def batches(bench: Bench, transport: str) -> None:
     """Measure calls with many texts, and with many vectors."""
-    report, calls = bench.report, round(8 * bench.report.seconds)  # a caller's, of 256 texts each
+    report, calls = bench.report, round(6 * bench.report.seconds)  # a caller's, of 256 texts each
     with sentido("--transport", transport) as server:
         callers = batch_callers(server.address, bench.reviews, BATCH_PREDICT, BatchPredictRequest)
         rates, k = bench.rounds(partial(texts_together, callers, calls))
