@@ -165,11 +165,15 @@ class NativeTransport:
 
     def _answer(self, id: int, call: NativeCall, outcome: Outcome) -> int:
         """Answer a call, for which it may be too late; give its status code."""
-        if isinstance(outcome, Fault):
-            self._fail(id, outcome)
-            return int(outcome.code)
-        if self._front.respond(id, outcome):
-            return int(code_pb2.OK)
+        try:
+            if isinstance(outcome, Fault):
+                self._fail(id, outcome)
+                return int(outcome.code)
+            if self._front.respond(id, outcome):
+                return int(code_pb2.OK)
+        except Exception as error:  # it must not end the thread that computed the answer
+            record.failure("an answer cannot be sent", error, rpc=call.entry.rpc)
+            return int(code_pb2.INTERNAL)
         return int((DeadlineExceeded if call.is_expired() else Cancelled).code)
 
     def _fail(self, id: int, fault: Fault) -> None:
