@@ -65,8 +65,10 @@ Batches = Sequence[Sequence[NDArray[np.int32]]]
 class Bench:
     """The floors that were found, and the texts that all of it is about."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, *, quick: bool = False) -> None:
         self.report = report
+        self.quick = quick
+        self.flights = (64, 1) if quick else (256, 64, 16, 1)
         self.bundle = Bundle.load(default_bundle())
         self.reviews = load("reviews", "text", "label").texts[::5]
         self.texts = {length: self._text(length) for length in LENGTHS}
@@ -110,13 +112,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a minute: the most important rows")
-    parser.add_argument("--rounds", type=int, help="measurements a row (default: 3)", default=3)
-    parser.add_argument("--seconds", type=float, help="of each (default: 0.9; quick: 0.5)")
+    parser.add_argument("--rounds", type=int, help="measurements a row (default: 3; quick: 2)")
+    parser.add_argument("--seconds", type=float, help="of each (default: 0.9; quick: 0.3)")
     parser.add_argument("--only", metavar="NAME", help="run the floors and one part")
     arguments = parser.parse_args()
     need_h2load()
-    seconds = arguments.seconds or (0.5 if arguments.quick else 0.9)
-    bench, began = Bench(Report(arguments.rounds, seconds)), time.monotonic()
+    seconds = arguments.seconds or (0.3 if arguments.quick else 0.9)
+    rounds_a_row = arguments.rounds or (2 if arguments.quick else 3)
+    report, began = Report(rounds_a_row, seconds), time.monotonic()
+    bench = Bench(report, quick=arguments.quick)
     parts: dict[str, Callable[[Bench], None]] = {
         part.__name__: part
         for part in (bulk, unary, mixed, overload, threads, sizes, life, against, client)
@@ -160,7 +164,7 @@ def floors(bench: Bench) -> None:
     for transport in TRANSPORTS:
         with printing([sys.executable, BENCH / "echo.py", transport]) as address:
             generator = grpc_generator(address, ECHO, b"")
-            for in_flight in (256, 64, 16, 1):
+            for in_flight in bench.flights:
                 loads = [generator.closed(in_flight, report.seconds) for _ in rounds(report)]
                 name = f"E: {transport} echo, {in_flight} in flight"
                 rates = [load.rate for load in loads]
@@ -245,6 +249,8 @@ def bulk(bench: Bench) -> None:
         add_client(bench, "StreamPredict, one stream, our client", stream, target=0.7)
         add_client(bench, "predict(list), our client", lambda: len(made.predict(texts)))
         check(server)
+    if bench.quick:
+        return
     rates = peers.keras_predict(report.rounds)
     keras = report.add("keras.predict, padded to 500, batches of 128", rates, of=k)
     for name, value, target in (("fp32", fp32, 5.0), ("int8", int8, 7.0)):
@@ -291,14 +297,13 @@ def batch_callers(
 def unary(bench: Bench) -> None:
     """Measure calls of one text each, on both transports."""
     report, seconds = bench.report, bench.report.seconds
-    flights = (64, 1) if seconds < 1 else (256, 64, 16, 1)
     for transport in TRANSPORTS:
         report.section(f"Predict, one text a call, {transport}")
         with sentido("--transport", transport) as server:
             for length in LENGTHS:
                 generator = bench.generator(server.address, length)
                 generator.closed(64, seconds / 4)
-                for in_flight in flights:
+                for in_flight in bench.flights:
                     loads, k = bench.rounds(partial(generator.closed, in_flight, seconds), length)
                     add_unary(bench, (transport, length, in_flight), loads, k)
             check(server)
