@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import peers
-from load import Generator, Load, grpc_generator, need_h2load, together
+from load import Generator, Load, grpc_generator, need_h2load, predict_generator, together
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
 from report import Report, rate
@@ -36,7 +36,7 @@ from sentido.v1.embedding_pb2 import (
     BatchEmbedRequest,
     EmbedTokensRequest,
 )
-from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest
+from sentido.v1.prediction_pb2 import BatchPredictRequest
 from sentido_bundle import Bundle, cpus, default_bundle
 from sentido_bundle.bundle import graph_inputs
 from sentido_client import AsyncClient, Client
@@ -46,7 +46,6 @@ from servers import BENCH, Server, printing, sentido
 RESULTS = BENCH / "results.json"
 GRAPH = default_bundle() / "model.onnx"
 MODELS = BENCH.parent / "build" / "bench" / "models"
-PREDICT = "/sentido.v1.PredictionService/Predict"
 BATCH_PREDICT = "/sentido.v1.PredictionService/BatchPredict"
 BATCH_EMBED = "/sentido.v1.EmbeddingService/BatchEmbed"
 EMBED_TOKENS = "/sentido.v1.EmbeddingService/EmbedTokens"
@@ -89,7 +88,7 @@ class Bench:
         ]
         return " ".join(known[:length])
 
-    def rounds(
+    def beside_kernel(
         self, measure: Callable[[], T], tokens: int = 0
     ) -> tuple[list[T], tuple[str, list[float]]]:
         """Measure in rounds, and K before and after each: the machine is not alike all the time."""
@@ -99,11 +98,6 @@ class Bench:
             measured.append(measure())
             floors.append((before + kernel(self.batches[tokens], seconds)) / 2)
         return measured, (f"K{tokens or ''}", floors)
-
-    def generator(self, address: str, length: int, *headers: str) -> Generator:
-        """Make a generator of Predict calls with a text of so many tokens."""
-        body = PredictRequest(text=self.texts[length]).SerializeToString()
-        return grpc_generator(address, PREDICT, body, *headers)
 
 
 def main() -> None:
@@ -234,13 +228,13 @@ def bulk(bench: Bench) -> None:
     def in_process(bundle: Bundle) -> float:
         return rate(lambda: len(bundle.predict(texts).hidden), report.seconds)
 
-    rates, k = bench.rounds(lambda: in_process(bench.bundle))
+    rates, k = bench.beside_kernel(lambda: in_process(bench.bundle))
     fp32 = report.add("in-process predict of 5,000", rates, of=k, target=0.85)
     twin = Bundle.load(default_bundle(), "int8")
-    rates, k = bench.rounds(lambda: in_process(twin))
+    rates, k = bench.beside_kernel(lambda: in_process(twin))
     int8 = report.add("in-process predict of 5,000, int8", rates, of=k)
     for transport in TRANSPORTS:
-        batches(bench, transport)
+        batch_calls(bench, transport)
     with sentido() as server, Client(server.address) as made:
 
         def stream() -> int:
@@ -257,22 +251,22 @@ def bulk(bench: Bench) -> None:
         report.add(f"in-process {name}", [value], of=("keras.predict", keras), target=target)
 
 
-def batches(bench: Bench, transport: str) -> None:
+def batch_calls(bench: Bench, transport: str) -> None:
     """Measure calls with many texts, and with many vectors."""
     report, calls = bench.report, round(6 * bench.report.seconds)  # a caller's, of 256 texts each
     with sentido("--transport", transport) as server:
         callers = batch_callers(server.address, bench.reviews, BATCH_PREDICT, BatchPredictRequest)
-        rates, k = bench.rounds(partial(texts_together, callers, calls))
+        rates, k = bench.beside_kernel(partial(texts_together, callers, calls))
         target = None if transport == "grpcio" else 0.75
         name = f"BatchPredict of 256, 4 callers, {transport}"
         report.add(name, rates, of=k, target=target)
         callers = batch_callers(server.address, bench.reviews, BATCH_EMBED, BatchEmbedRequest)
-        rates, k = bench.rounds(partial(texts_together, callers, calls))
+        rates, k = bench.beside_kernel(partial(texts_together, callers, calls))
         report.add(f"BatchEmbed of 256, 4 callers, {transport}", rates, of=k)
         kind = TOKEN_EMBEDDING_KIND_HIDDEN
         body = EmbedTokensRequest(text=bench.texts[160], kind=kind).SerializeToString()
         generator = grpc_generator(server.address, EMBED_TOKENS, body)
-        rates, k = bench.rounds(lambda: generator.closed(16, report.seconds).rate, 160)
+        rates, k = bench.beside_kernel(lambda: generator.closed(16, report.seconds).rate, 160)
         report.add(f"EmbedTokens, LSTM steps of 160 tokens, {transport}", rates, of=k)
         check(server)
 
@@ -301,10 +295,12 @@ def unary(bench: Bench) -> None:
         report.section(f"Predict, one text a call, {transport}")
         with sentido("--transport", transport) as server:
             for length in LENGTHS:
-                generator = bench.generator(server.address, length)
+                generator = predict_generator(server.address, bench.texts[length])
                 generator.closed(64, seconds / 4)
                 for in_flight in bench.flights:
-                    loads, k = bench.rounds(partial(generator.closed, in_flight, seconds), length)
+                    loads, k = bench.beside_kernel(
+                        partial(generator.closed, in_flight, seconds), length
+                    )
                     add_unary(bench, (transport, length, in_flight), loads, k)
             check(server)
 
@@ -371,7 +367,7 @@ def add_client(
         elapsed = time.perf_counter() - began
         return count / elapsed, (time.process_time() - worked) / elapsed
 
-    measured, k = bench.rounds(measure)
+    measured, k = bench.beside_kernel(measure)
     rates, shares = zip(*measured, strict=True)
     bench.report.add(name, rates, of=k, target=target)
     bench.report.add("  its client's CPUs", shares, unit="", target=0.25, at_least=False)
@@ -400,7 +396,9 @@ def mixed(bench: Bench) -> None:
     report, seconds = bench.report, bench.report.seconds
     report.section("mixed lengths, native")
     with sentido("--transport", "native") as server:
-        short, long = (bench.generator(server.address, length) for length in (20, 500))
+        short, long = (
+            predict_generator(server.address, bench.texts[length]) for length in (20, 500)
+        )
         alone = [short.closed(4, seconds).p99 for _ in rounds(report)]
         report.add("20 tokens, 4 in flight, alone: p99", alone, unit="ms")
         with ThreadPoolExecutor(1) as pool:
@@ -427,7 +425,7 @@ def overload(bench: Bench) -> None:
     report.section("offered load of twice the capacity, native, deadlines of 2 s")
     for length in (160, 500):
         with sentido("--transport", "native") as server:
-            generator = bench.generator(server.address, length, "grpc-timeout: 2S")
+            generator = predict_generator(server.address, bench.texts[length], "grpc-timeout: 2S")
             most = generator.closed(64, bench.report.seconds).rate
             check(server)
             before = server.resident()
@@ -483,7 +481,7 @@ def threads(bench: Bench) -> None:
     for _ in rounds(report):
         for count in (1, CPUS):
             with sentido("--transport", "native", "--threads", str(count)) as server:
-                generator = bench.generator(server.address, 160)
+                generator = predict_generator(server.address, bench.texts[160])
                 generator.closed(64, seconds / 4)
                 load = generator.closed(64, seconds)
                 rates.setdefault(count, []).append(load.rate)
@@ -543,7 +541,9 @@ def life(bench: Bench) -> None:
                 # Mostly short ones, so that a million of them end today.
                 flights = ((20, 64), (160, 2), (500, 1))
                 loads = [
-                    pool.submit(bench.generator(server.address, length).closed, in_flight, 10)
+                    pool.submit(
+                        predict_generator(server.address, bench.texts[length]).closed, in_flight, 10
+                    )
                     for length, in_flight in flights
                 ]
             calls += int(10 * sum(load.result().rate for load in loads))
@@ -588,9 +588,7 @@ def against(bench: Bench) -> None:
 @contextmanager
 def _sentido() -> Iterator[peers.Calling]:
     with sentido("--transport", "native") as server:
-        yield lambda text: grpc_generator(
-            server.address, PREDICT, PredictRequest(text=text).SerializeToString()
-        )
+        yield partial(predict_generator, server.address)
 
 
 # -- helpers ------------------------------------------------------------------------------------

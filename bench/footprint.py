@@ -6,8 +6,6 @@ Each is installed from its lock alone into an environment of its own; sizes are 
 site-packages without pip. The server is started several times on the default bundle.
 """
 
-import json
-import signal
 import statistics
 import subprocess
 import sys
@@ -15,6 +13,8 @@ import tempfile
 import time
 import venv
 from pathlib import Path
+
+from servers import sentido
 
 ROOT = Path(__file__).parent.parent
 PARTS = {"client": ("proto", "client"), "server": ("proto", "bundle", "server")}
@@ -65,19 +65,8 @@ def size(environment: Path) -> int:
 def start(environment: Path) -> tuple[float, float]:
     """Start a server and stop it; give the seconds to SERVING and the MB then resident."""
     began = time.perf_counter()
-    command: list[str | Path] = [environment / "bin" / "sentido-server", "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if json.loads(line)["event"] == "serving":
-                break
-        seconds = time.perf_counter() - began
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        kilobytes = next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[
-            1
-        ]
-        process.send_signal(signal.SIGTERM)
-    return seconds, int(kilobytes) / 1000
+    with sentido(programs=environment / "bin") as server:
+        return time.perf_counter() - began, server.resident()
 
 
 def spread(values: tuple[float, ...], form: str) -> str:

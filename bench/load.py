@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sentido.v1.prediction_pb2 import PredictRequest
 
 _MOST_STREAMS = 1000  # of one connection
 
@@ -95,6 +96,12 @@ def grpc_generator(address: str, path: str, body: bytes, *headers: str) -> Gener
     """Make a generator of unary gRPC calls."""
     both = ("content-type: application/grpc", "te: trailers", *headers)
     return Generator(f"http://{address}{path}", grpc_message(body), *both)
+
+
+def predict_generator(address: str, text: str, *headers: str) -> Generator:
+    """Make a generator of Predict calls with one text."""
+    body = PredictRequest(text=text).SerializeToString()
+    return grpc_generator(address, "/sentido.v1.PredictionService/Predict", body, *headers)
 
 
 def together(generators: Sequence[Generator], count: int) -> float:

@@ -7,17 +7,15 @@ import tempfile
 import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from load import Generator, grpc_generator
-from sentido.v1.prediction_pb2 import PredictRequest
+from load import Generator, grpc_generator, predict_generator
 from servers import free_port, listening, printing
 
 ROOT = Path(__file__).parent.parent
 PEERS = Path(__file__).parent / "peer_servers"
-_PREDICT = "/sentido.v1.PredictionService/Predict"
-
 Calling = Callable[[str], Generator]  # from a text to a generator of calls with it
 
 
@@ -89,9 +87,7 @@ def keras_predict(rounds: int) -> list[float]:
 
 def _ours(script: str) -> Iterator[Calling]:
     with printing([sys.executable, PEERS / script]) as address:
-        yield lambda text: grpc_generator(
-            address, _PREDICT, PredictRequest(text=text).SerializeToString()
-        )
+        yield partial(predict_generator, address)
 
 
 def _infer(python: Path, text: str) -> bytes:

@@ -50,9 +50,9 @@ class Server:
 
 
 @contextmanager
-def sentido(*flags: str) -> Iterator[Server]:
-    """Run sentido-server."""
-    command = [str(BIN / "sentido-server"), "--listen", "127.0.0.1:0", *flags]
+def sentido(*flags: str, programs: Path = BIN) -> Iterator[Server]:
+    """Run the sentido-server of the folder `programs`."""
+    command = [str(programs / "sentido-server"), "--listen", "127.0.0.1:0", *flags]
     with tempfile.TemporaryDirectory(prefix="sentido-bench-") as folder:
         log = Path(folder) / "log"
         with log.open("w") as file, _process(command, stderr=file) as process:

@@ -82,7 +82,10 @@ class Tokenizer:
 
         With Keras' default settings, "Isn't it, GOOD?" gives ["isn't", "it", "good"].
         """
-        return [word for word in self._split(text) if word]
+        if self.preprocessing.lower:
+            text = text.lower()
+        pieces = text.translate(self._filters).split(self.preprocessing.split)
+        return [word for word in pieces if word]
 
     def encode(self, text: str, truncation: Truncation | None = None) -> Encoding:
         """Give the ids that the model reads. `truncation`: None for the recorded one."""
@@ -113,12 +116,6 @@ class Tokenizer:
     def lookup(self, word: str) -> int | None:
         """Give the id of a single word, lower-cased first if texts are; None if there is none."""
         return self._ids.get(word.lower() if self.preprocessing.lower else word)
-
-    def _split(self, text: str) -> list[str]:
-        """Split a text into words, with empty strings where several separators meet."""
-        if self.preprocessing.lower:
-            text = text.lower()
-        return text.translate(self._filters).split(self.preprocessing.split)
 
     def _truncate(self, items: list[T], truncation: Truncation | None) -> list[T]:
         limit = self.preprocessing.max_tokens

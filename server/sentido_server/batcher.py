@@ -114,7 +114,7 @@ class Batcher(Generic[Item, Result]):
             if self._closed:
                 raise Closed("the batcher is closed")
             if not self.has_room:
-                raise Full(f"{self._queued} wait, {self._limits.queued} may")
+                raise self.full()
             self._queued += total
             for index, (item, size) in enumerate(items):
                 self._add(_Waiting(item, size, _with_index(done, index), is_dropped))
@@ -124,6 +124,10 @@ class Batcher(Generic[Item, Result]):
     def has_room(self) -> bool:
         """Whether `submit` would take more now."""
         return self._queued < self._limits.queued
+
+    def full(self) -> Full:
+        """Give the error of a queue that takes no more."""
+        return Full(f"{self._queued} wait, {self._limits.queued} may")
 
     @property
     def queued(self) -> int:

@@ -59,7 +59,7 @@ class Pipeline:
         self._flushes: list[Callable[[], None]] = []
         self._preparing = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
         self._preparing_bytes = 0  # of requests
-        self._limits = limits
+        self._most_preparing_bytes = _BYTES_A_TOKEN * limits.queued
         self._lock = threading.Lock()
         self._abandoned = threading.Event()
         self._state: State | None = None
@@ -92,8 +92,7 @@ class Pipeline:
 
     def has_room(self) -> bool:
         """Whether the queue would take a message now."""
-        most_bytes = _BYTES_A_TOKEN * self._limits.queued
-        return self._batcher.has_room and self._preparing_bytes < most_bytes
+        return self._batcher.has_room and self._preparing_bytes < self._most_preparing_bytes
 
     def close(self) -> None:
         """Finish what waits and was not abandoned, and wait for the threads to end."""
@@ -114,7 +113,7 @@ class Pipeline:
         """Answer one message. `finish` is called once, on this thread or another."""
         message = _Message(rpc, call, entry, finish, self._abandoned)
         if rpc.queues and not self.has_room():
-            message.fail(Full(f"{self._batcher.queued} wait, {self._limits.queued} may"))
+            message.fail(self._batcher.full())
             self._flush()
         elif len(body) <= _SMALL and not rpc.blocking:
             self._start(message, body)

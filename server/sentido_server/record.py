@@ -139,7 +139,7 @@ class CallRecord:
 
 
 def _json_call(call: _Call) -> str:
-    """Format a call's line: what `_json_line` would give, in a quarter of its time."""
+    """Format a call's line: what `_json_line` would give, without its general encoder."""
     return (
         f'{{"time": "{_time(call.when)}", "level": "info", "event": "call", "rpc": "{call.rpc}",'
         f' "code": "{_CODES[call.code]}", "milliseconds": {call.milliseconds:.3f},'
@@ -163,8 +163,8 @@ def _json_line(when: float, level: str, name: str, facts: Mapping[str, Any]) -> 
 
 def _text_line(when: float, _: str, name: str, facts: Mapping[str, Any]) -> str:
     shown = " ".join(f"{k}={v}" for k, v in facts.items() if v is not None and k != "traceback")
-    more = f"{facts['traceback']}" if "traceback" in facts else ""
-    return f"{_time(when)[11:23]} {name} {shown}".rstrip() + f"\n{more}"
+    line = f"{_time(when)[11:23]} {name} {shown}".rstrip()
+    return f"{line}\n{facts.get('traceback', '')}"
 
 
 def _time(when: float) -> str:
