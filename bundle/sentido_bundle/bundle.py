@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +30,8 @@ LEAST_ROWS, MOST_ROWS = 4, 16
 
 BATCH_TOKENS = 1280
 """Tokens with padding that are run at once, so that what the LSTM works on stays in the cache."""
+
+_WINDOW = 64  # texts that are tokenized at once
 
 
 @dataclass(frozen=True)
@@ -151,10 +154,11 @@ class Bundle:
 
         A text's bits do not depend on the number of threads. Raises ValueError for no text at all.
         """
-        return self.run(
-            [self.tokenizer.encode(text).ids for text in texts],
-            threads=cpus.granted() if threads is None else threads,
-        )
+        threads = cpus.granted() if threads is None else threads
+        windows = [texts[i : i + _WINDOW] for i in range(0, len(texts), _WINDOW)]
+        with ThreadPoolExecutor(threads) as pool:
+            encodings = chain.from_iterable(pool.map(self.tokenizer.encode_all, windows))
+            return self.run([encoding.ids for encoding in encodings], threads=threads)
 
     def run(self, sequences: Sequence[NDArray[np.int32]], *, threads: int = 1) -> Outputs:
         """Run the model on ids, (tokens,) each, in batches of near length.

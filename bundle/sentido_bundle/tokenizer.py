@@ -17,8 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentido_bundle.manifest import Preprocessing, Truncation
+from sentido_bundle.words import WordTable
 
-T = TypeVar("T")
+Sliced = TypeVar("Sliced", list[int], list["Token"], NDArray[np.int32])
+
+_BULK_CHARACTERS = 8_000
+"""So long texts are worth NumPy's cost a call, together. Measured: shorter ones are not."""
+
+_WINDOW_CHARACTERS = 100_000
+"""About so much is tokenized at once, so that what is computed on the way stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,34 @@ class Tokenizer:
             out_of_vocabulary_count=missing,
         )
 
+    def encode_all(
+        self, texts: Sequence[str], truncation: Truncation | None = None
+    ) -> list[Encoding]:
+        """Give what `encode` gives for each text; several times faster for many, on any thread."""
+        encodings: list[Encoding] = []
+        for window in _windows(texts):
+            encodings += self._encode_window(window, truncation)
+        return encodings
+
+    def _encode_window(self, texts: Sequence[str], truncation: Truncation | None) -> list[Encoding]:
+        if self._bytes is None or sum(map(len, texts)) < _BULK_CHARACTERS:
+            return [self.encode(text, truncation) for text in texts]
+        ids, begins = self._bytes.found_all(texts)
+        known = np.flatnonzero(ids)
+        known_begins = np.searchsorted(known, begins)
+        missing = np.diff(begins) - np.diff(known_begins)
+        if self._oov_id is not None:
+            ids[ids == 0] = self._oov_id
+        else:
+            ids, begins = ids.take(known), known_begins
+        encodings = []
+        for text, begin, end, unknown in zip(
+            texts, begins.tolist(), begins[1:].tolist(), missing.tolist(), strict=False
+        ):
+            kept = self._truncate(ids[begin:end], truncation)
+            encodings.append(Encoding(kept, len(text), end - begin - len(kept), unknown))
+        return encodings
+
     def tokens(self, text: str) -> list[Token]:
         """Give every word of the text with its id and where it stands; nothing is truncated."""
         return list(self._tokens(text))
@@ -117,7 +152,7 @@ class Tokenizer:
         """Give the id of a single word, lower-cased first if texts are; None if there is none."""
         return self._ids.get(word.lower() if self.preprocessing.lower else word)
 
-    def _truncate(self, items: list[T], truncation: Truncation | None) -> list[T]:
+    def _truncate(self, items: Sliced, truncation: Truncation | None) -> Sliced:
         limit = self.preprocessing.max_tokens
         if (truncation or self.preprocessing.truncation) is Truncation.PRE:
             return items[-limit:]
@@ -153,24 +188,38 @@ class Tokenizer:
                 )
 
 
+def _windows(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut texts into runs that are just long enough."""
+    first = characters = 0
+    for index, text in enumerate(texts):
+        characters += len(text)
+        if characters >= _WINDOW_CHARACTERS:
+            yield texts[first : index + 1]
+            first, characters = index + 1, 0
+    yield texts[first:]
+
+
 class _Bytes:
     """The same rules on UTF-8, for the usual settings, in half the time: one pass and one split.
 
     Every byte of a character that is not ASCII is 128 or more, which the table leaves alone. Bytes
     are split on all of ASCII's white space, words on the space alone; so what else is white and not
-    filtered becomes NUL, which is right as long as no word of the vocabulary holds any of these.
+    filtered becomes a byte that UTF-8 has not, which is right as long as no word of the vocabulary
+    holds any of these. So does NUL, which ends the words in a `WordTable`.
     """
 
-    _WHITE = "\t\n\r\x0b\x0c"
+    _SPECIAL = "\t\n\r\x0b\x0c\0"
+    _NO_CHARACTER = "\xff"
 
     def __init__(self, ids: Mapping[str, int], preprocessing: Preprocessing) -> None:
         self._ids = {_utf8(word): id for word, id in ids.items()}
+        self._words = WordTable(self._ids)
         self._lower = preprocessing.lower
         table = [chr(code) for code in range(256)]
         if preprocessing.lower:
             table[:128] = [c.lower() for c in table[:128]]
-        for c in self._WHITE:
-            table[ord(c)] = "\0"
+        for c in self._SPECIAL:
+            table[ord(c)] = self._NO_CHARACTER
         for c in preprocessing.filters:
             # A filtered upper-case letter is lower-cased first, so it is no longer there to filter.
             if not (preprocessing.lower and c.isupper()):
@@ -184,17 +233,24 @@ class _Bytes:
         """Give one, or None where the settings or the vocabulary need the general way."""
         if preprocessing.split != " " or not preprocessing.filters.isascii():
             return None
-        special = set(cls._WHITE + "\0")
-        if any(not special.isdisjoint(word) for word in ids):
+        if any(not set(cls._SPECIAL).isdisjoint(word) for word in ids):
             return None
         return cls(ids, preprocessing)
 
     def found(self, text: str) -> tuple[list[int], int]:
         """Give the ids of the known words of a text, and the number of all its words."""
+        words = self._cleaned(text).split()
+        return list(filter(None, map(self._ids.get, words))), len(words)  # no word has the id 0
+
+    def found_all(self, texts: Iterable[str]) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+        """Give what `WordTable.find` does."""
+        return self._words.find([self._cleaned(text) for text in texts])
+
+    def _cleaned(self, text: str) -> bytes:
+        """Give a text with only spaces between words, in UTF-8."""
         if self._lower and not text.isascii():
             text = text.lower()
-        words = _utf8(text).translate(self._table).split()
-        return list(filter(None, map(self._ids.get, words))), len(words)  # no word has the id 0
+        return _utf8(text).translate(self._table)
 
 
 def _utf8(text: str) -> bytes:

@@ -59,11 +59,13 @@ class Check:
 
     def text(self, field: str, text: str, tokenizer: Tokenizer, truncation: int) -> Encoding:
         """Tokenize one text and finish."""
-        encoding = self._encode(field, text, tokenizer, truncation)
-        if isinstance(encoding, Violation):
-            self._violations.append(encoding)
+        violation = self._too_long(field, text)
+        if violation is None:
+            encoding = tokenizer.encode(text, TRUNCATIONS.get(truncation))
+            violation = _forbidden(field, encoding, truncation)
+        if violation is not None:
+            self._violations.append(violation)
         self.finish()
-        assert isinstance(encoding, Encoding)
         return encoding
 
     def texts(
@@ -91,26 +93,33 @@ class Check:
         self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: int
     ) -> list[Encoding | Violation]:
         """Tokenize the good texts; say of each bad one what is wrong, without noting it."""
-        return [
-            self._encode(f"{field}[{index}]", text, tokenizer, truncation)
-            for index, text in enumerate(texts)
-        ]
+        too_long = [self._too_long(f"{field}[{i}]", text) for i, text in enumerate(texts)]
+        short = [text for text, violation in zip(texts, too_long, strict=True) if not violation]
+        encodings = iter(tokenizer.encode_all(short, TRUNCATIONS.get(truncation)))
+        checked = [violation or next(encodings) for violation in too_long]
+        if truncation == common_pb2.TRUNCATION_FORBIDDEN:
+            for i, item in enumerate(checked):
+                if isinstance(item, Encoding):
+                    checked[i] = _forbidden(f"{field}[{i}]", item, truncation) or item
+        return checked
 
-    def _encode(
-        self, field: str, text: str, tokenizer: Tokenizer, truncation: int
-    ) -> Encoding | Violation:
+    def _too_long(self, field: str, text: str) -> Violation | None:
         most = self._limits.max_text_characters
-        if len(text) > most:
-            return Violation(field, f"has {len(text)} characters, at most {most} are allowed")
-        encoding = tokenizer.encode(text, TRUNCATIONS.get(truncation))
-        if truncation == common_pb2.TRUNCATION_FORBIDDEN and encoding.truncated_token_count:
-            found = encoding.token_count + encoding.truncated_token_count
-            return Violation(
-                field,
-                f"has {found} tokens, the model reads at most {encoding.token_count} and truncation"
-                " is forbidden",
-            )
-        return encoding
+        if len(text) <= most:
+            return None
+        return Violation(field, f"has {len(text)} characters, at most {most} are allowed")
+
+
+def _forbidden(field: str, encoding: Encoding, truncation: int) -> Violation | None:
+    """Say what is wrong with a text that had to be truncated where that is forbidden."""
+    if truncation != common_pb2.TRUNCATION_FORBIDDEN or not encoding.truncated_token_count:
+        return None
+    found = encoding.token_count + encoding.truncated_token_count
+    return Violation(
+        field,
+        f"has {found} tokens, the model reads at most {encoding.token_count} and truncation is"
+        " forbidden",
+    )
 
 
 def good(checked: Iterable[Encoding | Violation]) -> list[Encoding]:

@@ -5,10 +5,11 @@ import random
 import unicodedata
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sentido_bundle import Preprocessing, Tokenizer, Truncation, fit_vocabulary
+from sentido_bundle import Encoding, Preprocessing, Tokenizer, Truncation, fit_vocabulary
 from sentido_export.export import KERAS_FILTERS
 from sentido_export.golden_texts import GOLDEN_TEXTS
 
@@ -46,6 +47,8 @@ AWKWARD = st.text(
     ),
     max_size=60,
 )
+
+LONG_WORDS = st.text(st.sampled_from("ab\0é "), min_size=12, max_size=60)
 
 
 def keras_and_ours(
@@ -118,6 +121,43 @@ def test_awkward_texts_give_keras_ids_with_an_ordinary_vocabulary(
     assert [encoding.ids.tolist()] == keras.texts_to_sequences([text])
     unknown = [token for token in ours.tokens(text) if token.out_of_vocabulary]
     assert encoding.out_of_vocabulary_count == len(unknown)
+
+
+def rows(encodings: list[Encoding]) -> list[list[object]]:
+    return [[e.ids.tolist(), e.token_count, *list(vars(e).values())[1:]] for e in encodings]
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(AWKWARD | LONG_WORDS, min_size=1, max_size=6), limit=st.integers(1, 20))
+def test_many_texts_at_once_give_what_each_gives(
+    changes: dict[str, object], texts: list[str], limit: int
+) -> None:
+    _, ours = keras_and_ours(texts[::2], {**changes, "max_tokens": limit})
+    many = [*texts, "", "a " * 4000, *reversed(texts)]  # "a " * 4000: enough for the bulk way
+    for truncation in (None, Truncation.POST):
+        each = [ours.encode(text, truncation) for text in many]
+        assert rows(ours.encode_all(many, truncation)) == rows(each)
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_many_real_reviews_at_once_give_keras_ids(
+    changes: dict[str, object], sample: list[str]
+) -> None:
+    keras, ours = keras_and_ours(sample[:1000], changes)
+    texts = [*sample, *GOLDEN_TEXTS]
+    encodings = ours.encode_all(texts)
+    assert [encoding.ids.tolist() for encoding in encodings] == keras.texts_to_sequences(texts)
+    assert all(encoding.ids.dtype == np.int32 for encoding in encodings)
+
+
+def test_words_are_told_apart_up_to_their_last_byte() -> None:
+    words = ["a" * n for n in range(1, 40)] + [f"{'b' * 14}{c}" for c in "abcdefgh"]
+    ours = Tokenizer(["", *words], DEFAULT)
+    texts = [f"{word} {word}x x{word}\0 {word}\0 {word}" for word in words]
+    ids = [encoding.ids.tolist() for encoding in ours.encode_all(texts * 20)]
+    assert ids[: len(words)] == [ours.encode(text).ids.tolist() for text in texts]
+    assert [i[0] for i in ids[: len(words)]] == list(range(1, len(words) + 1))
 
 
 def test_unknown_words_are_counted_also_where_a_token_stands_for_them() -> None:
