@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -62,17 +63,18 @@ class _Log:
             self._is_waiting.set()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits; what the stream does not take is lost."""
         with self._writing:
             self._is_waiting.clear()
             waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            self._stream.write(
-                "".join(
-                    self._format_call(line) if isinstance(line, _Call) else self._format(*line)
-                    for line in waiting
-                )
+            lines = "".join(
+                self._format_call(line) if isinstance(line, _Call) else self._format(*line)
+                for line in waiting
             )
-            self._stream.flush()
+            # Whoever adds a line may be computing: no reader, or a full disk, must not end it.
+            with suppress(OSError):
+                self._stream.write(lines)
+                self._stream.flush()
 
     def _flush_often(self) -> None:
         while self._is_waiting.wait():

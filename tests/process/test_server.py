@@ -154,6 +154,19 @@ def test_a_second_signal_ends_it_at_once() -> None:
         assert all(future.exception() is not None for future in calls)
 
 
+@pytest.mark.usefixtures("on_each_transport")
+def test_a_log_that_nobody_reads_any_more_costs_no_call() -> None:
+    with server() as running, grpc.insecure_channel(running.address) as channel:
+        assert running.process.stderr is not None
+        running.process.stderr.close()
+        predict = raw_unary(channel, PREDICT)
+        for _ in range(3):  # each fills the log
+            calls: list[Any] = [predict.future(b"", timeout=20) for _ in range(1000)]
+            assert [call.exception() for call in calls] == [None] * len(calls)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=10) == 0
+
+
 def test_settings_come_from_variables_and_flags_win() -> None:
     environment = {"SENTIDO_MAX_TEXTS": "7", "SENTIDO_THREADS": "1", "SENTIDO_LOG_FORMAT": "json"}
     with (
