@@ -82,15 +82,15 @@ class AioTransport:
         """Wrap a handler in what every call needs: counting, logging, and Faults as statuses."""
 
         async def handle(request: Any, context: _Context) -> Any:
-            # Counted until its status is sent, so that draining cuts no answer off.
-            self._open_calls += 1
-            self._idle.clear()
-            context.add_done_callback(self._count_down)  # type: ignore[arg-type]
             call = AioCall(context)
             try:
                 entry = self._pipeline.begin(rpc, call)
             except Fault as fault:
                 await _abort(context, fault)
+            # Counted until its status is sent, so that draining cuts no answer off.
+            self._open_calls += 1
+            self._idle.clear()
+            context.add_done_callback(self._count_down)  # type: ignore[arg-type]
             code = code_pb2.UNKNOWN
             try:
                 answer = await body(rpc, call, entry, request, context)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,33 @@ def test_an_idle_stream_and_a_watch_do_not_hold_it_up() -> None:
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         assert running.end(timeout=10) == 0
         forever.set()
+
+
+@pytest.mark.usefixtures("on_each_transport")
+def test_calls_that_keep_coming_do_not_hold_it_up() -> None:
+    with server() as running, grpc.insecure_channel(running.address) as channel:
+        stream = raw_stream(channel, "/sentido.v1.PredictionService/StreamPredict")
+        ended = threading.Event()
+
+        def insist() -> None:
+            while not ended.is_set():
+                for call in [stream(iter([b""])) for _ in range(30)]:
+                    with suppress(grpc.RpcError):
+                        list(call)
+
+        threads = [threading.Thread(target=insist) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(1000):  # lines of calls: they come in numbers
+                running.wait_for("call")
+            running.process.send_signal(signal.SIGTERM)
+            assert running.end(timeout=20) == 0
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+    assert "drain timed out" not in [line["event"] for line in running.lines]
 
 
 @pytest.mark.usefixtures("on_each_transport")
