@@ -171,9 +171,7 @@ class AsyncTextStream(Generic[Answer]):
                     self._changed.set()
                 if not outbox.has_room:
                     await self._wait_until(lambda: outbox.has_room)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # raised by `run`, after the answers
+        except BaseException as error:  # raised by `run`, after the answers, unless it has ended
             self._failure = error
         finally:
             outbox.exhausted = True

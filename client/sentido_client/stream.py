@@ -53,10 +53,13 @@ class TextStream(Generic[Answer]):
         self._request = request
         self._answers = answers
         self._resumption = Resumption()
-        self._lock = threading.Lock()
+        # Reentrant: Python may collect a generator that its caller forgot, and so close the stream,
+        # on any thread at any time, also on one of the stream's own that holds the lock.
+        self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)  # to read ahead
         self._work = threading.Condition(self._lock)  # to send, or to be answered
-        self._ended = threading.Event()
+        self._end = threading.Condition(self._lock)
+        self._ended = False
         self._outbox = Outbox(limits)
         self._call: Any = None
         self._number = 0  # of the call: what an older one would send is not sent
@@ -97,10 +100,11 @@ class TextStream(Generic[Answer]):
             self._work.notify_all()
 
     def _close(self) -> None:
-        self._ended.set()
         with self._lock:
+            self._ended = True
             self._room.notify_all()
             self._work.notify_all()
+            self._end.notify_all()
         if self._call is not None:
             self._call.cancel()
 
@@ -160,16 +164,16 @@ class TextStream(Generic[Answer]):
 
     def _pull(self, texts: Iterable[str]) -> None:
         """Read the caller's texts, on a thread of its own, as far ahead as there is room."""
-        outbox, ended = self._outbox, self._ended
+        outbox = self._outbox
         try:
             for text in texts:
                 with self._lock:
                     outbox.add(text)
                     if outbox.may_send:
                         self._work.notify_all()
-                    while not (outbox.has_room or ended.is_set()):
+                    while not (outbox.has_room or self._ended):
                         self._room.wait()
-                if ended.is_set():
+                if self._ended:
                     return
         except BaseException as error:  # the caller's thread raises it, after the answers
             self._failure = error
@@ -188,7 +192,7 @@ class TextStream(Generic[Answer]):
         outbox = self._outbox
 
         def is_over() -> bool:
-            return self._ended.is_set() or number != self._number
+            return self._ended or number != self._number
 
         with self._lock:
             self._work.wait_for(lambda: is_over() or outbox.may_send or outbox.is_done)
@@ -202,13 +206,18 @@ class TextStream(Generic[Answer]):
     def _watch(self) -> None:
         """Cancel the call when what was sent, or its end, goes without an answer for too long."""
         left = self._timeout
-        while not self._ended.wait(left):
+        while not self._has_ended(left):
             since = self._waiting_since
             left = self._timeout if since is None else since + self._timeout - time.monotonic()
             if left <= 0:
                 self._stalled = True
                 self._call.cancel()
                 left = _CANCEL_SECONDS  # again: a new call may just have begun
+
+    def _has_ended(self, seconds: float) -> bool:
+        """Wait for the end of the stream for so long; whether it came."""
+        with self._lock:
+            return self._end.wait_for(lambda: self._ended, seconds)
 
 
 def _start(name: str, body: Callable[..., None], *arguments: Any) -> None:

@@ -1,10 +1,11 @@
 """The clients' streams against servers that misbehave, and what an abandoned one leaves behind."""
 
 import asyncio
+import gc
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -239,6 +240,51 @@ def test_a_stream_that_is_closed_early_leaves_nothing_running(address: str, verb
                     break
                 await asyncio.sleep(0.01)  # grpc.aio's own tasks end a moment later
             assert asyncio.all_tasks() == before
+
+    asyncio.run(main())
+
+
+class Collecting(str):
+    """A text that collects garbage when it is looked at."""
+
+    def isascii(self) -> bool:
+        gc.collect()
+        return super().isascii()
+
+
+def test_a_forgotten_stream_can_be_collected_on_a_thread_of_its_own(client: Client) -> None:
+    forgotten, ended = threading.Event(), threading.Event()
+
+    def source() -> Iterator[str]:
+        try:
+            yield "good"
+            forgotten.wait(10)
+            yield Collecting("good")
+        finally:
+            ended.set()
+
+    stream = client.predict(source())
+    next(stream)
+    cycle: list[Any] = [stream]
+    cycle.append(cycle)
+    del stream, cycle
+    forgotten.set()
+    assert ended.wait(10)
+
+
+def test_a_source_that_is_cancelled_from_within_does_not_end_its_stream_quietly(
+    address: str,
+) -> None:
+    async def source() -> AsyncIterator[str]:
+        yield "good"
+        raise asyncio.CancelledError
+
+    async def main() -> None:
+        async with AsyncClient(address) as client:
+            stream = client.predict(source())
+            assert (await anext(stream)).label == "positive"
+            with pytest.raises(asyncio.CancelledError):
+                await anext(stream)
 
     asyncio.run(main())
 
