@@ -29,6 +29,7 @@ from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
     InvalidRequestError,
     OverloadedError,
+    TooLargeError,
     UnavailableError,
     from_rpc_error,
 )
@@ -316,7 +317,7 @@ class AsyncClient:
         return [results.model(message) for message in answer.models]
 
     async def limits(self) -> Limits:
-        """Give what a call to the server may hold; asked for once."""
+        """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:
             request = model_pb2.GetServerInfoRequest()
             self._limits = results.limits(
@@ -394,6 +395,9 @@ class AsyncClient:
             while flying:
                 oldest, task = flying.popleft()
                 yield oldest, await task
+        except (InvalidRequestError, TooLargeError):
+            self._limits = None  # the server may have been started anew, with others
+            raise
         finally:
             left = [task for _, task in flying]
             for task in left:
@@ -416,11 +420,15 @@ class AsyncClient:
             stream = AsyncTextStream(
                 self.address, limits, self.timeout, method(self._stubs), request, read
             )
-            async with aclosing(stream.run(texts)) as found:
-                async for answer in found:
-                    if isinstance(answer, InvalidRequestError) and errors == "raise":
-                        raise answer
-                    yield answer
+            try:
+                async with aclosing(stream.run(texts)) as found:
+                    async for answer in found:
+                        if isinstance(answer, InvalidRequestError) and errors == "raise":
+                            raise answer
+                        yield answer
+            except (InvalidRequestError, TooLargeError):
+                self._limits = None  # as above
+                raise
 
         return run()
 

@@ -20,6 +20,7 @@ from sentido_client.errors import (
     CallCancelledError,
     InvalidRequestError,
     OverloadedError,
+    TooLargeError,
     UnavailableError,
     from_rpc_error,
 )
@@ -353,7 +354,7 @@ class Client:
         return [results.model(message) for message in answer.models]
 
     def limits(self) -> Limits:
-        """Give what a call to the server may hold; asked for once."""
+        """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:
             request = model_pb2.GetServerInfoRequest()
             self._limits = results.limits(self._call(self._stubs.models.GetServerInfo, request))
@@ -395,6 +396,9 @@ class Client:
             while flying:
                 oldest, message, future = flying.popleft()
                 yield oldest, self._finish(method, message, future, oldest.offset)
+        except (InvalidRequestError, TooLargeError):
+            self._limits = None  # the server may have been started anew, with others
+            raise
         finally:
             for _, _, future in flying:
                 future.cancel()
@@ -424,10 +428,14 @@ class Client:
         errors: str,
     ) -> Generator[Answer, None, None]:
         stream = TextStream(self.address, self.limits(), self.timeout, method, request, read)
-        for answer in stream.run(texts):
-            if isinstance(answer, InvalidRequestError) and errors == "raise":
-                raise answer
-            yield answer
+        try:
+            for answer in stream.run(texts):
+                if isinstance(answer, InvalidRequestError) and errors == "raise":
+                    raise answer
+                yield answer
+        except (InvalidRequestError, TooLargeError):
+            self._limits = None  # as above
+            raise
 
     def _no_vectors(self, model: str, kind: EmbeddingKindName) -> Vectors:
         facts = self.model(model)

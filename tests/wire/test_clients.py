@@ -468,6 +468,33 @@ def test_calls_are_cut_by_the_servers_own_limits(transport: str) -> None:
             both("predict", ["good", "€" * 2000])
 
 
+@pytest.mark.parametrize("source", [list, iter])
+def test_a_client_outlives_a_server_that_is_started_anew_with_lower_limits(
+    transport: str, source: Any
+) -> None:
+    texts = ["good film"] * 10
+
+    async def predict(client: Client | AsyncClient) -> int:
+        answer = client.predict(source(texts))
+        if isinstance(answer, AsyncIterator):
+            return len([prediction async for prediction in answer])
+        return len(list(answer if isinstance(client, Client) else await answer))
+
+    async def main() -> None:
+        with running(config(transport=transport)) as address:
+            clients = [Client(address), AsyncClient(address)]
+            assert [await predict(client) for client in clients] == [10, 10]
+        with running(config(transport=transport, listen=address, max_texts=3)):
+            for client in clients:
+                with pytest.raises(InvalidRequestError, match="at most 3"):
+                    await predict(client)
+                assert await predict(client) == 10
+        clients[0].close()
+        await clients[1].close()
+
+    asyncio.run(main())
+
+
 def test_a_full_server_is_waited_for(transport: str) -> None:
     with (
         running(config(transport=transport, threads=1, max_queued_tokens=1)) as address,
