@@ -53,6 +53,14 @@ class Sent:
     ends: bool = True
 
 
+def headers(sent: Sent) -> list[tuple[str, str]]:
+    return [
+        *((":method", sent.method), (":scheme", "http"), (":path", sent.path)),
+        *((":authority", "test"), ("te", "trailers"), ("content-type", sent.content_type)),
+        *sent.metadata,
+    ]
+
+
 class Raw:
     """A connection on which a test says what it likes."""
 
@@ -76,11 +84,7 @@ class Raw:
 
     def send(self, sent: Sent) -> int:
         stream = self.h2.get_next_available_stream_id()
-        headers = [
-            *((":method", sent.method), (":scheme", "http"), (":path", sent.path)),
-            *((":authority", "test"), ("te", "trailers"), ("content-type", sent.content_type)),
-        ]
-        self.h2.send_headers(stream, [*headers, *sent.metadata], end_stream=sent.data is None)
+        self.h2.send_headers(stream, headers(sent), end_stream=sent.data is None)
         if sent.data is not None:
             for start in range(0, len(sent.data), FRAME_BYTES):
                 self.h2.send_data(stream, sent.data[start : start + FRAME_BYTES])
@@ -91,7 +95,7 @@ class Raw:
 
     def outcome(self, stream: int, seconds: float = 5) -> str:
         """How a stream ends: "OK", "13 message", "HTTP 431", "reset", "closed" or "nothing"."""
-        headers: dict[str, str] = {}
+        found: dict[str, str] = {}
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.socket.settimeout(left)
@@ -105,7 +109,7 @@ class Raw:
                 return "closed"
             for event in self.h2.receive_data(received):
                 if isinstance(event, ResponseReceived | TrailersReceived):
-                    headers |= {k.decode(): v.decode() for k, v in event.headers or ()}
+                    found |= {k.decode(): v.decode() for k, v in event.headers or ()}
                 elif isinstance(event, DataReceived):
                     self.h2.acknowledge_received_data(len(event.data), event.stream_id)
                 elif isinstance(event, ConnectionTerminated):
@@ -113,7 +117,7 @@ class Raw:
                 elif isinstance(event, StreamReset) and event.stream_id == stream:
                     return "reset"
                 elif isinstance(event, StreamEnded) and event.stream_id == stream:
-                    return described(headers)
+                    return described(found)
             with suppress(OSError):
                 self.flush()
         return "nothing"
@@ -195,6 +199,25 @@ def test_calls_that_are_reset_are_forgotten(address: str) -> None:
         for _ in range(200):
             raw.h2.reset_stream(raw.send(Sent()))
         assert raw.outcome(raw.send(Sent()), seconds=5) in ("OK", "closed")
+
+
+def test_calls_that_are_reset_in_numbers_before_they_are_seen_end_the_connection(
+    address: str, transport: str
+) -> None:
+    with Raw(address) as raw:
+        for _ in range(50):
+            stream = raw.h2.get_next_available_stream_id()
+            raw.h2.send_headers(stream, headers(Sent()))
+            raw.h2.reset_stream(stream)
+        outcome = raw.outcome(raw.send(Sent()))
+    assert outcome == ("closed" if transport == "native" else "OK")
+
+
+def test_a_connection_takes_so_many_calls_at_once(address: str, transport: str) -> None:
+    with Raw(address) as raw:
+        assert raw.outcome(raw.send(Sent())) == "OK"
+        most = raw.h2.remote_settings.max_concurrent_streams
+    assert most == (1024 if transport == "native" else 2**32 + 1)
 
 
 def test_a_connection_that_ends_in_the_middle_of_a_message_hurts_nobody(address: str) -> None:
