@@ -475,14 +475,14 @@ def test_a_client_outlives_a_server_that_is_started_anew_with_lower_limits(
     texts = ["good film"] * 10
 
     async def predict(client: Client | AsyncClient) -> int:
-        answer = client.predict(source(texts))
+        answer: Any = client.predict(source(texts))
         if isinstance(answer, AsyncIterator):
             return len([prediction async for prediction in answer])
         return len(list(answer if isinstance(client, Client) else await answer))
 
     async def main() -> None:
         with running(config(transport=transport)) as address:
-            clients = [Client(address), AsyncClient(address)]
+            clients: tuple[Client, AsyncClient] = (Client(address), AsyncClient(address))
             assert [await predict(client) for client in clients] == [10, 10]
         with running(config(transport=transport, listen=address, max_texts=3)):
             for client in clients:
