@@ -85,7 +85,8 @@ class Batcher(Generic[Item, Result]):
         self._after_batch = after_batch
         self.counts = Counts()
         self._limits = limits
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._idle: list[threading.Condition] = []  # of threads that wait, the last to work last
         self._by_size: dict[int, deque[_Waiting[Item, Result]]] = {}
         self._sizes: list[int] = []  # the keys of _by_size, sorted
         self._by_age: deque[_Waiting[Item, Result]] = deque()  # also taken ones, until they lead
@@ -110,7 +111,7 @@ class Batcher(Generic[Item, Result]):
         an item that its caller has given up is not computed and gets Dropped.
         """
         total = sum(size for _, size in items)
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise Closed("the batcher is closed")
             if not self.has_room:
@@ -118,7 +119,7 @@ class Batcher(Generic[Item, Result]):
             self._queued += total
             for index, (item, size) in enumerate(items):
                 self._add(_Waiting(item, size, _with_index(done, index), is_dropped))
-            self._changed.notify(len(items))
+            self._wake(len(items))
 
     @property
     def has_room(self) -> bool:
@@ -136,9 +137,9 @@ class Batcher(Generic[Item, Result]):
 
     def close(self) -> None:
         """Take no more items, finish those that wait, and wait for the threads to end."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._wake(len(self._idle))
         for thread in self._threads:
             thread.join()
 
@@ -149,10 +150,18 @@ class Batcher(Generic[Item, Result]):
         self._by_size[waiting.size].append(waiting)
         self._by_age.append(waiting)
 
+    def _wake(self, count: int) -> None:
+        """Wake threads, under the lock. The last to work first: its caches are still warm."""
+        for _ in range(min(count, len(self._idle))):
+            self._idle.pop().notify()
+
     def _work(self) -> None:
+        work = threading.Condition(self._lock)
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._queued_count() or self._closed)
+            with self._lock:
+                while not self._queued_count() and not self._closed:
+                    self._idle.append(work)
+                    work.wait()
                 batch = self._take()
             if not batch:
                 return
@@ -222,7 +231,7 @@ class Batcher(Generic[Item, Result]):
     def _count(self, kept: list[_Waiting[Item, Result]], dropped: int) -> None:
         size = sum(waiting.size for waiting in kept)
         padded = len(kept) * max((waiting.size for waiting in kept), default=0)
-        with self._changed:
+        with self._lock:
             self.counts.batches += bool(kept)
             self.counts.items += len(kept)
             self.counts.size += size
