@@ -1,6 +1,7 @@
 """That the documents are true: their commands run, their tables match the code."""
 
 import dataclasses
+import json
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ import pytest
 from conftest import BIN, ROOT
 from sentido_server.app import RPCS
 from sentido_server.config import Config
+from sentido_server.settings import flag, variable
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,11 +71,12 @@ def test_every_make_target_of_the_readme_is_in_the_makefile() -> None:
 def test_every_setting_of_the_server_is_documented_with_its_default() -> None:
     text = (ROOT / "docs" / "operating.md").read_text()
     for setting in dataclasses.fields(Config):
-        flag = "--" + setting.name.replace("_", "-")
-        (row,) = re.findall(rf"^\| `{flag}` \|.*$", text, re.MULTILINE)
-        assert f"`SENTIDO_{setting.name.upper()}`" in row
+        (row,) = re.findall(rf"^\| `{flag(setting)}` \|.*$", text, re.MULTILINE)
+        assert f"`{variable(setting)}`" in row
         if setting.name != "bundle":
-            assert f"| `{setting.default}` |" in row
+            value = setting.default
+            default = "not set" if value is None else f"`{value}`".lower()
+            assert f"| {default} |" in row
 
 
 def test_every_rpc_is_in_the_architecture() -> None:

@@ -1,0 +1,118 @@
+"""The server's settings: where they may come from, who wins, and what is said of a bad one."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import pytest
+from sentido_server.config import Config
+from sentido_server.settings import flag, variable
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str, **environ: str) -> str:
+    """Load settings that are bad; give what is said about them."""
+    with pytest.raises(SystemExit) as caught:
+        Config.load(argv, environ)
+    assert caught.value.code == 2
+    return capsys.readouterr().err.rpartition("sentido-server: error: ")[2].rstrip("\n")
+
+
+def printed(capsys: pytest.CaptureFixture[str], *argv: str, **environ: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        Config.load([*argv, "--print-config"], environ)
+    assert caught.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_a_flag_wins_over_a_variable_and_that_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "sentido.toml"
+    file.write_text("max_texts = 1\nthreads = 1\nmax_message_bytes = 2048\n")
+    environ = {"SENTIDO_MAX_TEXTS": "2", "SENTIDO_THREADS": "2"}
+    config = Config.load(["--config", str(file), "--max-texts", "3"], environ)
+    assert (config.max_texts, config.threads, config.max_message_bytes) == (3, 2, 2048)
+    assert config.max_queued_tokens == Config.max_queued_tokens
+    by_variable = Config.load([], {**environ, "SENTIDO_CONFIG": str(file)})
+    assert by_variable == dataclasses.replace(config, max_texts=2)
+
+
+def test_several_bundles_are_said_in_each_way(tmp_path: Path) -> None:
+    file = tmp_path / "sentido.toml"
+    file.write_text('bundle = ["a", "b"]')
+    for config in (
+        Config.load(["--bundle", "a", "--bundle", "b"], {}),
+        Config.load([], {"SENTIDO_BUNDLE": "a:b"}),
+        Config.load(["--config", str(file)], {}),
+    ):
+        assert config.bundle == (Path("a"), Path("b"))
+
+
+def test_what_is_printed_can_be_read_back_and_says_where_it_is_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = 'unix:/tmp/a "quoted" \\ \x7f é 😀 socket'
+    argv = ["--max-texts", "9", "--listen", odd]
+    environ = {"SENTIDO_THREADS": "3"}
+    file = tmp_path / "sentido.toml"
+    file.write_text("drain_seconds = 7")
+    text = printed(capsys, "--config", str(file), *argv, **environ)
+    assert "max_texts = 9  # --max-texts\n" in text
+    assert "threads = 3  # SENTIDO_THREADS\n" in text
+    assert f"drain_seconds = 7  # {file}: drain_seconds\n" in text
+    assert "max_text_characters = 1000000  # default\n" in text
+    assert text.count("\n") == len(dataclasses.fields(Config))
+    again = tmp_path / "again.toml"
+    again.write_text(text)
+    expected = Config.load(["--config", str(file), *argv], environ)
+    assert Config.load(["--config", str(again)], {}) == expected
+    assert tomllib.loads(text)["listen"] == odd
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("max_text = 7", "{}: there is no setting max_text; did you mean max_texts?"),
+        ("max-texts = 7", "{}: there is no setting max-texts; did you mean max_texts?"),
+        ("[server]\nthreads = 1", "{}: there is no setting server"),
+        ("max_texts = 0", "{}: max_texts: '0' is not a whole number from 1 to 2147483647"),
+        ("max_texts = true", "{}: max_texts: 'True' is not a whole number from 1 to 2147483647"),
+        ('max_texts = "7"', "{}: max_texts: '7' is not a whole number from 1 to 2147483647"),
+        ('log_format = "xml"', "{}: log_format: 'xml' is not one of auto, json, text"),
+        ("log_format = ['json']", "{}: log_format: \"['json']\" is not one of auto, json, text"),
+        ("listen = 50051", "{}: listen: '50051' is not a string"),
+        ('bundle = "one"', "{}: bundle: 'one' is not paths"),
+        ("bundle = []", "{}: bundle: '[]' is not paths"),
+        ("bundle = ['']", "{}: bundle: \"['']\" is not paths"),
+        ("max_texts", "{} is not TOML: Expected '=' after a key in a key/value pair"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(
+    toml: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sentido.toml"
+    file.write_text(toml)
+    assert refused(capsys, "--config", str(file)).startswith(message.format(file))
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "nope.toml"
+    message = f"cannot read the settings in {missing}: No such file or directory"
+    assert refused(capsys, "--config", str(missing)) == message
+    assert refused(capsys, SENTIDO_CONFIG=str(missing)) == message
+    (tmp_path / "latin").write_bytes(b'listen = "\xe9"')
+    assert " is not TOML: 'utf-8'" in refused(capsys, "--config", str(tmp_path / "latin"))
+
+
+def test_a_flag_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "unrecognized arguments: --max-text" in refused(capsys, "--max-text", "7")
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: str(field.name))
+def test_the_file_of_a_secret_can_be_named_but_no_secret(
+    field: "dataclasses.Field[object]",
+) -> None:
+    assert variable(field) == "SENTIDO_" + field.name.upper()
+    secret = {"key", "token", "password", "secret"} & set(field.name.split("_"))
+    if secret and field.type is not bool:
+        assert field.type == Path | None, flag(field)
