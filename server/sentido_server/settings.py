@@ -72,7 +72,7 @@ def load(
 
 
 def flag(field: _Field) -> str:
-    """Give the flag of a field; of a switch that is on, the one that turns it off."""
+    """Give the flag that a field is known by: of a switch that is on, the one to turn it off."""
     return ("--no-" if field.default is True else "--") + field.name.replace("_", "-")
 
 
@@ -90,11 +90,12 @@ def _add_flags(parser: argparse.ArgumentParser, fields: Sequence[_Field]) -> Non
         text = field.metadata["help"].replace("%", "%%")
         options: dict[str, Any] = {"action": "append" if _is_list(field) else "store"}
         if field.type is bool:
-            options = {"action": "store_const", "const": not field.default}
+            options = {"action": argparse.BooleanOptionalAction}
         else:
             options["metavar"] = "N" if field.type is int else field.name.split("_")[-1].upper()
-            text += "" if _is_path(field) else f" (default: {field.default})"
-        parser.add_argument(flag(field), dest=field.name, help=text, **options)
+        if field.type in (int, str):
+            text += f" (default: {field.default})"
+        parser.add_argument("--" + field.name.replace("_", "-"), help=text, **options)
 
 
 def _in_file(file: str | None, fields: Sequence[_Field]) -> _Found:

@@ -1,7 +1,6 @@
 """That the documents are true: their commands run, their tables match the code."""
 
 import dataclasses
-import json
 import os
 import re
 import shlex
