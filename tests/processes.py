@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from conftest import BIN
@@ -33,6 +34,12 @@ class Server:
         assert self.process.stderr is not None
         self.lines += [json.loads(line) for line in self.process.stderr]
         return self.process.wait(timeout)
+
+
+def resident(process: int | str) -> float:
+    """Give the resident memory of a process in MiB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 @contextmanager

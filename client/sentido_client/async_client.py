@@ -316,6 +316,15 @@ class AsyncClient:
         answer = await self._call(self._stubs.models.ListModels, model_pb2.ListModelsRequest())
         return [results.model(message) for message in answer.models]
 
+    async def reload_model(self, name: str = "") -> Model:
+        """Make the server load a model's bundle again, "" for its default; for administrators.
+
+        As `Client.reload_model`.
+        """
+        request = model_pb2.ReloadModelRequest(name=check_text(name, "name"))
+        answer = await self._call(self._stubs.models.ReloadModel, request)
+        return results.model(answer.model)
+
     async def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:

@@ -353,6 +353,15 @@ class Client:
         answer = self._call(self._stubs.models.ListModels, model_pb2.ListModelsRequest())
         return [results.model(message) for message in answer.models]
 
+    def reload_model(self, name: str = "") -> Model:
+        """Make the server load a model's bundle again, "" for its default; for administrators.
+
+        Gives the model as it is served from now on. Raises ReloadError if the bundle is bad, and
+        the server goes on with the one it had; NotFoundError; AuthenticationError.
+        """
+        request = model_pb2.ReloadModelRequest(name=check_text(name, "name"))
+        return results.model(self._call(self._stubs.models.ReloadModel, request).model)
+
     def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:

@@ -3,6 +3,7 @@
 SentidoError
 +-- InvalidRequestError   a bad text or argument; names each by the caller's own index
 +-- NotFoundError         no such model, version or word
++-- ReloadError           a bundle was not loaded again; the server goes on with the one it had
 +-- OverloadedError       the server's queue is full, also after waiting as it asked
 +-- TooLargeError         a message over a size limit of the wire
 +-- UnavailableError      no server answers, or none that is ready, also after retries
@@ -54,6 +55,14 @@ class NotFoundError(SentidoError):
     """A model, version or word that the server does not have."""
 
 
+class ReloadError(SentidoError):
+    """The server found a bundle bad and goes on with the one it had. `reason`: a fixed word."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class OverloadedError(SentidoError):
     """The server has as much work as it accepts. `retry_after`: seconds to wait."""
 
@@ -103,6 +112,9 @@ def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
         return UnavailableError(f"no server is ready at {address}: {details}{_after(offset)}")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineError(f"no answer from {address} in time{_after(offset)}")
+    if code is grpc.StatusCode.FAILED_PRECONDITION:
+        reasons = _details(_status(error), error_details_pb2.ErrorInfo)
+        return ReloadError(details, next((info.reason for info in reasons), ""))
     kinds: dict[Any, type[SentidoError]] = {
         grpc.StatusCode.NOT_FOUND: NotFoundError,
         grpc.StatusCode.CANCELLED: CallCancelledError,

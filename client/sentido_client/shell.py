@@ -236,14 +236,21 @@ def model(session: Session) -> None:
     for facts in found:
         if session.as_json:
             _print_json(dataclasses.asdict(facts))
-            continue
-        table = Table("", Column(_plain(facts.name), overflow="fold"))
-        for name, value in dataclasses.asdict(facts).items():
-            if isinstance(value, dict):
-                value = "\n".join(f"{key} {item!r}" for key, item in value.items())
-            shown = ", ".join(value) if isinstance(value, tuple) else str(value)
-            table.add_row(name, _plain(shown))
-        _print_table(table)
+        else:
+            _print_model(facts)
+
+
+@sentido.command()
+@_options
+@click.argument("name")
+def reload(session: Session, name: str) -> None:
+    """Make the server load a model's bundle again. For administrators."""
+    with session.client() as client:
+        facts = client.reload_model(name)
+    if session.as_json:
+        _print_json(dataclasses.asdict(facts))
+    else:
+        _print_model(facts)
 
 
 @sentido.command()
@@ -331,6 +338,16 @@ def _print_answers(
         _print_table(table)
     if bad:
         raise SystemExit(1)
+
+
+def _print_model(facts: results.Model) -> None:
+    table = Table("", Column(_plain(facts.name), overflow="fold"))
+    for name, value in dataclasses.asdict(facts).items():
+        if isinstance(value, dict):
+            value = "\n".join(f"{key} {item!r}" for key, item in value.items())
+        shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+        table.add_row(name, _plain(shown))
+    _print_table(table)
 
 
 def _print_error(session: Session, message: str) -> None:

@@ -4,18 +4,17 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
-from sentido_bundle import Bundle
+from sentido_bundle import BundleError
 
 from sentido_server import embedding, models, prediction, record, tokenization
 from sentido_server.address import check_address
@@ -24,6 +23,7 @@ from sentido_server.batcher import Counts
 from sentido_server.catalog import Catalog
 from sentido_server.config import Config
 from sentido_server.health import Health
+from sentido_server.loading import Loader
 from sentido_server.pipeline import Pipeline
 from sentido_server.rpc import Limits, Rpc, State
 
@@ -57,7 +57,7 @@ class Running:
 
     address: str  # with the real port
     transport: str  # "grpcio" or "native"
-    catalog: Catalog
+    loader: Loader
     counts: Counts  # of what it computed so far
 
 
@@ -68,6 +68,12 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     Raises StartError if the address cannot be bound, BundleError if a bundle is bad.
     """
     pipeline = Pipeline(config.thread_count(), config.batch_limits())
+    limits = Limits(config.max_text_characters, config.max_texts, config.max_message_bytes)
+
+    def use(catalog: Catalog) -> None:
+        pipeline.open(State(catalog, limits, version("sentido-server"), loader.reload))
+
+    loader = Loader(config.bundle, config.precision, use)
     transport = AioTransport(pipeline)
     native = _native(config, pipeline)
     checker = Health(SERVICES)
@@ -97,10 +103,9 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     if native is not None:
         native.start()
     try:
-        catalog = await asyncio.to_thread(_load, config.bundle, config.precision)
-        pipeline.open(_state(config, catalog))
+        await asyncio.to_thread(loader.load)
         await checker.set_serving(True)
-        yield Running(address, "grpcio" if native is None else "native", catalog, pipeline.counts)
+        yield Running(address, "grpcio" if native is None else "native", loader, pipeline.counts)
     finally:
         await checker.set_serving(False)
         pipeline.drain()
@@ -116,7 +121,10 @@ async def serve(config: Config) -> AsyncIterator[Running]:
 
 
 async def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; a second signal ends the process at once."""
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    SIGHUP loads every bundle again.
+    """
     started = time.monotonic()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -130,16 +138,20 @@ async def run(config: Config) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number.name)
+    hung_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
     async with serve(config) as running:
         record.event(
             "serving",
             address=running.address,
             transport=running.transport,
-            models=[bundle.name for bundle in running.catalog.bundles],
+            models=[bundle.name for bundle in running.loader.catalog.bundles],
             threads=config.thread_count(),
             seconds=round(time.monotonic() - started, 3),
         )
+        reloading = asyncio.create_task(_reload_on(hung_up, running.loader))
         await stopping.wait()
+        reloading.cancel()
     counts = running.counts
     record.event(
         "stopped",
@@ -149,6 +161,19 @@ async def run(config: Config) -> None:
         padding_tokens=counts.padding,
         dropped=counts.dropped,
     )
+
+
+async def _reload_on(hung_up: asyncio.Event, loader: Loader) -> None:
+    """Load every bundle again after each signal; those that come meanwhile count as one."""
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        try:
+            await asyncio.to_thread(loader.reload_all)
+        except BundleError:  # the loader has said so
+            pass
+        except Exception as error:  # whatever it is, the next signal must be heard
+            record.failure("reload failed", error)
 
 
 def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
@@ -182,28 +207,3 @@ def _bind(server: grpc.aio.Server, listen: str) -> int:
 
 def _with_port(listen: str, port: int) -> str:
     return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
-
-
-def _load(directories: Sequence[Path], precision: str) -> Catalog:
-    bundles = []
-    for directory in directories:
-        started = time.monotonic()
-        bundle = Bundle.load(directory, precision)
-        bundles.append(bundle)
-        record.event(
-            "loaded",
-            model=bundle.name,
-            version=bundle.manifest.version,
-            digest=bundle.digest,
-            precision=bundle.precision,
-            seconds=round(time.monotonic() - started, 3),
-        )
-    try:
-        return Catalog(bundles)
-    except ValueError as error:
-        raise StartError(str(error)) from error
-
-
-def _state(config: Config, catalog: Catalog) -> State:
-    limits = Limits(config.max_text_characters, config.max_texts, config.max_message_bytes)
-    return State(catalog, limits, version("sentido-server"))

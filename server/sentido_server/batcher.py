@@ -167,6 +167,7 @@ class Batcher(Generic[Item, Result]):
                 return
             self._finish(batch)
             self._after_batch()
+            del batch  # while the thread waits, it must not keep what the items hold
 
     def _queued_count(self) -> int:
         while self._by_age and self._by_age[0].is_taken:

@@ -5,6 +5,8 @@
     +-- NotFound            a model, a version or a word
     +-- QueueFull           RESOURCE_EXHAUSTED, with the delay after which to try again
     +-- MessageTooLarge     RESOURCE_EXHAUSTED, and trying again is no use
+    +-- PermissionDenied    an RPC for administrators, called by someone else
+    +-- BundleRefused       FAILED_PRECONDITION: a reload that keeps the bundle that was there
     +-- Unavailable         loading or draining; another server may answer
     +-- DeadlineExceeded    expired before it was computed
     +-- Cancelled           abandoned before it was computed
@@ -106,6 +108,25 @@ class MessageTooLarge(Fault):
 
     def __init__(self, size: int, most: int) -> None:
         super().__init__(f"SERVER: Received message larger than max ({size} vs. {most})")
+
+
+class PermissionDenied(Fault):
+    """The caller may not do this."""
+
+    code = code_pb2.PERMISSION_DENIED
+
+
+class BundleRefused(Fault):
+    """A bundle was not loaded again; the server answers from the one it had."""
+
+    code = code_pb2.FAILED_PRECONDITION
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the bundle that was there is kept: {shorten(why, 1000)}")
+
+    def details(self) -> Sequence[Message]:
+        """Give the reason in a word that a program can compare."""
+        return [error_details_pb2.ErrorInfo(reason="BUNDLE_REFUSED", domain="sentido")]
 
 
 class Unavailable(Fault):

@@ -13,9 +13,12 @@ from sentido.v1.model_pb2 import (
     ListModelsResponse,
     Model,
     Preprocessing,
+    ReloadModelRequest,
+    ReloadModelResponse,
 )
-from sentido_bundle import Bundle, Precision
+from sentido_bundle import Bundle, BundleError, Precision
 
+from sentido_server.faults import BundleRefused
 from sentido_server.rpc import Plan, Result, Rpc, State
 
 SERVICE = "sentido.v1.ModelService"
@@ -57,6 +60,23 @@ def reply_get_model(_: GetModelRequest, plan: Plan, __: Sequence[Result]) -> Get
     """Describe the model."""
     assert plan.bundle is not None
     return GetModelResponse(model=_describe(plan.bundle))
+
+
+def prepare_reload_model(state: State, request: ReloadModelRequest) -> Plan:
+    """Load the model again; the notes hold the digest it had before."""
+    try:
+        reloaded = state.reload(request.name)
+    except BundleError as error:
+        raise BundleRefused(str(error)) from error
+    return Plan(reloaded.bundle, notes=reloaded.previous_digest)
+
+
+def reply_reload_model(
+    _: ReloadModelRequest, plan: Plan, __: Sequence[Result]
+) -> ReloadModelResponse:
+    """Describe the model as it is now."""
+    assert plan.bundle is not None
+    return ReloadModelResponse(model=_describe(plan.bundle), previous_bundle_digest=plan.notes)
 
 
 def _describe(bundle: Bundle) -> Model:
@@ -105,4 +125,13 @@ RPCS = (
         queues=False,
     ),
     Rpc(SERVICE, "GetModel", GetModelRequest, prepare_get_model, reply_get_model, queues=False),
+    Rpc(
+        SERVICE,
+        "ReloadModel",
+        ReloadModelRequest,
+        prepare_reload_model,
+        reply_reload_model,
+        queues=False,
+        admin=True,
+    ),
 )

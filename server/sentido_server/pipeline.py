@@ -20,6 +20,7 @@ from sentido_server.faults import (
     DeadlineExceeded,
     Fault,
     Internal,
+    PermissionDenied,
     QueueFull,
     Unavailable,
 )
@@ -34,6 +35,7 @@ Finish = Callable[[Outcome], None]
 _SMALL = 4096  # bytes; a larger request is parsed and tokenized off the transport's thread
 _BYTES_A_TOKEN = 6  # about: an English word and a space
 _RETRY_SECONDS = 0.1
+_LOADING = "the server is loading its models"
 _SHUTTING_DOWN = "the server is shutting down"
 
 
@@ -58,12 +60,13 @@ class Pipeline:
         )
         self._flushes: list[Callable[[], None]] = []
         self._preparing = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
+        self._admin = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._preparing_bytes = 0  # of requests
         self._most_preparing_bytes = _BYTES_A_TOKEN * limits.queued
         self._lock = threading.Lock()
         self._abandoned = threading.Event()
         self._state: State | None = None
-        self._refusal: str | None = "the server is loading its models"
+        self._draining = False
 
     def flush_with(self, flush: Callable[[], None]) -> None:
         """Call `flush` whenever a thread has finished a number of messages.
@@ -73,13 +76,12 @@ class Pipeline:
         self._flushes.append(flush)
 
     def open(self, state: State) -> None:
-        """Start to answer calls from `state`."""
+        """Answer from `state` from now on; what has begun is finished with what it began with."""
         self._state = state
-        self._refusal = None
 
     def drain(self) -> None:
         """Refuse new calls from now on; what was accepted is finished."""
-        self._refusal = _SHUTTING_DOWN
+        self._draining = True
 
     def abandon(self) -> None:
         """Compute nothing more of what waits: nobody will get the answers."""
@@ -96,15 +98,22 @@ class Pipeline:
 
     def close(self) -> None:
         """Finish what waits and was not abandoned, and wait for the threads to end."""
+        self._admin.shutdown()
         self._preparing.shutdown()
         self._batcher.close()
 
     def begin(self, rpc: Rpc[Any], call: Call) -> CallRecord:
-        """Accept a call. Raises Unavailable, and logs the call, if the server is not serving."""
+        """Accept a call. Raises Unavailable, and logs the call, if the server is not serving.
+
+        Raises PermissionDenied for RPCs that the caller may not use.
+        """
         entry = CallRecord(f"{rpc.service}/{rpc.name}", call.peer)
-        if self._refusal is not None:
+        if self._draining or self._state is None:
             entry.write(code_pb2.UNAVAILABLE)
-            raise Unavailable(self._refusal)
+            raise Unavailable(_SHUTTING_DOWN if self._draining else _LOADING)
+        if rpc.admin:
+            entry.write(code_pb2.PERMISSION_DENIED)
+            raise PermissionDenied("no admin token configured")
         return entry
 
     def submit(
@@ -115,6 +124,8 @@ class Pipeline:
         if rpc.queues and not self.has_room():
             message.fail(self._batcher.full())
             self._flush()
+        elif rpc.admin:
+            self._admin.submit(self._start, message, body)
         elif len(body) <= _SMALL and not rpc.blocking:
             self._start(message, body)
         else:

@@ -13,7 +13,7 @@ import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 from sentido.v1.common_pb2 import ServedBy
-from sentido_bundle import Bundle, Encoding
+from sentido_bundle import Bundle, BundleError, Encoding
 
 from sentido_server.catalog import Catalog
 
@@ -30,12 +30,26 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Reloaded:
+    """What a model is answered by from now on, and what it was answered by before."""
+
+    bundle: Bundle
+    previous_digest: str
+
+
+def _cannot_reload(name: str) -> Reloaded:
+    raise BundleError(f"{name!r} was not loaded from a folder")
+
+
+@dataclass(frozen=True)
 class State:
     """What every RPC answers from."""
 
     catalog: Catalog
     limits: Limits
     server_version: str
+    reload: Callable[[str], Reloaded] = _cannot_reload
+    """Loads the model of a name again and answers from it. Raises NotFound or BundleError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +101,7 @@ class Rpc(Generic[Request]):
     streaming: bool = False  # both ways; the functions then see one message
     blocking: bool = False  # takes milliseconds even for a small request
     queues: bool = True  # is refused when the queue is full, before it is even parsed
+    admin: bool = False  # for administrators; one at a time, on a thread of their own
 
 
 def run(items: Sequence[Item]) -> list[Result]:

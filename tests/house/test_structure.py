@@ -108,7 +108,14 @@ def test_the_public_names_of_the_client_are_these() -> None:
     assert set(sentido_client.__all__) == {
         *("AsyncClient", "Client"),
         *("AuthenticationError", "CallCancelledError", "DeadlineError", "InvalidRequestError"),
-        *("NotFoundError", "OverloadedError", "SentidoError", "ServerError", "TooLargeError"),
+        *(
+            "NotFoundError",
+            "OverloadedError",
+            "ReloadError",
+            "SentidoError",
+            "ServerError",
+            "TooLargeError",
+        ),
         *("UnavailableError", "Violation"),
         *("Limits", "Model", "Neighbour", "Prediction", "Preprocessing", "Score", "Token"),
         *("TokenEmbeddings", "Tokenization", "Usage", "Word"),
@@ -116,6 +123,7 @@ def test_the_public_names_of_the_client_are_these() -> None:
     verbs = {name for name in vars(sentido_client.Client) if not name.startswith("_")}
     assert verbs == {
         *("predict", "embed", "embed_tokens", "lookup", "nearest", "tokenize", "model", "models"),
+        "reload_model",
         *("health", "limits", "wait_until_ready", "close"),
     }
     assert verbs == {name for name in vars(sentido_client.AsyncClient) if not name.startswith("_")}

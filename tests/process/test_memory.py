@@ -5,20 +5,13 @@ make nightly        the same with ten million texts
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from processes import server
+from processes import resident, server
 from sentido_client import Client
 
 GROWTH = 12  # MiB that either side may grow by between a quarter of the stream and its end
 FILLER = "." * 100  # nothing to tokenize, but seen if texts are kept: 15 MiB of 150,000 of them
-
-
-def resident(process: int | str) -> float:
-    """Give the resident memory of a process in MiB."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 @pytest.mark.parametrize("verb", ["predict", "embed"])

@@ -38,6 +38,7 @@ def test_buf_curl_lists_every_method_by_reflection(address: str) -> None:
         "ModelService/GetModel",
         "ModelService/GetServerInfo",
         "ModelService/ListModels",
+        "ModelService/ReloadModel",
         "PredictionService/BatchPredict",
         "PredictionService/Predict",
         "PredictionService/StreamPredict",

@@ -52,6 +52,20 @@ class GetModelResponse(_message.Message):
     model: Model
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
+class ReloadModelRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ReloadModelResponse(_message.Message):
+    __slots__ = ("model", "previous_bundle_digest")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    model: Model
+    previous_bundle_digest: str
+    def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ..., previous_bundle_digest: _Optional[str] = ...) -> None: ...
+
 class Model(_message.Message):
     __slots__ = ("name", "version", "bundle_digest", "labels", "preprocessing", "vocabulary_size", "embedding_dimension", "hidden_units", "metrics", "created", "precision")
     class MetricsEntry(_message.Message):

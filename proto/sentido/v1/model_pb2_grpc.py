@@ -50,6 +50,11 @@ class ModelServiceStub(object):
                 request_serializer=sentido_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=sentido_dot_v1_dot_model__pb2.GetModelResponse.FromString,
                 _registered_method=True)
+        self.ReloadModel = channel.unary_unary(
+                '/sentido.v1.ModelService/ReloadModel',
+                request_serializer=sentido_dot_v1_dot_model__pb2.ReloadModelRequest.SerializeToString,
+                response_deserializer=sentido_dot_v1_dot_model__pb2.ReloadModelResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
@@ -77,6 +82,16 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReloadModel(self, request, context):
+        """Loads one model's bundle again from where the server was told it is, and answers from it once it
+        is verified; calls are answered from the old one until then. For administrators.
+        NOT_FOUND: no model of that name. PERMISSION_DENIED: no administrator. FAILED_PRECONDITION with
+        an ErrorInfo, reason BUNDLE_REFUSED: the bundle is bad, and the old one stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +109,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=sentido_dot_v1_dot_model__pb2.GetModelRequest.FromString,
                     response_serializer=sentido_dot_v1_dot_model__pb2.GetModelResponse.SerializeToString,
+            ),
+            'ReloadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadModel,
+                    request_deserializer=sentido_dot_v1_dot_model__pb2.ReloadModelRequest.FromString,
+                    response_serializer=sentido_dot_v1_dot_model__pb2.ReloadModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +198,33 @@ class ModelService(object):
             '/sentido.v1.ModelService/GetModel',
             sentido_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
             sentido_dot_v1_dot_model__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sentido.v1.ModelService/ReloadModel',
+            sentido_dot_v1_dot_model__pb2.ReloadModelRequest.SerializeToString,
+            sentido_dot_v1_dot_model__pb2.ReloadModelResponse.FromString,
             options,
             channel_credentials,
             insecure,
