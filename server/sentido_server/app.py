@@ -106,9 +106,12 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         await asyncio.to_thread(loader.load)
         await checker.set_serving(True)
         yield Running(address, "grpcio" if native is None else "native", loader, pipeline.counts)
+        await checker.set_serving(False)
+        await asyncio.sleep(config.drain_delay)  # until those who balance load have noticed
     finally:
         await checker.set_serving(False)
         pipeline.drain()
+        end = time.monotonic() + config.drain_seconds
         drains = [each.drain(config.drain_seconds) for each in (transport, native) if each]
         if not all(await asyncio.gather(*drains)):
             record.event("drain timed out", seconds=config.drain_seconds)
@@ -116,7 +119,7 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         checker.end_watches()
         await server.stop(_GOODBYE_SECONDS)
         if native is not None:
-            await native.close()
+            await native.close(max(_GOODBYE_SECONDS, end - time.monotonic()))
         await asyncio.to_thread(pipeline.close)
 
 

@@ -20,7 +20,8 @@ TOML file of --config (SENTIDO_CONFIG) as max_texts. A flag wins over a variable
 the file. Several bundles in SENTIDO_BUNDLE are separated by ':'.
 
 Health (grpc.health.v1) is NOT_SERVING until every bundle is loaded and verified. SIGTERM and
-SIGINT finish what was accepted and exit with 0; a second one stops at once.
+SIGINT finish what was accepted and exit with 0; a second one stops at once. SIGHUP loads the
+bundles again.
 
 examples:
   sentido-server                                   serve the default bundle
@@ -66,8 +67,14 @@ class Config:
         least=0,
         most=1024,
     )
+    drain_delay: int = setting(
+        0,
+        "seconds after SIGTERM in which calls are still accepted while health says NOT_SERVING",
+        least=0,
+        most=3600,
+    )
     drain_seconds: int = setting(
-        30, "seconds that accepted calls have to finish after SIGTERM", least=0
+        30, "seconds that accepted calls have to finish after SIGTERM and the delay", least=0
     )
     log_format: str = setting(
         "auto", "json, text, or auto: text on a terminal", choices=("auto", "json", "text")

@@ -26,7 +26,6 @@ from sentido_server.rpc import Rpc
 
 _MOST_EVENTS = 64  # taken from the front at once
 _POLL_SECONDS = 0.01
-_FAREWELL_SECONDS = 1.0  # for answers given and not yet counted as sent
 
 
 class NativeCall:
@@ -70,6 +69,8 @@ class NativeTransport:
         self._max_message_bytes = max_message_bytes
         self._calls: dict[int, NativeCall] = {}  # unanswered, by the front's id
         self._outcomes: deque[tuple[int, NativeCall, Outcome]] = deque()  # to be sent by a flush
+        self._responses = 0  # handed to the front, which sends them later
+        self._lock = threading.Lock()
         self._directory = Path(tempfile.mkdtemp(prefix="sentido-"))  # for its owner alone
         self.fallback = self._directory / "grpcio.sock"
         try:
@@ -99,10 +100,10 @@ class NativeTransport:
         """Let accepted calls finish; tell whether all did in time. The pipeline drains already."""
         return await self._wait_until(lambda: not self._calls, seconds)
 
-    async def close(self) -> None:
-        """Send what was answered, then close every connection."""
+    async def close(self, seconds: float) -> None:
+        """Send what was answered, for so long at most, then close every connection."""
         # What is answered is sent later, on a thread of the front, and lost if closed before.
-        await self._wait_until(self._all_sent, _FAREWELL_SECONDS)
+        await self._wait_until(self._all_sent, seconds)
         self._front.close()
         await asyncio.to_thread(self._thread.join)
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -159,6 +160,9 @@ class NativeTransport:
             except IndexError:  # another thread was faster
                 break
             answered.append((id, call, self._answer(id, call, outcome)))
+        if answered:
+            with self._lock:
+                self._responses += sum(code == code_pb2.OK for _, _, code in answered)
         for id, call, code in answered:
             self._calls.pop(id, None)
             call.entry.write(code)
@@ -181,12 +185,14 @@ class NativeTransport:
         self._front.fail(id, fault.code, fault.message, [("grpc-status-details-bin", details)])
 
     def _all_sent(self) -> bool:
+        """Whether nothing is left to send but the refusals of calls that still come."""
         metrics = self._front.metrics()
         assert metrics is not None
-        return all(
-            method["started"] == sum(status["count"] for status in method["status"].values())
-            for method in metrics["methods"].values()
-        )
+        methods = metrics["methods"].values()
+        started = sum(method["started"] for method in methods)
+        ended = sum(status["count"] for method in methods for status in method["status"].values())
+        sent = sum(method["status"].get(code_pb2.OK, {"count": 0})["count"] for method in methods)
+        return bool(started == ended or sent >= self._responses)
 
     async def _wait_until(self, condition: Any, seconds: float) -> bool:
         end = time.monotonic() + seconds

@@ -26,7 +26,7 @@ from sentido_client import AuthenticationError, Client
 PREDICT = "/sentido.v1.PredictionService/Predict"
 IN_FLIGHT = 64
 RELOADS = 100
-GROWTH = 12  # MiB from the tenth reload to the last; a bundle that stays costs 1 MiB each
+GROWTH = 12  # MiB from the tenth reload to the last; one that stays costs 0.7
 TEXTS = ["a wonderful film", "a dull mess", "good", "", "bad acting but a good and moving story"]
 
 
@@ -134,7 +134,6 @@ def test_reloads_under_load_fail_no_call_and_keep_answers_and_bundles_together(
                 done = reload(process)
                 assert done["models"] == {"small": bundles[number % 2].digest}
                 resident_after.append(resident(process.process.pid))
-    print("RES", resident_after[:3], resident_after[9::10], load.digests)
     assert load.wrong == []
     assert set(load.digests) == {bundle.digest for bundle in bundles}
     assert min(load.digests.values()) > RELOADS

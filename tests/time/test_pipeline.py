@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from google.rpc import code_pb2
 from sentido.v1.prediction_pb2 import PredictRequest, PredictResponse
-from sentido_bundle import Bundle
+from sentido_bundle import Bundle, default_bundle
 from sentido_server.batcher import Limits
 from sentido_server.catalog import Catalog
 from sentido_server.faults import Fault, QueueFull, Unavailable
 from sentido_server.pipeline import Outcome, Pipeline
 from sentido_server.prediction import prepare_predict, reply_predict
+from sentido_server.rpc import Final, Item, Plan, Rpc, State, run
 from sentido_server.rpc import Limits as TextLimits
-from sentido_server.rpc import Plan, Rpc, State
 
 
 @dataclass
@@ -202,3 +202,15 @@ def test_a_server_that_loads_refuses() -> None:
     with pytest.raises(Unavailable, match="is loading its models"):
         made.begin(rpc(), Call())
     made.close()
+
+
+def test_items_of_two_bundles_in_one_batch_are_each_computed_by_their_own(bundle: Bundle) -> None:
+    twin = Bundle.load(default_bundle(), "int8")  # other answers to the same ids
+    encodings = [bundle.tokenizer.encode(text) for text in ("a good film", "a dull mess")]
+    items = [Item(each, encoding) for encoding in encodings for each in (bundle, twin)]
+    for item, result in zip(items, run(items), strict=True):
+        assert isinstance(result, Final)
+        same = [other.encoding.ids for other in items if other.bundle is item.bundle]
+        alone = item.bundle.run_batch(same).probabilities
+        row = 0 if item.encoding is encodings[0] else 1
+        assert result.probabilities.tolist() == alone[row].tolist()

@@ -4,8 +4,10 @@
 """
 
 import re
+import signal
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -25,6 +27,8 @@ from h2.events import (
     TrailersReceived,
 )
 from h2.exceptions import ProtocolError
+from processes import server
+from sentido.v1.embedding_pb2 import BatchEmbedRequest
 from sentido.v1.prediction_pb2 import PredictRequest
 from sentido_client import Client
 
@@ -265,3 +269,18 @@ def test_the_table_of_differences_is_this_one() -> None:
     text = (ROOT / "docs" / "transports.md").read_text()
     rows = re.findall(r"^\| (.+?) \| `(.+?)` \| `(.+?)` \|$", text, re.MULTILINE)
     assert rows == [(name, row.grpcio, row.native) for name, row in DIFFERENCES.items()]
+
+
+def test_an_answer_that_is_read_late_is_not_cut_off(transport: str) -> None:
+    texts = ["good"] * 4000  # their vectors are 1.6 MB
+    asked = BatchEmbedRequest(texts=texts).SerializeToString()
+    path = "/sentido.v1.EmbeddingService/BatchEmbed"
+    with server("--transport", transport) as running, Raw(running.address) as raw:
+        stream = raw.send(Sent(framed(asked), path=path))
+        while not running.lines[-1].get("texts"):  # until it is answered
+            running.wait_for("call")
+        running.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(1.5)  # it waits for the reader
+        assert raw.outcome(stream) == "OK"
+        assert running.end(timeout=5) == 0

@@ -1,0 +1,95 @@
+"""SIGTERM: every accepted call is answered, and stopping takes as long as the work."""
+
+import asyncio
+import signal
+import threading
+from collections import Counter
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from conftest import raw_unary
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from processes import server
+from sentido.v1.prediction_pb2 import PredictRequest
+from sentido_client import Client
+
+PREDICT = "/sentido.v1.PredictionService/Predict"
+BODY = PredictRequest(text="a good film with a good story " * 20).SerializeToString()
+IN_FLIGHT = 64
+
+
+class Load:
+    """Calls without end, so many in flight, until the server is gone: what comes back, counted."""
+
+    def __init__(self, address: str) -> None:
+        self.codes: Counter[str] = Counter()
+        self.details: Counter[str] = Counter()
+        self.warm = threading.Event()  # set when a thousand were answered
+        self._address = address
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self.thread.start()
+
+    async def _run(self) -> None:
+        options = [("grpc.enable_retries", 0)]
+        async with grpc.aio.insecure_channel(self._address, options) as channel:
+            predict: Any = channel.unary_unary(PREDICT)
+            await asyncio.gather(*(self._call(predict) for _ in range(IN_FLIGHT)))
+
+    async def _call(self, predict: Any) -> None:
+        while True:
+            try:
+                await predict(BODY, timeout=20)
+                self.codes["OK"] += 1
+                if self.codes["OK"] == 1000:
+                    self.warm.set()
+            except grpc.aio.AioRpcError as error:
+                self.codes[error.code().name] += 1
+                if error.details() != "the server is shutting down":
+                    return  # the connection is closed
+
+
+def test_sigterm_under_load_loses_no_accepted_call(transport: str) -> None:
+    with server("--transport", transport) as running:
+        load = Load(running.address)
+        reading = threading.Thread(target=lambda: running.wait_for("stopping"))
+        reading.start()  # else the server would wait for whoever reads its log
+        assert load.warm.wait(30)
+        running.process.send_signal(signal.SIGTERM)
+        reading.join()
+        assert running.end(timeout=10) == 0  # of a grace of 30 seconds
+        load.thread.join()
+        calls = [line["code"] for line in running.lines if line["event"] == "call"]
+        assert load.codes["OK"] == calls.count("OK") >= 1000
+        # gRPC itself cancels what comes while it closes the connection, and was never accepted.
+        assert set(load.codes) - {"CANCELLED"} == {"OK", "UNAVAILABLE"}
+        assert load.codes["CANCELLED"] <= (IN_FLIGHT if transport == "grpcio" else 0)
+        assert set(calls) <= {"OK", "UNAVAILABLE"}
+        assert running.lines[-1]["event"] == "stopped"
+        assert running.lines[-1]["texts"] == load.codes["OK"]
+
+
+def test_during_the_delay_health_says_no_and_calls_are_answered(transport: str) -> None:
+    with (
+        server("--transport", transport, "--drain-delay", "1") as running,
+        Client(running.address) as client,
+        grpc.insecure_channel(running.address) as channel,
+    ):
+        client.wait_until_ready()
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        running.process.send_signal(signal.SIGTERM)
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert raw_unary(channel, PREDICT)(BODY)
+        with pytest.raises(grpc.RpcError):
+            next(watch)
+        assert running.end(timeout=10) == 0
+
+
+def test_a_second_signal_does_not_wait_for_the_delay(transport: str) -> None:
+    with server("--transport", transport, "--drain-delay", "3600") as running:
+        running.process.send_signal(signal.SIGTERM)
+        running.wait_for("stopping")
+        running.process.send_signal(signal.SIGINT)
+        assert running.end(timeout=5) == 1

@@ -1,0 +1,117 @@
+"""ReloadModel through the pipeline: one after another, and what a caller is told."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.rpc import code_pb2, error_details_pb2
+from sentido.v1.model_pb2 import ReloadModelRequest, ReloadModelResponse
+from sentido_bundle import default_bundle
+from sentido_server import models
+from sentido_server.batcher import Limits
+from sentido_server.catalog import Catalog
+from sentido_server.faults import BundleRefused, NotFound
+from sentido_server.loading import Loader
+from sentido_server.pipeline import Outcome, Pipeline
+from sentido_server.record import CallRecord
+from sentido_server.rpc import Limits as TextLimits
+from sentido_server.rpc import State
+from test_pipeline import Call
+
+(RELOAD,) = [rpc for rpc in models.RPCS if rpc.admin]
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Path:
+    (tmp_path / "served").symlink_to(default_bundle())
+    return tmp_path / "served"
+
+
+class Reloading:
+    """A pipeline whose models come from a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pipeline = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6))
+        self.loader = Loader([folder], "fp32", self._use)
+        self.loader.load()
+
+    def _use(self, catalog: Catalog) -> None:
+        limits = TextLimits(1000, 10, 10**6)
+        self.pipeline.open(State(catalog, limits, "test", self.loader.reload))
+
+    def send(self, name: str) -> Call:
+        """Send what an administrator has sent."""
+        call = Call()
+        body = ReloadModelRequest(name=name).SerializeToString()
+        self.pipeline.submit(RELOAD, call, CallRecord("test", "test"), body, call.finish)
+        return call
+
+    def reload(self, name: str) -> Outcome:
+        return self.send(name).outcome()
+
+
+@pytest.fixture
+def reloading(link: Path) -> Iterator[Reloading]:
+    made = Reloading(link)
+    yield made
+    made.pipeline.close()
+
+
+@pytest.mark.parametrize("name", ["imdb", ""])
+def test_a_model_is_loaded_again(reloading: Reloading, name: str) -> None:
+    before = reloading.loader.catalog.default
+    outcome: Any = reloading.reload(name)
+    answer = ReloadModelResponse.FromString(outcome)
+    assert answer.model.name == "imdb"
+    assert answer.previous_bundle_digest == answer.model.bundle_digest == before.digest
+    assert reloading.loader.catalog.default is not before
+    assert reloading.loader.reloads == {"success": 1, "failure": 0}
+
+
+def test_an_unknown_model_is_not_found(reloading: Reloading) -> None:
+    assert isinstance(reloading.reload("nope"), NotFound)
+    assert isinstance(reloading.reload("/etc"), NotFound)
+
+
+def test_a_bad_bundle_is_a_failed_precondition_with_a_reason(
+    reloading: Reloading, link: Path
+) -> None:
+    before = reloading.loader.catalog
+    link.unlink()
+    outcome = reloading.reload("imdb")
+    assert isinstance(outcome, BundleRefused)
+    assert outcome.code == code_pb2.FAILED_PRECONDITION
+    assert outcome.message.startswith("the bundle that was there is kept: bundle ")
+    assert "no such directory" in outcome.message
+    info = error_details_pb2.ErrorInfo()
+    assert outcome.status().details[0].Unpack(info)
+    assert (info.reason, info.domain) == ("BUNDLE_REFUSED", "sentido")
+    assert reloading.loader.catalog is before
+    assert reloading.loader.reloads == {"success": 0, "failure": 1}
+
+
+def test_a_bundle_of_another_model_is_refused(reloading: Reloading, link: Path) -> None:
+    other = Path(shutil.copytree(default_bundle(), link.with_name("other")))
+    manifest = (other / "manifest.json").read_text()
+    (other / "manifest.json").write_text(manifest.replace('"imdb"', '"other"', 1))
+    link.unlink()
+    link.symlink_to(other)
+    outcome = reloading.reload("imdb")
+    assert isinstance(outcome, BundleRefused)
+    assert "is now model 'other' and not 'imdb'; SIGHUP would" in outcome.message
+    assert reloading.loader.catalog.default.name == "imdb"
+
+
+def test_reloads_at_once_run_one_after_another(reloading: Reloading) -> None:
+    outcomes = [call.outcome() for call in [reloading.send("imdb") for _ in range(5)]]
+    assert all(isinstance(outcome, bytes) for outcome in outcomes)
+    assert reloading.loader.reloads == {"success": 5, "failure": 0}
+
+
+def test_a_reload_while_the_server_drains_does_not_open_it_again(reloading: Reloading) -> None:
+    reloading.pipeline.drain()
+    assert isinstance(reloading.reload("imdb"), bytes)
+    with pytest.raises(Exception, match="shutting down"):
+        reloading.pipeline.begin(RELOAD, Call())
