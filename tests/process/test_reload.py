@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,24 +146,27 @@ def breakages() -> Iterator[tuple[str, Callable[[Path], object]]]:
     names = ["manifest.json", "vocabulary.json", "model.onnx", "tokens.onnx", "weights.bin"]
     names.append("golden.json")
     for name in names:
-        yield f"{name} is missing", lambda folder, name=name: (folder / name).unlink()
-        yield (
-            f"{name} is cut",
-            lambda folder, name=name: os.truncate(
-                folder / name, (folder / name).stat().st_size - 9
-            ),
-        )
+        yield f"{name} is missing", partial(remove, name)
+        yield f"{name} is cut", partial(cut, name)
     for name in names[1:]:
-        yield f"{name} is changed", lambda folder, name=name: flip(folder / name)
-    yield "golden.json has another answer", lambda folder: worsen(folder)
+        yield f"{name} is changed", partial(flip, name)
+    yield "golden.json has another answer", worsen
     yield "there is no folder", shutil.rmtree
-    yield "there is a file in the folder's place", lambda folder: replace_by_file(folder)
+    yield "there is a file in the folder's place", replace_by_file
 
 
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
+def remove(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+
+
+def cut(name: str, folder: Path) -> None:
+    os.truncate(folder / name, (folder / name).stat().st_size - 9)
+
+
+def flip(name: str, folder: Path) -> None:
+    data = bytearray((folder / name).read_bytes())
     data[len(data) // 2] ^= 1
-    path.write_bytes(data)
+    (folder / name).write_bytes(data)
 
 
 def worsen(folder: Path) -> None:
