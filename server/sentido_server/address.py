@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-_LONGEST_PATH = 107  # bytes, on Linux
+LONGEST_PATH = 107  # bytes that a Unix socket's may have, on Linux
 
 
 def check_address(listen: str) -> None:
@@ -48,8 +48,8 @@ def _problem(family: int, address: Any) -> int | None:
 def _check_socket(path: Path) -> None:
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}")
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise ValueError(f"the path of a socket has at most {_LONGEST_PATH} bytes")
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise ValueError(f"the path of a socket has at most {LONGEST_PATH} bytes")
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"the folder {path.parent} cannot be written to")
     if not path.exists():

@@ -6,6 +6,7 @@ socket behind it. The extra `sentido-server[native]` installs the package.
 """
 
 import asyncio
+import os
 import shutil
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from google.rpc import code_pb2
 from pygrpc_native import EVENT_CANCEL, NativeGrpcFront
 
 from sentido_server import record
+from sentido_server.address import LONGEST_PATH
 from sentido_server.faults import Cancelled, DeadlineExceeded, Fault, MessageTooLarge
 from sentido_server.pipeline import Outcome, Pipeline, internal
 from sentido_server.record import CallRecord
@@ -74,6 +76,11 @@ class NativeTransport:
         self._directory = Path(tempfile.mkdtemp(prefix="sentido-"))  # for its owner alone
         self.fallback = self._directory / "grpcio.sock"
         try:
+            if len(os.fsencode(self.fallback)) > LONGEST_PATH:
+                raise ValueError(
+                    f"the path of a socket has at most {LONGEST_PATH} bytes, and {self.fallback}"
+                    " has more: set TMPDIR to a folder with a shorter path"
+                )
             paths = [(f"/{rpc.service}/{rpc.name}", False) for rpc in self._rpcs]
             self._front = NativeGrpcFront(
                 listen, paths, call_details=True, metrics=True, io_threads=1

@@ -288,6 +288,16 @@ def test_what_is_wrong_with_an_address_is_said(listen: str, message: str) -> Non
     assert f"sentido-server: cannot listen on {listen!r}: {message}" in found
 
 
+def test_a_temporary_folder_too_deep_for_a_socket_is_one_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / ("a" * 100)
+    folder.mkdir()
+    code, message = failure("--listen", "127.0.0.1:0", "--transport", "native", TMPDIR=str(folder))
+    assert code == 1
+    assert "the path of a socket has at most 107 bytes" in message
+    assert message.endswith("has more: set TMPDIR to a folder with a shorter path\n")
+    assert not list(folder.glob("sentido-*"))
+
+
 def test_a_missing_bundle_is_one_sentence(tmp_path: Path) -> None:
     code, message = failure("--listen", "127.0.0.1:0", "--bundle", str(tmp_path / "nope"))
     assert code == 1
