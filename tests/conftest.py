@@ -20,7 +20,7 @@ from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client
 from sentido_export.data import load
 from sentido_server import record
-from sentido_server.app import serve
+from sentido_server.app import Running, serve
 from sentido_server.config import Config
 
 ROOT = Path(__file__).parent.parent
@@ -79,26 +79,33 @@ def pytest_terminal_summary(
 @contextmanager
 def running(config: Config) -> Iterator[str]:
     """Run a real server on a thread of its own; give its address once it is SERVING."""
-    address: Future[str] = Future()
+    with running_server(config) as server:
+        yield server.address
+
+
+@contextmanager
+def running_server(config: Config) -> Iterator[Running]:
+    """Run a real server on a thread of its own; give it once it is SERVING."""
+    started: Future[Running] = Future()
     stopping: list[Callable[[], object]] = []
 
     async def main() -> None:
         stop = asyncio.Event()
         stopping.append(partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))
         async with serve(config) as server:
-            address.set_result(server.address)
+            started.set_result(server)
             await stop.wait()
 
     def run() -> None:
         try:
             asyncio.run(main())
         except BaseException as error:
-            address.set_exception(error)
+            started.set_exception(error)
 
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        yield address.result()
+        yield started.result()
     finally:
         for stop in stopping:
             with suppress(RuntimeError):  # the loop of a server that did not start has ended

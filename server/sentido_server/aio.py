@@ -12,7 +12,7 @@ from google.rpc import code_pb2
 
 from sentido_server.faults import Fault, QueueFull, Unavailable
 from sentido_server.pipeline import Outcome, Pipeline
-from sentido_server.record import CallRecord
+from sentido_server.record import CallRecord, Metadata
 from sentido_server.rpc import Rpc
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -26,6 +26,7 @@ class AioCall:
 
     def __init__(self, context: _Context) -> None:
         self.peer = context.peer()
+        self.metadata: Metadata = context.invocation_metadata() or ()  # type: ignore[assignment]
         self.cancelled = False
         self._loop = asyncio.get_running_loop()
         remaining = context.time_remaining()  # seconds, None without a deadline
@@ -66,6 +67,11 @@ class AioTransport:
         for service, handlers in services.items():
             generic = grpc.method_handlers_generic_handler(service, handlers)
             server.add_generic_rpc_handlers((generic,))
+
+    @property
+    def open_calls(self) -> int:
+        """Calls that have no status yet."""
+        return self._open_calls
 
     async def drain(self, seconds: float) -> bool:
         """Let accepted calls finish and idle streams end; tell whether all did in time.

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,13 @@ from sentido_server.catalog import Catalog
 from sentido_server.config import Config
 from sentido_server.health import Health
 from sentido_server.loading import Loader
+from sentido_server.metrics import Metrics
 from sentido_server.pipeline import Pipeline
 from sentido_server.rpc import Limits, Rpc, State
 
 if TYPE_CHECKING:
     from sentido_server.native import NativeTransport
+    from sentido_server.tracing import Tracing
 
 RPCS: tuple[Rpc[Any], ...] = (
     *prediction.RPCS,
@@ -59,6 +62,7 @@ class Running:
     transport: str  # "grpcio" or "native"
     loader: Loader
     counts: Counts  # of what it computed so far
+    metrics_address: str | None  # with the real port
 
 
 @asynccontextmanager
@@ -67,7 +71,9 @@ async def serve(config: Config) -> AsyncIterator[Running]:
 
     Raises StartError if the address cannot be bound, BundleError if a bundle is bad.
     """
-    pipeline = Pipeline(config.thread_count(), config.batch_limits())
+    metrics = None if config.metrics_listen == "off" else Metrics([rpc.path for rpc in RPCS])
+    tracing = _tracing(config)
+    pipeline = Pipeline(config.thread_count(), config.batch_limits(), metrics, tracing)
     limits = Limits(config.max_text_characters, config.max_texts, config.max_message_bytes)
 
     def use(catalog: Catalog) -> None:
@@ -98,6 +104,12 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     else:
         address = _with_port(config.listen, native.port)
         _bind(server, f"unix:{native.fallback}")
+    exposition = ExitStack()
+    metrics_address = None
+    if metrics is not None:
+        transports = [each for each in (transport, native) if each]
+        exposed = _exposed(config.metrics_listen, metrics, pipeline, loader, transports)
+        metrics_address = exposition.enter_context(exposed)
     await checker.set_serving(False)
     await server.start()
     if native is not None:
@@ -105,7 +117,8 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     try:
         await asyncio.to_thread(loader.load)
         await checker.set_serving(True)
-        yield Running(address, "grpcio" if native is None else "native", loader, pipeline.counts)
+        name = "grpcio" if native is None else "native"
+        yield Running(address, name, loader, pipeline.counts, metrics_address)
         await checker.set_serving(False)
         await asyncio.sleep(config.drain_delay)  # until those who balance load have noticed
     finally:
@@ -121,6 +134,9 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         if native is not None:
             await native.close(max(_GOODBYE_SECONDS, end - time.monotonic()))
         await asyncio.to_thread(pipeline.close)
+        exposition.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
 
 async def run(config: Config) -> None:
@@ -148,6 +164,7 @@ async def run(config: Config) -> None:
             "serving",
             address=running.address,
             transport=running.transport,
+            metrics=running.metrics_address,
             models=[bundle.name for bundle in running.loader.catalog.bundles],
             threads=config.thread_count(),
             seconds=round(time.monotonic() - started, 3),
@@ -197,6 +214,50 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
         return NativeTransport(pipeline, config.listen, RPCS, config.max_message_bytes)
     except (ValueError, OSError) as error:
         raise StartError(f"cannot listen on {config.listen!r}: {error}") from error
+
+
+def _tracing(config: Config) -> "Tracing | None":
+    """Make what sends spans, where it is asked for. Raises StartError."""
+    if config.otlp_endpoint == "off":
+        return None
+    if not re.match("https?://[^/]", config.otlp_endpoint):
+        raise StartError(
+            f"--otlp-endpoint {config.otlp_endpoint!r}: a URL such as http://localhost:4317 is"
+            " needed, or off"
+        )
+    try:
+        from sentido_server.tracing import Tracing
+    except ImportError as error:
+        raise StartError(
+            f"--otlp-endpoint needs OpenTelemetry ({error}): pip install 'sentido-server[tracing]'"
+        ) from error
+    return Tracing(config.otlp_endpoint)
+
+
+@contextmanager
+def _exposed(
+    listen: str,
+    metrics: Metrics,
+    pipeline: Pipeline,
+    loader: Loader,
+    transports: "Sequence[AioTransport | NativeTransport]",
+) -> Iterator[str]:
+    """Show what is counted within the block; give the address. Raises StartError."""
+    from sentido_server.exposition import ServerCollector, exposed
+
+    collector = ServerCollector(
+        metrics,
+        pipeline.counts,
+        loader,
+        lambda: pipeline.queued_tokens,
+        lambda: sum(transport.open_calls for transport in transports),
+    )
+    with ExitStack() as stack:
+        try:
+            address = stack.enter_context(exposed(listen, collector))
+        except (ValueError, OSError) as error:
+            raise StartError(f"cannot listen for metrics on {listen!r}: {error}") from error
+        yield address
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> int:

@@ -11,8 +11,10 @@ import threading
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from sentido_server.histogram import Histogram
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -54,6 +56,10 @@ class Counts:
     size: int = 0  # of these items
     padding: int = 0  # computed beside them, to make rows of a batch equally long
     dropped: int = 0  # items that their callers had given up
+    rows: Histogram = field(default_factory=lambda: Histogram((1, 2, 4, 8, 16)))  # of a batch
+    padded: Histogram = field(  # size of a batch, with padding
+        default_factory=lambda: Histogram((16, 32, 64, 128, 256, 512, 1024, 2048, 4096))
+    )
 
 
 @dataclass(eq=False, slots=True)
@@ -233,11 +239,14 @@ class Batcher(Generic[Item, Result]):
         size = sum(waiting.size for waiting in kept)
         padded = len(kept) * max((waiting.size for waiting in kept), default=0)
         with self._lock:
-            self.counts.batches += bool(kept)
-            self.counts.items += len(kept)
-            self.counts.size += size
-            self.counts.padding += padded - size
             self.counts.dropped += dropped
+            if kept:
+                self.counts.batches += 1
+                self.counts.items += len(kept)
+                self.counts.size += size
+                self.counts.padding += padded - size
+                self.counts.rows.add(len(kept))
+                self.counts.padded.add(padded)
 
 
 def _with_index(

@@ -76,6 +76,14 @@ class Config:
     drain_seconds: int = setting(
         30, "seconds that accepted calls have to finish after SIGTERM and the delay", least=0
     )
+    metrics_listen: str = setting(
+        "off", "address and port for Prometheus to scrape, port 0 for a free one, or off"
+    )
+    otlp_endpoint: str = setting(
+        "off",
+        "collector of OpenTelemetry that gets spans of calls, such as http://localhost:4317, or"
+        " off; needs the extra sentido-server[tracing]",
+    )
     log_format: str = setting(
         "auto", "json, text, or auto: text on a terminal", choices=("auto", "json", "text")
     )

@@ -23,7 +23,7 @@ from sentido_server import record
 from sentido_server.address import LONGEST_PATH
 from sentido_server.faults import Cancelled, DeadlineExceeded, Fault, MessageTooLarge
 from sentido_server.pipeline import Outcome, Pipeline, internal
-from sentido_server.record import CallRecord
+from sentido_server.record import CallRecord, Metadata
 from sentido_server.rpc import Rpc
 
 _MOST_EVENTS = 64  # taken from the front at once
@@ -33,14 +33,14 @@ _POLL_SECONDS = 0.01
 class NativeCall:
     """One unary call on the front. Lives until it is answered."""
 
-    __slots__ = ("_deadline", "_id", "_transport", "cancelled", "entry", "peer")
+    __slots__ = ("_deadline", "_id", "_transport", "cancelled", "entry", "metadata", "peer")
 
     entry: CallRecord
 
     def __init__(
-        self, transport: "NativeTransport", id: int, peer: str, time_remaining: float | None
+        self, transport: "NativeTransport", id: int, details: tuple[Metadata, str, float | None]
     ) -> None:
-        self.peer = peer
+        self.metadata, self.peer, time_remaining = details
         self.cancelled = False
         self._transport = transport
         self._id = id
@@ -103,6 +103,11 @@ class NativeTransport:
         self._thread.start()
         return self
 
+    @property
+    def open_calls(self) -> int:
+        """Calls that have no status yet."""
+        return len(self._calls)
+
     async def drain(self, seconds: float) -> bool:
         """Let accepted calls finish; tell whether all did in time. The pipeline drains already."""
         return await self._wait_until(lambda: not self._calls, seconds)
@@ -128,14 +133,18 @@ class NativeTransport:
                 return
             for kind, id, method, body, _, details in events:
                 if body is not None and details is not None:
-                    self._begin(id, self._rpcs[method], body, details[1], details[2])
+                    self._begin(id, self._rpcs[method], body, details)
                 elif kind == EVENT_CANCEL and (call := self._calls.get(id)) is not None:
                     call.cancelled = True
 
     def _begin(
-        self, id: int, rpc: Rpc[Any], body: bytes, peer: str, time_remaining: float | None
+        self,
+        id: int,
+        rpc: Rpc[Any],
+        body: bytes,
+        details: tuple[Metadata, str, float | None],
     ) -> None:
-        call = NativeCall(self, id, peer, time_remaining)
+        call = NativeCall(self, id, details)
         try:
             call.entry = self._pipeline.begin(rpc, call)
             self._calls[id] = call

@@ -7,9 +7,10 @@ or with a Fault. It knows nothing of grpcio.
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from google.rpc import code_pb2
 
@@ -24,9 +25,13 @@ from sentido_server.faults import (
     QueueFull,
     Unavailable,
 )
+from sentido_server.metrics import Metrics
 from sentido_server.parse import parse
-from sentido_server.record import CallRecord
+from sentido_server.record import CallRecord, Metadata
 from sentido_server.rpc import Item, Plan, Result, Rpc, State, run
+
+if TYPE_CHECKING:
+    from sentido_server.tracing import Tracing
 
 Outcome = bytes | Fault
 Finish = Callable[[Outcome], None]
@@ -43,6 +48,7 @@ class Call(Protocol):
     """One call as its transport knows it."""
 
     peer: str
+    metadata: Metadata
 
     def is_expired(self) -> bool:
         """Whether the call's deadline has passed."""
@@ -54,7 +60,15 @@ class Call(Protocol):
 class Pipeline:
     """Runs RPCs on a fixed number of compute threads. Lives as long as the server."""
 
-    def __init__(self, threads: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        threads: int,
+        limits: Limits,
+        metrics: Metrics | None = None,
+        tracing: "Tracing | None" = None,
+    ) -> None:
+        self._metrics = metrics
+        self._tracing = tracing
         self._batcher: Batcher[Item, Result] = Batcher(
             run, threads=threads, limits=limits, after_batch=self._flush
         )
@@ -92,6 +106,11 @@ class Pipeline:
         """What was computed so far: texts, tokens, padding, and what was dropped before."""
         return self._batcher.counts
 
+    @property
+    def queued_tokens(self) -> int:
+        """How many tokens wait to be computed."""
+        return self._batcher.queued
+
     def has_room(self) -> bool:
         """Whether the queue would take a message now."""
         return self._batcher.has_room and self._preparing_bytes < self._most_preparing_bytes
@@ -107,7 +126,9 @@ class Pipeline:
 
         Raises PermissionDenied for RPCs that the caller may not use.
         """
-        entry = CallRecord(f"{rpc.service}/{rpc.name}", call.peer)
+        entry = CallRecord(
+            rpc.path, call.peer, call.metadata, metrics=self._metrics, tracing=self._tracing
+        )
         if self._draining or self._state is None:
             entry.write(code_pb2.UNAVAILABLE)
             raise Unavailable(_SHUTTING_DOWN if self._draining else _LOADING)
@@ -144,18 +165,23 @@ class Pipeline:
 
     def _start(self, message: "_Message", body: bytes) -> None:
         """Parse, prepare, and queue what is to be computed."""
+        message.started = time.monotonic()
         try:
             message.check_wanted()
             assert self._state is not None  # begin() let the call pass
             request = parse(message.rpc.request, body)
             plan = message.rpc.prepare(self._state, request)
             message.entry.add(plan)
+            message.prepared = time.monotonic()
             if not plan.items:
+                message.taken = message.computed = message.prepared
                 message.reply(request, plan, [])
                 return
             items = [(item, max(1, item.encoding.token_count)) for item in plan.items]
             try:
-                self._batcher.submit(items, _Gather(message, request, plan).add, message.is_dropped)
+                self._batcher.submit(
+                    items, _Gather(message, request, plan).add, message.is_given_up
+                )
             except Full:
                 message.entry.add(plan, -1)
                 raise
@@ -185,10 +211,23 @@ class _Message:
         self._call = call
         self._finish = finish
         self._abandoned = abandoned
+        # When a stage ended; the first when it began. 0: not yet.
+        self.started = self.prepared = self.taken = self.computed = 0.0
 
     def is_dropped(self) -> bool:
         """Whether nobody waits for the answer any more."""
         return self._call.is_expired() or self._call.is_cancelled() or self._abandoned.is_set()
+
+    def is_given_up(self) -> bool:
+        """Say so of an item whose turn has come, and count it."""
+        if not self.taken:
+            self.taken = time.monotonic()
+        if not self.is_dropped():
+            return False
+        if (metrics := self.entry.metrics) is not None:
+            is_left = "cancelled" if self._call.is_cancelled() else "shutdown"
+            metrics.add_dropped("deadline" if self._call.is_expired() else is_left)
+        return True
 
     def check_wanted(self) -> None:
         """Raise Dropped if nobody waits for the answer any more."""
@@ -197,16 +236,32 @@ class _Message:
 
     def reply(self, request: Any, plan: Plan, results: Sequence[Result]) -> None:
         """Answer."""
+        if not self.computed:
+            self.computed = time.monotonic()
         try:
             response = self.rpc.reply(request, plan, results).SerializeToString()
         except Exception as error:
             self.fail(error)
         else:
-            self._finish(response)
+            self._end(response)
 
     def fail(self, error: Exception) -> None:
         """Answer with a Fault: the one raised, or that of what went wrong."""
-        self._finish(self._fault(error))
+        self._end(self._fault(error))
+
+    def _end(self, outcome: Outcome) -> None:
+        """Note what each stage took, up to the one that it ended in, and finish."""
+        now = time.monotonic()
+        self.entry.add_stages(
+            (
+                self.started or now,
+                self.prepared or now,
+                self.taken or now,
+                self.computed or now,
+                now,
+            )
+        )
+        self._finish(outcome)
 
     def _fault(self, error: Exception) -> Fault:
         match error:

@@ -7,25 +7,32 @@ would cost more than a small call does.
 
 import atexit
 import json
+import re
 import sys
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from google.rpc import code_pb2
 
+from sentido_server.metrics import Marks, Metrics
 from sentido_server.rpc import Plan
 
+if TYPE_CHECKING:
+    from sentido_server.tracing import Tracing
+
 _FLUSH_SECONDS = 0.1
+_MOST_MARKS = 100  # messages of a stream whose stages become spans
 _MOST_WAITING = 1000  # lines; whoever adds one more writes them, and waits for a slow reader
 _CODES = {number: name for name, number in code_pb2.Code.items()}
+_TRACEPARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -38,8 +45,13 @@ class _Call(NamedTuple):
     milliseconds: float
     texts: int
     tokens: int
+    tokenize_milliseconds: float
+    queue_milliseconds: float
+    infer_milliseconds: float
+    encode_milliseconds: float
     model: str | None
     peer: str
+    trace_id: str | None
 
 
 class _Log:
@@ -84,6 +96,9 @@ class _Log:
 
 _log: _Log | None = None
 
+Metadata = Sequence[tuple[str, Any]]
+"""What a caller sends beside its request: str values, bytes for keys that end in -bin."""
+
 
 def set_up(log_format: str, stream: TextIO = sys.stderr) -> None:
     """Send the log to `stream`, as `json`, `text`, or whichever of them suits it (`auto`)."""
@@ -113,46 +128,103 @@ class CallRecord:
 
     rpc: str
     peer: str
+    metadata: Metadata = ()
+    metrics: Metrics | None = None
+    tracing: "Tracing | None" = None
     started: float = field(default_factory=time.monotonic)
     model: str | None = None
     texts: int = 0
     tokens: int = 0
+    tokenize: float = 0.0  # seconds that the stage took, of all messages
+    queue: float = 0.0
+    infer: float = 0.0
+    encode: float = 0.0
+    marks: list[Marks] = field(default_factory=list)  # of the first messages, for spans
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, plan: Plan, sign: int = 1) -> None:
         """Count the texts of a plan; with -1, take them back."""
-        tokens = sum(encoding.token_count for encoding in plan.encodings)
+        tokens = unknown = truncated = 0
+        for encoding in plan.encodings:
+            tokens += encoding.token_count
+            unknown += encoding.out_of_vocabulary_count
+            truncated += encoding.truncated_token_count > 0
+        texts = len(plan.encodings)
         with self._lock:
-            self.texts += sign * len(plan.encodings)
+            self.texts += sign * texts
             self.tokens += sign * tokens
             if plan.bundle is not None:
                 self.model = plan.bundle.name
+        if self.metrics is not None:
+            self.metrics.add_texts(sign * texts, sign * tokens, sign * unknown, sign * truncated)
+
+    def add_stages(self, marks: Marks) -> None:
+        """Add what the stages of one message took."""
+        with self._lock:
+            self.tokenize += marks[1] - marks[0]
+            self.queue += marks[2] - marks[1]
+            self.infer += marks[3] - marks[2]
+            self.encode += marks[4] - marks[3]
+            if self.tracing is not None and len(self.marks) < _MOST_MARKS:
+                self.marks.append(marks)
+        if self.metrics is not None:
+            self.metrics.add_stages(marks)
+
+    def _caller_trace_id(self) -> str | None:
+        for key, value in self.metadata:
+            if key == "traceparent" and (found := _TRACEPARENT.match(value)):
+                return found[1]
+        return None
 
     def write(self, code: int) -> None:
-        """Write the call's line, soon."""
+        """Count the call, make its spans, and write its line, soon."""
+        seconds = time.monotonic() - self.started
+        if self.metrics is not None:
+            self.metrics.add_call(self.rpc, code, seconds)
+        if self.tracing is not None:
+            trace_id = self.tracing.end(self, code)
+        else:
+            trace_id = self._caller_trace_id()
         if _log is not None:
-            milliseconds = (time.monotonic() - self.started) * 1000
-            texts, tokens = self.texts, self.tokens
             _log.add(
                 _Call(
-                    time.time(), self.rpc, code, milliseconds, texts, tokens, self.model, self.peer
+                    time.time(),
+                    self.rpc,
+                    code,
+                    seconds * 1000,
+                    self.texts,
+                    self.tokens,
+                    self.tokenize * 1000,
+                    self.queue * 1000,
+                    self.infer * 1000,
+                    self.encode * 1000,
+                    self.model,
+                    self.peer,
+                    trace_id,
                 )
             )
 
 
 def _json_call(call: _Call) -> str:
     """Format a call's line: what `_json_line` would give, without its general encoder."""
+    trace = f', "trace_id": "{call.trace_id}"' if call.trace_id else ""
     return (
         f'{{"time": "{_time(call.when)}", "level": "info", "event": "call", "rpc": "{call.rpc}",'
         f' "code": "{_CODES[call.code]}", "milliseconds": {call.milliseconds:.3f},'
-        f' "texts": {call.texts}, "tokens": {call.tokens}, "model": {_quoted(call.model)},'
-        f' "peer": {_quoted(call.peer)}}}\n'
+        f' "texts": {call.texts}, "tokens": {call.tokens},'
+        f' "tokenize_milliseconds": {call.tokenize_milliseconds:.3f},'
+        f' "queue_milliseconds": {call.queue_milliseconds:.3f},'
+        f' "infer_milliseconds": {call.infer_milliseconds:.3f},'
+        f' "encode_milliseconds": {call.encode_milliseconds:.3f},'
+        f' "model": {_quoted(call.model)}, "peer": {_quoted(call.peer)}{trace}}}\n'
     )
 
 
 def _text_call(call: _Call) -> str:
     facts = {**call._asdict(), "code": _CODES[call.code]}
-    facts["milliseconds"] = round(facts["milliseconds"], 3)
+    for name, value in facts.items():
+        if isinstance(value, float):
+            facts[name] = round(value, 3)
     return _text_line(facts.pop("when"), "info", "call", facts)
 
 

@@ -6,7 +6,7 @@ and after is the pipeline's.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -101,7 +101,11 @@ class Rpc(Generic[Request]):
     streaming: bool = False  # both ways; the functions then see one message
     blocking: bool = False  # takes milliseconds even for a small request
     queues: bool = True  # is refused when the queue is full, before it is even parsed
+    path: str = field(init=False)  # "service/name", as in the log
     admin: bool = False  # for administrators; one at a time, on a thread of their own
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", f"{self.service}/{self.name}")
 
 
 def run(items: Sequence[Item]) -> list[Result]:

@@ -16,8 +16,8 @@ PACKAGES = {
     "proto/sentido": {"google", "grpc", "sentido"},
     "bundle/sentido_bundle": {"numpy", "onnxruntime", "sentido_bundle"},
     "server/sentido_server": {
-        *("google", "grpc", "grpc_health", "grpc_reflection", "numpy", "pygrpc_native"),
-        *("sentido", "sentido_bundle", "sentido_server"),
+        *("google", "grpc", "grpc_health", "grpc_reflection", "numpy", "opentelemetry"),
+        *("prometheus_client", "pygrpc_native", "sentido", "sentido_bundle", "sentido_server"),
     },
     "client/sentido_client": {
         *("click", "google", "grpc", "grpc_health", "numpy", "rich"),

@@ -272,4 +272,8 @@ def test_what_was_done_is_counted() -> None:
         made.submit([("d", 9)], answers.of("z"), is_dropped=lambda: True)
         gate.open.set()
         answers.wait()
-    assert vars(made.counts) == {"batches": 3, "items": 4, "size": 18, "padding": 2, "dropped": 1}
+    counts = dict(vars(made.counts))
+    rows, padded = counts.pop("rows"), counts.pop("padded")
+    assert counts == {"batches": 3, "items": 4, "size": 18, "padding": 2, "dropped": 1}
+    assert dict(rows.cumulative())["+Inf"] == dict(padded.cumulative())["+Inf"] == 3
+    assert (rows.sum, padded.sum) == (4, 20)

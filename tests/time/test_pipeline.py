@@ -1,7 +1,7 @@
 """The pipeline with a call that a test holds in its hand: what is computed, and what never is."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ class Call:
     """A call of no transport."""
 
     peer: str = "test"
+    metadata: Sequence[tuple[str, str]] = ()
     expired: bool = False
     cancelled: bool = False
     outcomes: list[Outcome] = field(default_factory=list)

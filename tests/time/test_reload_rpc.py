@@ -27,6 +27,7 @@ class Call:
     """A call of no transport."""
 
     peer = "test"
+    metadata = ()
 
     def __init__(self) -> None:
         self._outcome: Future[Outcome] = Future()
