@@ -42,6 +42,16 @@ def resident(process: int | str) -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
+def failure(*flags: str, **environment: str) -> tuple[int, str]:
+    """Run a server that must not start; give its exit code and what it says."""
+    result = subprocess.run(
+        [SERVER, *flags], capture_output=True, text=True, timeout=60, env=environment or None
+    )
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.returncode, result.stderr
+
+
 @contextmanager
 def server(*flags: str, **environment: str) -> Iterator[Server]:
     """Run a server on a free port, or where the flags say; kill it in the end."""

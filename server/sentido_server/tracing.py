@@ -40,8 +40,9 @@ class Tracing:
         logger = logging.getLogger("opentelemetry")
         logger.propagate = False  # else its lines would stand between ours
         logger.addHandler(_ToOurLog(logging.ERROR))
-        facts = {SERVICE_NAME: "sentido-server", SERVICE_VERSION: version("sentido-server")}
-        resource = Resource(facts).merge(Resource.create())
+        resource = Resource.create({SERVICE_VERSION: version("sentido-server")})
+        if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
+            resource = resource.merge(Resource({SERVICE_NAME: "sentido-server"}))
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
         self._tracer = self._provider.get_tracer("sentido_server")

@@ -106,10 +106,8 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        (
-            "sentido_server.main",
-            ("tensorflow", "keras", "tf2onnx", "sentido_client", "prometheus_client"),
-        ),
+        ("sentido_server.main", ("tensorflow", "keras", "tf2onnx", "sentido_client")),
+        ("sentido_server.app", ("opentelemetry", "prometheus_client")),
         ("sentido_client.shell", ("onnxruntime", "tensorflow", "sentido_server", "sentido_bundle")),
         ("sentido_client", ("onnxruntime", "rich", "click", "sentido_server")),
         ("sentido_bundle", ("grpc", "tensorflow", "onnx", "google.protobuf")),

@@ -17,23 +17,13 @@ import numpy as np
 import pytest
 from conftest import BIN, raw_stream, raw_unary
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from processes import SERVER, Server, server
+from processes import Server, failure, server
 from sentido.v1 import prediction_pb2
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client, UnavailableError
 
 BATCH = "/sentido.v1.PredictionService/BatchPredict"
 PREDICT = "/sentido.v1.PredictionService/Predict"
-
-
-def failure(*flags: str, **environment: str) -> tuple[int, str]:
-    """Run a server that must not start; give its exit code and what it says."""
-    result = subprocess.run(
-        [SERVER, *flags], capture_output=True, text=True, timeout=60, env=environment or None
-    )
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return result.returncode, result.stderr
 
 
 @pytest.fixture

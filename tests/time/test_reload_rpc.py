@@ -16,7 +16,7 @@ from sentido_server.catalog import Catalog
 from sentido_server.faults import BundleRefused, NotFound
 from sentido_server.loading import Loader
 from sentido_server.pipeline import Outcome, Pipeline
-from sentido_server.record import CallRecord
+from sentido_server.record import CallRecord, Metadata
 from sentido_server.rpc import Limits as TextLimits
 from sentido_server.rpc import State
 
@@ -27,7 +27,7 @@ class Call:
     """A call of no transport."""
 
     peer = "test"
-    metadata = ()
+    metadata: Metadata = ()
 
     def __init__(self) -> None:
         self._outcome: Future[Outcome] = Future()

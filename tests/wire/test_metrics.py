@@ -1,4 +1,4 @@
-"""What Prometheus is shown: everything that is documented, nothing else, and no label of a caller."""
+"""What Prometheus is shown: all that is documented, nothing else, and no label of a caller's."""
 
 import re
 import threading
