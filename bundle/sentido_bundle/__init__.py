@@ -9,7 +9,12 @@ A bundle is a folder that holds a text classifier with everything that decides i
 ONNX graphs, the vocabulary and the rules that turn text into ids. See `docs/architecture.md`.
 """
 
+import os
 from pathlib import Path
+
+# From 1.29 on ONNX Runtime reports to its maker what it runs, and keeps an id of the machine in the
+# user's home, unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from sentido_bundle.bundle import Bundle, Neighbour, Outputs, normalize
 from sentido_bundle.errors import BundleError
