@@ -23,10 +23,14 @@ Health (grpc.health.v1) is NOT_SERVING until every bundle is loaded and verified
 SIGINT finish what was accepted and exit with 0; a second one stops at once. SIGHUP loads the
 bundles again.
 
+--check [ADDRESS] asks a running server for its health instead, by default the one of these
+settings; exit code 0: it is SERVING.
+
 examples:
   sentido-server                                   serve the default bundle
   sentido-server --bundle bundles/mine --listen 0.0.0.0:50051
-  sentido-server --max-texts 100 --print-config > sentido.toml"""
+  sentido-server --max-texts 100 --print-config > sentido.toml
+  sentido-server --check                           is it SERVING?"""
 
 _BATCH_PADDING = 0.1  # the share of a batch's tokens that may be padding
 

@@ -12,10 +12,17 @@ from sentido_server.config import Config
 
 def main() -> int:
     """Run the command; return its exit code."""
-    config = Config.load(sys.argv[1:], os.environ)
-    record.set_up(config.log_format)
     # gRPC reads this when it is imported: its own lines are no use beside ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from sentido_server.check import check, split
+
+    address, argv = split(sys.argv[1:])
+    config = Config.load(argv, os.environ)
+    if address is not None:
+        serving, message = check(address, config)
+        print(f"sentido-server: {message}", file=sys.stdout if serving else sys.stderr)
+        return 0 if serving else 1
+    record.set_up(config.log_format)
     from sentido_server.app import StartError, run
 
     try:

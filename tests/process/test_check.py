@@ -1,0 +1,61 @@
+"""`sentido-server --check`: a server's health, asked for by its own command."""
+
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from processes import SERVER, server
+
+
+def check(*flags: str, **environment: str) -> tuple[int, str, str]:
+    """Run the check; give its exit code and what it says on either stream."""
+    result = subprocess.run(
+        [SERVER, *flags],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+def test_it_says_that_a_server_is_serving_wherever_it_listens(
+    transport: str, tmp_path: Path
+) -> None:
+    socket = f"unix:{tmp_path}/server.sock"
+    with (
+        server("--listen", "0.0.0.0:0", "--transport", transport) as everywhere,
+        server("--listen", socket, "--transport", transport),
+    ):
+        port = everywhere.address.rpartition(":")[2]
+        said = f"sentido-server: 127.0.0.1:{port} is SERVING\n"
+        assert check("--check", f"127.0.0.1:{port}") == (0, said, "")
+        assert check("--listen", f"0.0.0.0:{port}", "--check") == (0, said, "")
+        assert check("--check", SENTIDO_LISTEN=f"0.0.0.0:{port}") == (0, said, "")
+        said = f"sentido-server: {socket} is SERVING\n"
+        assert check("--check", "--listen", socket) == (0, said, "")
+
+
+def test_it_fails_where_nobody_answers(tmp_path: Path) -> None:
+    code, out, err = check("--check", f"unix:{tmp_path}/nobody.sock")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"sentido-server: unix:{tmp_path}/nobody.sock does not answer: UNAVAIL")
+    assert err.count("\n") == 1
+
+
+def test_it_fails_while_a_server_is_not_serving(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/loading.sock"
+    status = health.HealthServicer()
+    status.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    loading = grpc.server(ThreadPoolExecutor(1))
+    health_pb2_grpc.add_HealthServicer_to_server(status, loading)
+    loading.add_insecure_port(address)
+    loading.start()
+    try:
+        said = f"sentido-server: {address} is NOT_SERVING\n"
+        assert check("--check", address) == (1, "", said)
+    finally:
+        loading.stop(None).wait()
