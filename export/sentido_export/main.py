@@ -13,6 +13,7 @@ from sentido_bundle import Bundle, BundleError, check_plain_name
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
 from sentido_export.export import Options, export
+from sentido_export.link import check_link, set_link
 from sentido_export.recipe import RECIPES, Recipe
 
 _DESCRIPTION = """\
@@ -61,7 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _export(arguments: argparse.Namespace) -> None:
     options = _options(arguments)
-    _print_result(export(options), options)
+    if arguments.link:
+        check_link(arguments.link)
+    bundle = export(options)
+    if arguments.link:
+        set_link(arguments.link, options.out)
+    _print_result(bundle, options)
 
 
 def _print_result(bundle: Bundle, options: Options) -> None:
@@ -196,6 +202,13 @@ def _parser() -> argparse.ArgumentParser:
     result = parser.add_argument_group("result")
     result.add_argument(
         "--out", type=Path, metavar="DIR", help="a new folder (default: bundles/NAME)"
+    )
+    result.add_argument(
+        "--link",
+        type=Path,
+        metavar="PATH",
+        help="in the end make PATH a link to the new folder, or turn the one that is there: what a"
+        " server with --bundle PATH loads when it is told to reload",
     )
     result.add_argument(
         "--name", type=_plain_name("name"), help="the model's name (default: after the data)"

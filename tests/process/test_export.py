@@ -165,6 +165,22 @@ def test_a_csv_of_three_labels_becomes_a_bundle_that_answers_with_three(tmp_path
     np.testing.assert_allclose(int8.predict(texts).probabilities, together, atol=0.05)
 
 
+def test_a_link_is_turned_to_the_new_bundle_and_nothing_else_is_replaced(tmp_path: Path) -> None:
+    link, out = tmp_path / "bundles" / "current", tmp_path / "bundles" / "mine-1"
+    link.parent.mkdir()
+    link.symlink_to("where-the-default-bundle-is")
+    flags = ["--text-column=review", "--label-column=sentiment", "--no-int8", *SMALL]
+    result = export("--data", as_csv(tmp_path), "--out", out, "--link", link, *flags)
+    assert result.returncode == 0, result.stderr
+    assert os.readlink(link) == "mine-1"
+    assert sorted(path.name for path in link.parent.iterdir()) == ["current", "mine-1"]
+    assert Bundle.load(link).name == "reviews"
+    result = export("--out", tmp_path / "mine-2", "--link", out)
+    assert (result.returncode, result.stdout) == (1, "")
+    said = f"{out} is no link: name another --link, or move it away"
+    assert result.stderr == f"sentido-export: {said}\n"
+
+
 def test_the_same_seed_gives_the_same_bundle_on_one_machine(tmp_path: Path) -> None:
     path = as_csv(tmp_path)
     columns = ["--text-column", "review", "--label-column", "sentiment"]
