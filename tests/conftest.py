@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
 _missing: pytest.StashKey[Counter[str]] = pytest.StashKey()
+_figures: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(program, ...): skipped where a program is missing")
     config.stash[_missing] = Counter()
+    config.stash[_figures] = {}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -60,8 +63,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(message)
 
 
+@cache
 def _runs(program: str) -> bool:
-    """Whether a program is there; a version manager's stand-in for one that is not says 127."""
+    """Whether a program is there; a version manager's stand-in for one that is not says 127.
+
+    "docker engine": an engine that docker and its compose can talk to.
+    """
+    if program == "docker engine":
+        asks = (["docker", "version"], ["docker", "compose", "version"])
+        return _runs("docker") and not any(
+            subprocess.run(ask, capture_output=True, timeout=30).returncode for ask in asks
+        )
     if shutil.which(program) is None:
         return False
     return subprocess.run([program, "--version"], capture_output=True).returncode != 127
@@ -70,6 +82,8 @@ def _runs(program: str) -> bool:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    for name, value in config.stash[_figures].items():
+        terminalreporter.write_line(f"measured: {name}: {value}")
     counts = config.stash[_missing]
     if counts:
         shown = ", ".join(f"{program} ({count} tests)" for program, count in counts.items())
@@ -132,6 +146,27 @@ def config(**settings: Any) -> Config:
 def quiet_log() -> None:
     """Keep the servers' logs out of the tests' output."""
     record.set_up("json", open(os.devnull, "w"))  # noqa: SIM115
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> dict[str, str]:
+    """What the last lines of the run are to say: names and values."""
+    return pytestconfig.stash[_figures]
+
+
+@pytest.fixture(scope="session")
+def images(figures: dict[str, str]) -> Iterator[dict[str, int]]:
+    """All images, built once, and the bytes that each adds to its base."""
+    import engine
+
+    began = time.monotonic()
+    with engine.images() as sizes:
+        figures["building the images"] = f"{time.monotonic() - began:.0f} s"
+        over = {name: sizes[name] - sizes["base"] for name in engine.IMAGES}
+        for name, more in over.items():
+            size = f"{sizes[name] / 1e6:.0f} MB, {more / 1e6:.0f} MB over its Python base"
+            figures[f"image sentido-{name}"] = size
+        yield over
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,72 @@
+"""The files that images, compose and Prometheus are made from, without an engine."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import BIN, ROOT
+
+DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
+COMPOSE = [ROOT / "docker-compose.yml", ROOT / "deploy" / "compose.scale.yml"]
+
+
+class Loader(yaml.SafeLoader):
+    """Reads what compose adds to YAML, too."""
+
+
+Loader.add_constructor("!reset", lambda *_: [])
+
+
+def services(path: Path) -> dict[str, dict[str, Any]]:
+    return dict(yaml.load(path.read_text(), Loader)["services"])
+
+
+def test_there_is_a_dockerfile_for_the_server_the_exporter_and_the_client() -> None:
+    assert [path.parent.name for path in DOCKERFILES] == ["client", "export", "server"]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_hadolint_has_nothing_to_say(path: Path) -> None:
+    result = subprocess.run(
+        [BIN / "hadolint", "--no-color", path], capture_output=True, text=True, timeout=60
+    )
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_a_dockerfile_fetches_no_syntax_and_names_no_host(path: Path) -> None:
+    text = path.read_text()
+    assert "syntax=" not in text
+    assert "://" not in text.replace("dns:///server", "")
+    assert "--require-hashes" in text
+
+
+def test_all_images_have_one_base() -> None:
+    texts = [path.read_text() for path in DOCKERFILES]
+    assert (
+        len({re.findall(r"^ARG PYTHON_IMAGE=(.+)$", text, re.MULTILINE)[0] for text in texts}) == 1
+    )
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_every_container_is_hardened_and_has_limits(path: Path) -> None:
+    found = services(path)
+    if path.name == "compose.scale.yml":
+        assert found.pop("server") == {"ports": []}
+    for name, service in found.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        if name != "seed":
+            assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:"), name
+
+
+def test_a_container_has_longer_to_stop_than_the_server_has_to_drain() -> None:
+    server = services(COMPOSE[0])["server"]
+    grace = int(server["stop_grace_period"].removesuffix("s"))
+    assert grace > server["environment"]["SENTIDO_DRAIN_SECONDS"]
