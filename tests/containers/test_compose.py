@@ -1,13 +1,14 @@
 """`docker compose up`: one server with the default bundle, then with one of its user's own."""
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from engine import Project, inspect, project
+from engine import Project, inspect, logs, project
 from sentido_bundle import Bundle
-from sentido_client import Client
+from sentido_client import Client, SentidoError
 
 pytestmark = [pytest.mark.needs("docker engine"), pytest.mark.usefixtures("images")]
 TEXT = "A wonderful little film."
@@ -60,6 +61,45 @@ def test_it_may_do_as_little_as_its_file_says(server: str) -> None:
     assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (2**30, 2 * 10**9, 256)
     (bundles,) = [mount for mount in inspect(server)["Mounts"] if mount["Type"] == "volume"]
     assert bundles["RW"] is False
+
+
+def test_a_bundle_trained_from_a_csv_is_served_after_sighup_and_no_call_fails(
+    up: Project, server: str, address: str, figures: dict[str, str]
+) -> None:
+    small = ("--epochs=1", "--words=200", "--max-tokens=20", "--dimensions=4", "--units=6")
+    said = up.compose("--progress=quiet", "run", "--rm", "--no-TTY", "export", *small)
+    digest = said.split("digest")[1].split()[0]
+    digests: list[str] = []
+    failures: list[SentidoError] = []
+    with Client(address) as client:
+
+        def call() -> None:
+            for _ in range(20_000):  # bounded; ends as soon as the new bundle answers
+                try:
+                    digests.append(client.predict(TEXT).bundle_digest)
+                except SentidoError as error:
+                    failures.append(error)
+                    return
+                if digests[-1] == digest:
+                    return
+
+        callers = [threading.Thread(target=call) for _ in range(8)]
+        for caller in callers:
+            caller.start()
+        up.compose("kill", "--signal=HUP", "server")
+        for caller in callers:
+            caller.join(60)
+        assert client.model().labels == ("bad", "good")
+    figures["calls failed during reload"] = f"{len(failures)} of {len(digests)}"
+    assert not failures
+    assert digests.count(digest) == len(callers), logs(server)
+
+
+def test_a_bundle_stays_when_the_containers_go(up: Project) -> None:
+    up.compose("down", "--timeout=45")
+    up.compose("up", "--detach", "--wait")
+    with Client(up.compose("port", "server", "50051").strip()) as client:
+        assert client.model().labels == ("bad", "good")
 
 
 def test_a_csv_that_is_not_there_is_not_made_a_folder_by_the_engine(tmp_path: Path) -> None:
