@@ -1,6 +1,7 @@
 """Looks at an address to listen on before gRPC does, whose errors do not say what is wrong."""
 
 import errno
+import ipaddress
 import os
 import socket
 from contextlib import closing
@@ -31,6 +32,15 @@ def check_address(listen: str) -> None:
         raise ValueError("the port is in use")
     if None not in problems:
         raise ValueError(os.strerror(problems[0] or 0))
+
+
+def is_local(listen: str) -> bool:
+    """Whether what is sent to an address, one that `check_address` passed, stays on the machine."""
+    if listen.startswith("unix:"):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
 
 
 def _problem(family: int, address: Any) -> int | None:

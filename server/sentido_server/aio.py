@@ -10,9 +10,10 @@ import grpc
 import grpc.aio
 from google.rpc import code_pb2
 
+from sentido_server.access import Metadata
 from sentido_server.faults import Fault, QueueFull, Unavailable
 from sentido_server.pipeline import Outcome, Pipeline
-from sentido_server.record import CallRecord, Metadata
+from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -26,7 +27,7 @@ class AioCall:
 
     def __init__(self, context: _Context) -> None:
         self.peer = context.peer()
-        self.metadata: Metadata = context.invocation_metadata() or ()  # type: ignore[assignment]
+        self.metadata: Metadata = context.invocation_metadata() or ()
         self.cancelled = False
         self._loop = asyncio.get_running_loop()
         remaining = context.time_remaining()  # seconds, None without a deadline
@@ -92,7 +93,7 @@ class AioTransport:
             try:
                 entry = self._pipeline.begin(rpc, call)
             except Fault as fault:
-                await _abort(context, fault)
+                await abort(context, fault)
             # Counted until its status is sent, so that draining cuts no answer off.
             self._open_calls += 1
             self._idle.clear()
@@ -104,7 +105,7 @@ class AioTransport:
                 return answer
             except Fault as fault:
                 code = fault.code
-                await _abort(context, fault)
+                await abort(context, fault)
             except asyncio.CancelledError:
                 call.cancelled = True
                 code = code_pb2.DEADLINE_EXCEEDED if call.is_expired() else code_pb2.CANCELLED
@@ -215,7 +216,7 @@ def _look_at(answer: asyncio.Future[bytes]) -> None:
         answer.exception()
 
 
-async def _abort(context: _Context, fault: Fault) -> None:
+async def abort(context: _Context, fault: Fault) -> None:
     """End the call with the fault's status; its details travel as gRPC's clients expect them."""
     await context.abort(
         _STATUS_CODES[fault.code],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 from sentido_bundle import BundleError
 
@@ -22,12 +22,14 @@ from sentido_server.address import check_address
 from sentido_server.aio import AioTransport
 from sentido_server.batcher import Counts
 from sentido_server.catalog import Catalog
-from sentido_server.config import Config
+from sentido_server.config import Config, StartError
 from sentido_server.health import Health
 from sentido_server.loading import Loader
 from sentido_server.metrics import Metrics
 from sentido_server.pipeline import Pipeline
+from sentido_server.reflection import Reflection
 from sentido_server.rpc import Limits, Rpc, State
+from sentido_server.security import MAX_METADATA_BYTES, connection_options, read_secrets
 
 if TYPE_CHECKING:
     from sentido_server.native import NativeTransport
@@ -46,12 +48,7 @@ SERVICES = tuple(
 )
 
 
-_NO_LIMIT = 2**31 - 1
 _GOODBYE_SECONDS = 1.0  # for what is still open after draining: answers on the wire, reflection
-
-
-class StartError(Exception):
-    """The server cannot start. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +68,10 @@ async def serve(config: Config) -> AsyncIterator[Running]:
 
     Raises StartError if the address cannot be bound, BundleError if a bundle is bad.
     """
+    access, certificates = read_secrets(config)
     metrics = None if config.metrics_listen == "off" else Metrics([rpc.path for rpc in RPCS])
     tracing = _tracing(config)
-    pipeline = Pipeline(config.thread_count(), config.batch_limits(), metrics, tracing)
+    pipeline = Pipeline(config.thread_count(), config.batch_limits(), access, metrics, tracing)
     limits = Limits(config.max_text_characters, config.max_texts, config.max_message_bytes)
 
     def use(catalog: Catalog) -> None:
@@ -83,24 +81,16 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     transport = AioTransport(pipeline)
     native = _native(config, pipeline)
     checker = Health(SERVICES)
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", config.max_message_bytes),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # else a used port is bound without a word
-            # Above some 1,000 waiting calls gRPC would cancel some at random; what is too much is
-            # the queue's to say.
-            ("grpc.server.max_pending_requests", _NO_LIMIT),
-            ("grpc.server.max_pending_requests_hard_limit", _NO_LIMIT),
-        ]
-    )
+    server = grpc.aio.server(options=connection_options(config, behind_native=native is not None))
     transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])
     health_pb2_grpc.add_HealthServicer_to_server(checker, server)
-    reflection.enable_server_reflection(
-        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
+    if config.reflection:
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+            Reflection(names, access), server
+        )
     if native is None:
-        address = _with_port(config.listen, _bind(server, config.listen))
+        address = _with_port(config.listen, _bind(server, config.listen, certificates))
     else:
         address = _with_port(config.listen, native.port)
         _bind(server, f"unix:{native.fallback}")
@@ -200,6 +190,14 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
     """Bind the native transport, where it is asked for and there. Raises StartError."""
     if config.transport == "grpcio":
         return None
+    if reason := config.needs_grpcio():
+        if config.transport == "auto":
+            record.event("transport", transport="grpcio", reason=f"{reason} needs it")
+            return None
+        raise StartError(
+            f"--transport native has no {reason}: use --transport grpcio, or leave {reason} to a"
+            " proxy in front of it"
+        )
     try:
         from sentido_server.native import NativeTransport
     except ImportError as error:
@@ -211,7 +209,14 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
         ) from error
     try:
         check_address(config.listen)
-        return NativeTransport(pipeline, config.listen, RPCS, config.max_message_bytes)
+        return NativeTransport(
+            pipeline,
+            config.listen,
+            RPCS,
+            max_message_bytes=config.max_message_bytes,
+            max_connection_calls=config.max_connection_calls,
+            max_metadata_bytes=MAX_METADATA_BYTES,
+        )
     except (ValueError, OSError) as error:
         raise StartError(f"cannot listen on {config.listen!r}: {error}") from error
 
@@ -260,10 +265,14 @@ def _exposed(
         yield address
 
 
-def _bind(server: grpc.aio.Server, listen: str) -> int:
+def _bind(
+    server: grpc.aio.Server, listen: str, certificates: grpc.ServerCredentials | None = None
+) -> int:
     """Bind the address and give its port. Raises StartError."""
     try:
         check_address(listen)
+        if certificates is not None:
+            return server.add_secure_port(listen, certificates)
         return server.add_insecure_port(listen)
     except (ValueError, RuntimeError) as error:
         raise StartError(f"cannot listen on {listen!r}: {error}") from error

@@ -11,7 +11,7 @@ from sentido_bundle import Precision, cpus, default_bundle
 from sentido_bundle.bundle import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
 
 from sentido_server import batcher, settings
-from sentido_server.settings import setting
+from sentido_server.settings import SettingError, setting
 
 _DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."
 _EPILOG = """\
@@ -33,6 +33,10 @@ examples:
   sentido-server --check                           is it SERVING?"""
 
 _BATCH_PADDING = 0.1  # the share of a batch's tokens that may be padding
+
+
+class StartError(Exception):
+    """The server cannot start with its settings. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,35 @@ class Config:
         " sentido-server[native]; or auto: native where it is installed",
         choices=("auto", "grpcio", "native"),
     )
+    tls_cert: Path | None = setting(
+        None,
+        "PEM file of the server's certificate and those above it: serve over TLS, with grpcio;"
+        " read again when it changes",
+    )
+    tls_key: Path | None = setting(None, "PEM file of the certificate's private key")
+    tls_client_ca: Path | None = setting(
+        None, "PEM file of authorities: a caller must show a certificate that one of them signed"
+    )
+    token_file: Path | None = setting(
+        None,
+        "file of a role, call or admin, and a bearer token a line: callers must send one of them;"
+        " read again when it changes",
+    )
+    insecure_tokens: bool = setting(
+        False, "take tokens over plain text from other machines, as behind a proxy or in a mesh"
+    )
+    reflection: bool = setting(True, "tell what services there are (grpc.reflection)")
+    max_connection_calls: int = setting(
+        1024, "calls and streams in flight a connection; more have to wait", least=1, most=65535
+    )
+    max_connection_age: int = setting(
+        0,
+        "seconds after which a connection is told to end, so that callers find new servers, with"
+        " grpcio; 0 for never",
+    )
+    max_connection_age_grace: int = setting(
+        30, "seconds that calls on such a connection have to finish", least=1
+    )
     threads: int = setting(
         0,
         "compute threads; 0 for one a CPU that the process or its container may use",
@@ -91,6 +124,13 @@ class Config:
     log_format: str = setting(
         "auto", "json, text, or auto: text on a terminal", choices=("auto", "json", "text")
     )
+
+    def __post_init__(self) -> None:
+        """Check what no setting can say alone. Raises SettingError."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise SettingError("--tls-cert and --tls-key are needed together")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise SettingError("--tls-client-ca needs --tls-cert and --tls-key")
 
     @classmethod
     def load(cls, argv: Sequence[str], environ: Mapping[str, str]) -> Self:
@@ -119,6 +159,12 @@ class Config:
             padding=_BATCH_PADDING,
             queued=self.max_queued_tokens,
         )
+
+    def needs_grpcio(self) -> str:
+        """Name the setting that only the transport grpcio has, "" if there is none."""
+        if self.tls_cert is not None:
+            return "--tls-cert"
+        return "--max-connection-age" if self.max_connection_age else ""
 
     def thread_count(self) -> int:
         """Give the number of compute threads."""

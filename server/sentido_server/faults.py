@@ -5,7 +5,8 @@
     +-- NotFound            a model, a version or a word
     +-- QueueFull           RESOURCE_EXHAUSTED, with the delay after which to try again
     +-- MessageTooLarge     RESOURCE_EXHAUSTED, and trying again is no use
-    +-- PermissionDenied    an RPC for administrators, called by someone else
+    +-- Unauthenticated     no token, or one that is unknown
+    +-- PermissionDenied    a token whose role is not enough
     +-- BundleRefused       FAILED_PRECONDITION: a reload that keeps the bundle that was there
     +-- Unavailable         loading or draining; another server may answer
     +-- DeadlineExceeded    expired before it was computed
@@ -110,8 +111,14 @@ class MessageTooLarge(Fault):
         super().__init__(f"SERVER: Received message larger than max ({size} vs. {most})")
 
 
+class Unauthenticated(Fault):
+    """The call carries no token, or one that the server does not know."""
+
+    code = code_pb2.UNAUTHENTICATED
+
+
 class PermissionDenied(Fault):
-    """The caller may not do this."""
+    """The call's token does not allow it."""
 
     code = code_pb2.PERMISSION_DENIED
 

@@ -7,7 +7,7 @@ import sys
 from sentido_bundle import BundleError
 
 from sentido_server import record
-from sentido_server.config import Config
+from sentido_server.config import Config, StartError
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
         print(f"sentido-server: {message}", file=sys.stdout if serving else sys.stderr)
         return 0 if serving else 1
     record.set_up(config.log_format)
-    from sentido_server.app import StartError, run
+    from sentido_server.app import run
 
     try:
         asyncio.run(run(config))

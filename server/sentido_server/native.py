@@ -20,12 +20,14 @@ from google.rpc import code_pb2
 from pygrpc_native import EVENT_CANCEL, NativeGrpcFront
 
 from sentido_server import record
+from sentido_server.access import Metadata
 from sentido_server.address import LONGEST_PATH
 from sentido_server.faults import Cancelled, DeadlineExceeded, Fault, MessageTooLarge
 from sentido_server.pipeline import Outcome, Pipeline, internal
-from sentido_server.record import CallRecord, Metadata
+from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
 
+_Details = tuple[Metadata, str, float | None]  # peer, and the seconds left
 _MOST_EVENTS = 64  # taken from the front at once
 _POLL_SECONDS = 0.01
 
@@ -37,9 +39,7 @@ class NativeCall:
 
     entry: CallRecord
 
-    def __init__(
-        self, transport: "NativeTransport", id: int, details: tuple[Metadata, str, float | None]
-    ) -> None:
+    def __init__(self, transport: "NativeTransport", id: int, details: _Details) -> None:
         self.metadata, self.peer, time_remaining = details
         self.cancelled = False
         self._transport = transport
@@ -63,7 +63,14 @@ class NativeTransport:
     """Answers unary RPCs on a front of its own. Lives as long as the server."""
 
     def __init__(
-        self, pipeline: Pipeline, listen: str, rpcs: Sequence[Rpc[Any]], max_message_bytes: int
+        self,
+        pipeline: Pipeline,
+        listen: str,
+        rpcs: Sequence[Rpc[Any]],
+        *,
+        max_message_bytes: int,
+        max_connection_calls: int,
+        max_metadata_bytes: int,
     ) -> None:
         """Bind `listen`. Raises OSError or ValueError."""
         self._pipeline = pipeline
@@ -83,7 +90,13 @@ class NativeTransport:
                 )
             paths = [(f"/{rpc.service}/{rpc.name}", False) for rpc in self._rpcs]
             self._front = NativeGrpcFront(
-                listen, paths, call_details=True, metrics=True, io_threads=1
+                listen,
+                paths,
+                call_details=True,
+                metrics=True,
+                io_threads=1,
+                max_concurrent_streams=max_connection_calls,
+                max_metadata_size=max_metadata_bytes,
             )
         except BaseException:
             shutil.rmtree(self._directory)
@@ -137,13 +150,7 @@ class NativeTransport:
                 elif kind == EVENT_CANCEL and (call := self._calls.get(id)) is not None:
                     call.cancelled = True
 
-    def _begin(
-        self,
-        id: int,
-        rpc: Rpc[Any],
-        body: bytes,
-        details: tuple[Metadata, str, float | None],
-    ) -> None:
+    def _begin(self, id: int, rpc: Rpc[Any], body: bytes, details: _Details) -> None:
         call = NativeCall(self, id, details)
         try:
             call.entry = self._pipeline.begin(rpc, call)

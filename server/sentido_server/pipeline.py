@@ -12,22 +12,20 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
-from google.rpc import code_pb2
-
 from sentido_server import record
+from sentido_server.access import Access, Metadata
 from sentido_server.batcher import Batcher, Closed, Counts, Dropped, Full, Limits
 from sentido_server.faults import (
     Cancelled,
     DeadlineExceeded,
     Fault,
     Internal,
-    PermissionDenied,
     QueueFull,
     Unavailable,
 )
 from sentido_server.metrics import Metrics
 from sentido_server.parse import parse
-from sentido_server.record import CallRecord, Metadata
+from sentido_server.record import CallRecord
 from sentido_server.rpc import Item, Plan, Result, Rpc, State, run
 
 if TYPE_CHECKING:
@@ -48,7 +46,10 @@ class Call(Protocol):
     """One call as its transport knows it."""
 
     peer: str
-    metadata: Metadata
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the caller sent beside the request."""
 
     def is_expired(self) -> bool:
         """Whether the call's deadline has passed."""
@@ -64,9 +65,11 @@ class Pipeline:
         self,
         threads: int,
         limits: Limits,
+        access: Access,
         metrics: Metrics | None = None,
         tracing: "Tracing | None" = None,
     ) -> None:
+        self._access = access
         self._metrics = metrics
         self._tracing = tracing
         self._batcher: Batcher[Item, Result] = Batcher(
@@ -122,19 +125,18 @@ class Pipeline:
         self._batcher.close()
 
     def begin(self, rpc: Rpc[Any], call: Call) -> CallRecord:
-        """Accept a call. Raises Unavailable, and logs the call, if the server is not serving.
-
-        Raises PermissionDenied for RPCs that the caller may not use.
-        """
+        """Accept a call. Logs it and raises a Fault if it may not be made, or not now."""
         entry = CallRecord(
             rpc.path, call.peer, call.metadata, metrics=self._metrics, tracing=self._tracing
         )
-        if self._draining or self._state is None:
-            entry.write(code_pb2.UNAVAILABLE)
-            raise Unavailable(_SHUTTING_DOWN if self._draining else _LOADING)
-        if rpc.admin:
-            entry.write(code_pb2.PERMISSION_DENIED)
-            raise PermissionDenied("no admin token configured")
+        try:
+            if rpc.admin or self._access.asks:
+                self._access.check(rpc.name, rpc.admin, call.metadata)
+            if self._draining or self._state is None:
+                raise Unavailable(_SHUTTING_DOWN if self._draining else _LOADING)
+        except Fault as fault:
+            entry.write(fault.code)
+            raise
         return entry
 
     def submit(

@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from google.rpc import code_pb2
 
+from sentido_server.access import Metadata
 from sentido_server.metrics import Marks, Metrics
 from sentido_server.rpc import Plan
 
@@ -96,9 +97,6 @@ class _Log:
 
 _log: _Log | None = None
 
-Metadata = Sequence[tuple[str, Any]]
-"""What a caller sends beside its request: str values, bytes for keys that end in -bin."""
-
 
 def set_up(log_format: str, stream: TextIO = sys.stderr) -> None:
     """Send the log to `stream`, as `json`, `text`, or whichever of them suits it (`auto`)."""
@@ -111,6 +109,13 @@ def event(name: str, **facts: Any) -> None:
     """Write one line, at once."""
     if _log is not None:
         _log.add((time.time(), "info", name, facts))
+        _log.flush()
+
+
+def warning(name: str, **facts: Any) -> None:
+    """Write one line about what is not as it should be, at once."""
+    if _log is not None:
+        _log.add((time.time(), "warning", name, facts))
         _log.flush()
 
 
@@ -172,7 +177,7 @@ class CallRecord:
 
     def _caller_trace_id(self) -> str | None:
         for key, value in self.metadata:
-            if key == "traceparent" and (found := _TRACEPARENT.match(value)):
+            if key == "traceparent" and (found := _TRACEPARENT.match(str(value))):
                 return found[1]
         return None
 
@@ -235,9 +240,10 @@ def _json_line(when: float, level: str, name: str, facts: Mapping[str, Any]) -> 
     return _to_json({"time": _time(when), "level": level, "event": name, **facts}) + "\n"
 
 
-def _text_line(when: float, _: str, name: str, facts: Mapping[str, Any]) -> str:
+def _text_line(when: float, level: str, name: str, facts: Mapping[str, Any]) -> str:
     shown = " ".join(f"{k}={v}" for k, v in facts.items() if v is not None and k != "traceback")
-    line = f"{_time(when)[11:23]} {name} {shown}".rstrip()
+    loud = "" if level == "info" else level.upper() + ": "
+    line = f"{_time(when)[11:23]} {loud}{name} {shown}".rstrip()
     return f"{line}\n{facts.get('traceback', '')}"
 
 

@@ -102,7 +102,7 @@ class Rpc(Generic[Request]):
     blocking: bool = False  # takes milliseconds even for a small request
     queues: bool = True  # is refused when the queue is full, before it is even parsed
     path: str = field(init=False)  # "service/name", as in the log
-    admin: bool = False  # for administrators; one at a time, on a thread of their own
+    admin: bool = False  # needs a token of that role; one at a time, on a thread of their own
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", f"{self.service}/{self.name}")

@@ -1,7 +1,7 @@
 """The pipeline with a call that a test holds in its hand: what is computed, and what never is."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from google.rpc import code_pb2
 from sentido.v1.prediction_pb2 import PredictRequest, PredictResponse
 from sentido_bundle import Bundle, default_bundle
+from sentido_server.access import Access
 from sentido_server.batcher import Limits
 from sentido_server.catalog import Catalog
 from sentido_server.faults import Fault, QueueFull, Unavailable
@@ -23,7 +24,7 @@ class Call:
     """A call of no transport."""
 
     peer: str = "test"
-    metadata: Sequence[tuple[str, str]] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
     expired: bool = False
     cancelled: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
@@ -54,7 +55,7 @@ BODY = PredictRequest(text="good").SerializeToString()
 
 @pytest.fixture
 def pipeline(bundle: Bundle) -> Iterator[Pipeline]:
-    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6))
+    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None))
     made.open(State(Catalog([bundle]), TextLimits(1000, 10, 10**6), "test"))
     yield made
     made.close()
@@ -162,7 +163,7 @@ def test_a_flush_comes_after_every_outcome_on_whatever_thread(pipeline: Pipeline
 def test_a_full_queue_refuses_before_it_reads_and_goes_on_with_what_needs_no_queue(
     bundle: Bundle,
 ) -> None:
-    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=1))
+    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=1), Access(None))
     made.open(State(Catalog([bundle]), TextLimits(10**6, 10, 10**8), "test"))
     busy, entered, go_on = Call(), threading.Event(), threading.Event()
 
@@ -199,7 +200,7 @@ def test_a_server_that_drains_refuses_and_finishes(pipeline: Pipeline) -> None:
 
 
 def test_a_server_that_loads_refuses() -> None:
-    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6))
+    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None))
     with pytest.raises(Unavailable, match="is loading its models"):
         made.begin(rpc(), Call())
     made.close()

@@ -1,0 +1,82 @@
+"""How a server is guarded: who is let in, by what it is told in files, and what bounds them.
+
+The rules a call are the pipeline's (`access.py`); here is what a connection and a port need.
+"""
+
+import grpc
+
+from sentido_server import record, tls
+from sentido_server.access import Access
+from sentido_server.address import check_address, is_local
+from sentido_server.config import Config, StartError
+from sentido_server.watched import FileError, is_open_to_all
+
+MAX_METADATA_BYTES = 16 * 1024  # of a call
+_NO_LIMIT = 2**31 - 1
+_PING_SECONDS = 30  # between pings of a connection without data: our client sends one a minute
+_PING_STRIKES = 2  # pings that come earlier, after which the connection is closed
+
+
+def read_secrets(config: Config) -> tuple[Access, grpc.ServerCredentials | None]:
+    """Read tokens and certificates, and warn of how they are used. Raises StartError."""
+    for file in (config.token_file, config.tls_key):
+        if file is not None and is_open_to_all(file):
+            record.warning("a secret can be read by everyone on the machine", file=str(file))
+    try:
+        access = Access(config.token_file)
+        if config.tls_cert is not None and config.tls_key is not None:
+            return access, tls.credentials(config.tls_cert, config.tls_key, config.tls_client_ca)
+    except FileError as error:
+        raise StartError(str(error)) from error
+    try:
+        check_address(config.listen)
+    except ValueError as error:
+        raise StartError(f"cannot listen on {config.listen!r}: {error}") from error
+    if not is_local(config.listen):
+        if access.asks and not config.insecure_tokens:
+            raise StartError(
+                f"tokens would come to {config.listen} over plain text, where others can read them:"
+                " give --tls-cert and --tls-key, listen on 127.0.0.1 behind a proxy, or take the"
+                " risk with --insecure-tokens"
+            )
+        record.warning(
+            "plain text beyond this machine",
+            address=config.listen,
+            reason="texts and answers can be read and changed on their way: give --tls-cert and"
+            " --tls-key, or listen on 127.0.0.1 behind a proxy",
+        )
+    return access, None
+
+
+def connection_options(config: Config, behind_native: bool) -> list[tuple[str, int]]:
+    """Give the options of the grpcio server, all callers' or behind the native front."""
+    options = [
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),  # else a used port is bound without a word
+        # Above some 1,000 waiting calls gRPC would cancel some at random; what is too much is
+        # the queue's to say.
+        ("grpc.server.max_pending_requests", _NO_LIMIT),
+        ("grpc.server.max_pending_requests_hard_limit", _NO_LIMIT),
+    ]
+    if behind_native:  # whose connections are not those of callers
+        return options
+    options += [
+        ("grpc.max_concurrent_streams", config.max_connection_calls),
+        # Between the two gRPC would refuse calls at random.
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _PING_SECONDS * 1000),
+        ("grpc.http2.max_ping_strikes", _PING_STRIKES),
+    ]
+    if config.max_connection_age:
+        options += [
+            ("grpc.max_connection_age_ms", _milliseconds(config.max_connection_age)),
+            ("grpc.max_connection_age_grace_ms", _milliseconds(config.max_connection_age_grace)),
+        ]
+    return options
+
+
+def _milliseconds(seconds: int) -> int:
+    return min(1000 * seconds, _NO_LIMIT)

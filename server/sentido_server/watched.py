@@ -1,0 +1,79 @@
+"""What files say, read again when they change: certificates and tokens are rotated in place."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from sentido_server import record
+
+Value = TypeVar("Value")
+_Marks = list[tuple[int, ...]]
+
+
+class FileError(Exception):
+    """A file that is not there, or does not hold what it should. Its content is never in it."""
+
+
+class Watched(Generic[Value]):
+    """The value of some files. Lives as long as the server; safe from any thread.
+
+    A change that is not good is logged, once, and the last good value stays.
+    """
+
+    def __init__(self, files: Sequence[Path], read: Callable[[], Value]) -> None:
+        """Read the files by `read`. Raises the FileError that it raises."""
+        self._files = files
+        self._read = read
+        self._lock = threading.Lock()
+        self._marks = self._look()  # before reading: a change meanwhile is then seen later
+        self._value = read()
+
+    def get(self) -> Value:
+        """Give the value, of which every call costs a look at each file's dates."""
+        if self._look() != self._marks and self._lock.acquire(blocking=False):
+            try:
+                self._read_again()
+            finally:
+                self._lock.release()
+        return self._value
+
+    def _read_again(self) -> None:
+        marks = self._look()
+        try:
+            value = self._read()
+        except FileError as error:
+            record.warning("kept what was read before", reason=str(error))
+        else:
+            if self._look() != marks:  # of files that belong together, one was seen too early
+                return
+            self._value = value
+            record.event("read again", files=[str(file) for file in self._files])
+        self._marks = marks
+
+    def _look(self) -> _Marks:
+        return [_mark(file) for file in self._files]
+
+
+def _mark(file: Path) -> tuple[int, ...]:
+    try:
+        facts = os.stat(file)
+    except OSError as error:
+        return (error.errno or 0,)
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+def read(file: Path, what: str) -> bytes:
+    """Read a file that only its owner should write, `what` it is for. Raises FileError."""
+    try:
+        if os.stat(file).st_mode & 0o002:
+            raise FileError(f"{what} {file} can be written by everyone: chmod o-w {file}")
+        return file.read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {what} {file}: {error.strerror}") from error
+
+
+def is_open_to_all(file: Path) -> bool:
+    """Whether everyone on the machine can read a file, if it is there."""
+    return file.exists() and bool(os.stat(file).st_mode & 0o004)
