@@ -44,6 +44,7 @@ from sentido_client.results import (
     Vectors,
     Word,
 )
+from sentido_client.security import File, Security
 from sentido_client.stream import Answer
 
 
@@ -54,8 +55,21 @@ class AsyncClient:
     `async with` block.
     """
 
-    def __init__(self, address: str = "localhost:50051", *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        address: str = "localhost:50051",
+        *,
+        timeout: float = 30.0,
+        tls_ca: File | None = None,
+        tls_cert: File | None = None,
+        tls_key: File | None = None,
+        token: str | None = None,
+        insecure_tokens: bool = False,
+    ) -> None:
         self.address = requests.check_address(address)
+        self._security = Security.load(
+            self.address, tls_ca, tls_cert, tls_key, token, insecure_tokens
+        )
         self.timeout = requests.check_timeout(timeout)
         self._open_stubs: Stubs | None = None
         self._limits: Limits | None = None
@@ -89,7 +103,7 @@ class AsyncClient:
 
     async def health(self, service: str = "") -> str:
         """Ask for a service's health: "SERVING", "NOT_SERVING" or "SERVICE_UNKNOWN"."""
-        async with grpc.aio.insecure_channel(self.address, PLAIN_OPTIONS) as channel:
+        async with self._security.channel(grpc.aio, PLAIN_OPTIONS) as channel:
             check: Any = health_pb2_grpc.HealthStub(channel).Check
             try:
                 answer = await check(
@@ -337,7 +351,7 @@ class AsyncClient:
     @property
     def _stubs(self) -> Stubs:
         if self._open_stubs is None:
-            self._open_stubs = Stubs(grpc.aio.insecure_channel(self.address, OPTIONS))
+            self._open_stubs = Stubs(self._security.channel(grpc.aio, OPTIONS))
         return self._open_stubs
 
     async def _predict_one(self, text: str, options: dict[str, Any]) -> Prediction:
@@ -378,7 +392,8 @@ class AsyncClient:
         end = loop.time() + self.timeout
         while True:
             try:
-                return await method(request, timeout=max(0.0, end - loop.time()))
+                left = max(0.0, end - loop.time())
+                return await method(request, timeout=left, metadata=self._security.metadata)
             except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
                 fault = explain(error, self.address, offset)
                 if not isinstance(fault, OverloadedError) or fault.retry_after >= end - loop.time():
@@ -426,9 +441,8 @@ class AsyncClient:
 
         async def run() -> AsyncGenerator[Answer, None]:
             limits = await self.limits()
-            stream = AsyncTextStream(
-                self.address, limits, self.timeout, method(self._stubs), request, read
-            )
+            call = partial(method(self._stubs), metadata=self._security.metadata)
+            stream = AsyncTextStream(self.address, limits, self.timeout, call, request, read)
             try:
                 async with aclosing(stream.run(texts)) as found:
                     async for answer in found:

@@ -35,6 +35,7 @@ from sentido_client.results import (
     Vectors,
     Word,
 )
+from sentido_client.security import File, Security
 from sentido_client.stream import Answer, TextStream
 
 
@@ -45,12 +46,31 @@ class Client:
     `timeout`: seconds that each RPC may take, a list of texts being several; a stream may take as
     long as it likes but not go without an answer for so long.
 
+    `tls_ca`: a PEM file of the authorities that may have signed the server's certificate; with it
+    the connection is TLS. `tls_cert`, `tls_key`: PEM files of a certificate of the client's own and
+    its key, for a server that asks for one. They are read once. `token`: sent with each call, over
+    plain text only within this machine or with `insecure_tokens`. Raises ValueError for what
+    cannot be read or used.
+
     Safe to use from several threads. It connects on the first call, so it survives a fork before
     that, and lives until `close` or the end of its `with` block.
     """
 
-    def __init__(self, address: str = "localhost:50051", *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        address: str = "localhost:50051",
+        *,
+        timeout: float = 30.0,
+        tls_ca: File | None = None,
+        tls_cert: File | None = None,
+        tls_key: File | None = None,
+        token: str | None = None,
+        insecure_tokens: bool = False,
+    ) -> None:
         self.address = requests.check_address(address)
+        self._security = Security.load(
+            self.address, tls_ca, tls_cert, tls_key, token, insecure_tokens
+        )
         self.timeout = requests.check_timeout(timeout)
         self._lock = threading.Lock()
         self._open_stubs: Stubs | None = None
@@ -91,7 +111,7 @@ class Client:
 
         `service`: "" for the whole server, or a name such as "sentido.v1.PredictionService".
         """
-        with grpc.insecure_channel(self.address, PLAIN_OPTIONS) as channel:
+        with self._security.channel(grpc, PLAIN_OPTIONS) as channel:
             check = health_pb2_grpc.HealthStub(channel).Check
             try:
                 answer = check(
@@ -373,7 +393,7 @@ class Client:
     def _stubs(self) -> Stubs:
         with self._lock:
             if self._open_stubs is None:
-                self._open_stubs = Stubs(grpc.insecure_channel(self.address, OPTIONS))
+                self._open_stubs = Stubs(self._security.channel(grpc, OPTIONS))
             return self._open_stubs
 
     def _call(self, method: Any, request: Any) -> Any:
@@ -382,7 +402,7 @@ class Client:
     def _send(self, method: Any, request: Any, timeout: float) -> Any:
         """Begin a call. Raises CallCancelledError if another thread has closed the client."""
         try:
-            return method.future(request, timeout=timeout)
+            return method.future(request, timeout=timeout, metadata=self._security.metadata)
         except ValueError as error:  # grpc's word for a closed channel
             raise CallCancelledError("the client was closed") from error
 
@@ -436,7 +456,8 @@ class Client:
         texts: Iterable[str],
         errors: str,
     ) -> Generator[Answer, None, None]:
-        stream = TextStream(self.address, self.limits(), self.timeout, method, request, read)
+        call = partial(method, metadata=self._security.metadata)
+        stream = TextStream(self.address, self.limits(), self.timeout, call, request, read)
         try:
             for answer in stream.run(texts):
                 if isinstance(answer, InvalidRequestError) and errors == "raise":

@@ -7,9 +7,11 @@ SentidoError
 +-- OverloadedError       the server's queue is full, also after waiting as it asked
 +-- TooLargeError         a message over a size limit of the wire
 +-- UnavailableError      no server answers, or none that is ready, also after retries
+|   +-- TLSError          a server answers, but no secure connection comes about
 +-- DeadlineError         no answer in time
 +-- CallCancelledError    the call was cancelled
-+-- AuthenticationError   a token is missing, wrong, or not enough
++-- AuthenticationError   a token is missing or wrong
+|   +-- PermissionDeniedError  a token is right but does not allow the call
 +-- ServerError           the server failed, or does not speak this protocol
 """
 
@@ -22,6 +24,19 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 _DETAILS = "grpc-status-details-bin"
+_TLS_REASONS = {  # by what gRPC says of a handshake, the more telling first
+    "certificate has expired": "the server's certificate has expired",
+    "certificate is not yet valid": "the server's certificate is not valid yet",
+    "CERTIFICATE_VERIFY_FAILED": "the server's certificate is not signed by an authority in tls_ca",
+    "Hostname Verification Check failed": "the server's certificate is for another name than this",
+    "WRONG_VERSION_NUMBER": "the server speaks plain text: leave tls_ca out",
+    "TSI_PROTOCOL_FAILURE": "the TLS handshake failed; the server may not know the certificate in"
+    " tls_cert, or want one",
+}
+_CLOSED = (
+    "it ended the connection at once, as one does that speaks TLS (give tls_ca) or wants another"
+    " certificate (give tls_cert and tls_key)"
+)
 _INDEXED = re.compile(r"\b(texts|words)\[(\d+)\]")
 
 
@@ -79,6 +94,10 @@ class UnavailableError(SentidoError):
     """No server answers at the address, or none that is ready."""
 
 
+class TLSError(UnavailableError):
+    """A server answers at the address, but no secure connection to it comes about."""
+
+
 class DeadlineError(SentidoError):
     """No answer in time."""
 
@@ -88,7 +107,11 @@ class CallCancelledError(SentidoError):
 
 
 class AuthenticationError(SentidoError):
-    """A token is missing, wrong, or does not allow the call."""
+    """A token is missing or wrong."""
+
+
+class PermissionDeniedError(AuthenticationError):
+    """A token is right but does not allow the call."""
 
 
 class ServerError(SentidoError):
@@ -109,7 +132,7 @@ def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return from_status(_status(error) or status_pb2.Status(message=details), offset)
     if code is grpc.StatusCode.UNAVAILABLE:
-        return UnavailableError(f"no server is ready at {address}: {details}{_after(offset)}")
+        return _unavailable(address, details, _after(offset))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineError(f"no answer from {address} in time{_after(offset)}")
     if code is grpc.StatusCode.FAILED_PRECONDITION:
@@ -119,11 +142,21 @@ def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
         grpc.StatusCode.NOT_FOUND: NotFoundError,
         grpc.StatusCode.CANCELLED: CallCancelledError,
         grpc.StatusCode.UNAUTHENTICATED: AuthenticationError,
-        grpc.StatusCode.PERMISSION_DENIED: AuthenticationError,
+        grpc.StatusCode.PERMISSION_DENIED: PermissionDeniedError,
     }
     if code in kinds:
         return kinds[code](details or code.name)
     return ServerError(f"{code.name}: {details}")
+
+
+def _unavailable(address: str, details: str, after: str) -> UnavailableError:
+    """Say why there is no connection, as far as gRPC knows."""
+    for part, reason in _TLS_REASONS.items():
+        if part in details:
+            return TLSError(f"no secure connection to {address}: {reason}{after}")
+    if "last error" in details and "Socket closed" in details:
+        details += f"; {_CLOSED}"
+    return UnavailableError(f"no server is ready at {address}: {details}{after}")
 
 
 def stalled(address: str, timeout: float, answered: int) -> DeadlineError:

@@ -22,6 +22,7 @@ from sentido_client.client import Client
 from sentido_client.errors import InvalidRequestError, NotFoundError, SentidoError
 
 _SHOWN_NUMBERS = 4  # of a vector, to people
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _EXAMPLES = """\b
 examples:
   sentido predict "A wonderful little film." "A dull mess."
@@ -37,11 +38,12 @@ class Session:
     timeout: float
     model: str
     as_json: bool
+    security: dict[str, Any]
 
     def client(self) -> Client:
         """Make a client; the subcommand closes it."""
         try:
-            return Client(self.address, timeout=self.timeout)
+            return Client(self.address, timeout=self.timeout, **self.security)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
 
@@ -60,6 +62,27 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--timeout", default=30.0, show_default=True, help="Seconds that a call may take."
     )
+    @click.option(
+        "--tls-ca",
+        envvar="SENTIDO_TLS_CA",
+        type=_FILE,
+        show_envvar=True,
+        help="Connect over TLS; a PEM file of those who may have signed the server's certificate.",
+    )
+    @click.option(
+        "--tls-cert", type=_FILE, help="A PEM file of a certificate to show to the server."
+    )
+    @click.option("--tls-key", type=_FILE, help="A PEM file of that certificate's key.")
+    @click.option(
+        "--token-file",
+        envvar="SENTIDO_TOKEN_FILE",
+        type=_FILE,
+        show_envvar=True,
+        help="A file that holds the bearer token to send.",
+    )
+    @click.option(
+        "--insecure-tokens", is_flag=True, help="Send the token over plain text to other machines."
+    )
     @click.option("--model", default="", help="The model to ask; default: the server's.")
     @click.option(
         "--json/--table",
@@ -69,15 +92,40 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(command)
     def with_session(
-        address: str, timeout: float, model: str, as_json: bool | None, **rest: Any
+        *,
+        address: str,
+        timeout: float,
+        model: str,
+        as_json: bool | None,
+        tls_ca: Path | None,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        token_file: Path | None,
+        insecure_tokens: bool,
+        **rest: Any,
     ) -> None:
         if sys.stdout is None:  # closed by whoever started us
             raise SystemExit("sentido: standard output is closed")
         as_json = not sys.stdout.isatty() if as_json is None else as_json
         with _errors():
-            command(Session(address, timeout, model, as_json), **rest)
+            security = {
+                "tls_ca": tls_ca,
+                "tls_cert": tls_cert,
+                "tls_key": tls_key,
+                "token": None if token_file is None else _token(token_file),
+                "insecure_tokens": insecure_tokens,
+            }
+            command(Session(address, timeout, model, as_json, security), **rest)
 
     return with_session
+
+
+def _token(file: Path) -> str:
+    """Read the one token of a file."""
+    words = file.read_text(encoding="ascii", errors="replace").split()
+    if len(words) != 1:
+        raise click.UsageError(f"{file} holds {len(words)} words instead of one token")
+    return words[0]
 
 
 def _texts(command: Callable[..., None]) -> Callable[..., None]:

@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,11 +120,25 @@ def warning(name: str, **facts: Any) -> None:
 
 
 def failure(name: str, error: BaseException, **facts: Any) -> None:
-    """Write one line about a bug of ours, with its traceback, at once."""
+    """Write one line about a bug of ours, with its traceback, at once.
+
+    What the exception says is left out, since it may quote a text, but for ONNX Runtime's: that
+    sees numbers only.
+    """
     if _log is not None:
-        shown = "".join(traceback.format_exception(error))
-        _log.add((time.time(), "error", name, {**facts, "traceback": shown}))
+        _log.add((time.time(), "error", name, {**facts, "traceback": "".join(_shown(error))}))
         _log.flush()
+
+
+def _shown(error: BaseException) -> Iterator[str]:
+    """Give the traceback of an exception and, before it, of what led to it."""
+    before = error.__cause__ or error.__context__
+    if before is not None:
+        yield from _shown(before)
+    yield from traceback.format_tb(error.__traceback__)
+    kind = type(error)
+    said = f": {error}" if kind.__module__.startswith("onnxruntime") else ""
+    yield f"{kind.__module__}.{kind.__qualname__}{said}\n"
 
 
 @dataclass(slots=True)

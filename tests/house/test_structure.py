@@ -116,6 +116,7 @@ def test_the_public_names_of_the_client_are_these() -> None:
             "ServerError",
             "TooLargeError",
         ),
+        *("PermissionDeniedError", "TLSError"),
         *("UnavailableError", "Violation"),
         *("Limits", "Model", "Neighbour", "Prediction", "Preprocessing", "Score", "Token"),
         *("TokenEmbeddings", "Tokenization", "Usage", "Word"),
