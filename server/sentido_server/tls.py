@@ -15,8 +15,16 @@ def credentials(cert: Path, key: Path, client_ca: Path | None) -> grpc.ServerCre
     """
     files = [cert, key] if client_ca is None else [cert, key, client_ca]
     watched = Watched(files, lambda: _read(cert, key, client_ca))
+    given = watched.get()
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        """Give what is new; None spares gRPC setting all up again for a connection."""
+        nonlocal given
+        before, given = given, watched.get()
+        return None if given is before else given
+
     return grpc.dynamic_ssl_server_credentials(
-        watched.get(), watched.get, require_client_authentication=client_ca is not None
+        given, changed, require_client_authentication=client_ca is not None
     )
 
 

@@ -1,0 +1,106 @@
+"""No text of a request is in what a server writes, whatever becomes of the call."""
+
+import io
+import os
+import signal
+import subprocess
+from typing import Any
+
+import grpc
+import pytest
+from conftest import raw_stream, raw_unary
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from processes import SERVER
+from sentido_server import record
+from sentido_server.app import RPCS
+
+CANARY = "zyxcanaryqv"
+
+
+def filled(message: Message, text: str, names: str) -> Message:
+    """Set every text of a message, and every name of a model if `names` is not empty."""
+    for field in message.DESCRIPTOR.fields:
+        value = names if message.DESCRIPTOR.name == "ModelSelector" else text
+        if field.type == FieldDescriptor.TYPE_MESSAGE:
+            if not field.is_repeated:
+                filled(getattr(message, field.name), text, names)
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            if field.is_repeated:
+                getattr(message, field.name).extend([value, "good", value])
+            else:
+                setattr(message, field.name, value)
+        elif field.type == FieldDescriptor.TYPE_INT32:
+            setattr(message, field.name, 3)
+    return message
+
+
+def bodies(rpc: Any) -> list[bytes]:
+    """Requests of all kinds: good, over a limit, of no model, not UTF-8, of no message."""
+    found = []
+    for text in (CANARY, f"{CANARY} " * 400, "x" + f"{CANARY} " * 1000):
+        for names in ("", CANARY):
+            found.append(filled(rpc.request(), text, names).SerializeToString())
+    broken = found[0].replace(b"canary", b"can\xffry")
+    return [*found, broken, found[0] + b"\xff", CANARY.encode(), found[0][:-2]]
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_no_text_is_in_the_log_of_any_rpc(log_format: str, transport: str) -> None:
+    flags = ["--transport", transport, "--log-format", log_format, "--max-text-characters", "9000"]
+    command = [SERVER, "--listen", "127.0.0.1:0", *flags]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "GRPC_VERBOSITY": "DEBUG"},
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        address = ""
+        while not address:
+            lines.append(process.stdout.readline())
+            if "serving" in lines[-1]:
+                words = lines[-1].replace('": "', "=").replace('"', " ").replace(",", " ").split()
+                address = next(w for w in words if w.startswith("address=")).split("=")[1]
+        codes = set()
+        with grpc.insecure_channel(address) as channel:
+            for rpc in RPCS:
+                path = f"/{rpc.service}/{rpc.name}"
+                for body in bodies(rpc):
+                    for timeout in (10, 0.0001):
+                        try:
+                            if rpc.streaming:
+                                list(raw_stream(channel, path)(iter([body]), timeout=timeout))
+                            else:
+                                raw_unary(channel, path)(body, timeout=timeout)
+                            codes.add("OK")
+                        except grpc.RpcError as error:
+                            codes.add(error.code().name)
+        assert codes >= {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "DEADLINE_EXCEEDED"}
+        process.send_signal(signal.SIGTERM)
+        log = "".join([*lines, process.stdout.read()])
+    assert log.count("BatchPredict") >= 10
+    assert "canary" not in log.lower()
+
+
+def test_no_text_is_in_the_traceback_of_a_bug() -> None:
+    shown = {}
+    for log_format in ("json", "text"):
+        stream = io.StringIO()
+        record.set_up(log_format, stream)
+        try:
+            {}[CANARY]
+        except KeyError as first:
+            try:
+                raise ValueError(f"not a number: {CANARY}") from first
+            except ValueError as error:
+                record.failure("internal error", error, id="77")
+        shown[log_format] = stream.getvalue()
+    record.set_up("json", open(os.devnull, "w"))  # noqa: SIM115, as all other tests have it
+    for text in shown.values():
+        assert "builtins.KeyError" in text
+        assert "builtins.ValueError" in text
+        assert "test_no_text.py" in text
+        assert CANARY not in text
