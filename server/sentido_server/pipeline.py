@@ -130,10 +130,10 @@ class Pipeline:
             rpc.path, call.peer, call.metadata, metrics=self._metrics, tracing=self._tracing
         )
         try:
-            if rpc.admin or self._access.asks:
-                self._access.check(rpc.name, rpc.admin, call.metadata)
             if self._draining or self._state is None:
                 raise Unavailable(_SHUTTING_DOWN if self._draining else _LOADING)
+            if rpc.admin or self._access.asks:
+                self._access.check(rpc.name, rpc.admin, call.metadata)
         except Fault as fault:
             entry.write(fault.code)
             raise

@@ -24,7 +24,9 @@ def credentials(cert: Path, key: Path, client_ca: Path | None) -> grpc.ServerCre
         return None if given is before else given
 
     return grpc.dynamic_ssl_server_credentials(
-        given, changed, require_client_authentication=client_ca is not None
+        given,
+        changed,  # type: ignore[arg-type]  # gRPC says that None is for no change
+        require_client_authentication=client_ca is not None,
     )
 
 

@@ -91,7 +91,7 @@ def test_no_text_is_in_the_traceback_of_a_bug() -> None:
         stream = io.StringIO()
         record.set_up(log_format, stream)
         try:
-            {}[CANARY]
+            dict[str, str]()[CANARY]
         except KeyError as first:
             try:
                 raise ValueError(f"not a number: {CANARY}") from first

@@ -226,6 +226,6 @@ def test_a_hangup_loads_all_bundles_or_none(folders: list[Path], tmp_path: Path)
 
 def test_only_an_administrator_reloads_a_model(transport: str) -> None:
     with running(config(transport=transport)) as address, Client(address) as client:
-        with pytest.raises(AuthenticationError, match="no admin token configured"):
+        with pytest.raises(AuthenticationError, match="ReloadModel is off"):
             client.reload_model("imdb")
         assert client.predict("good").label == "positive"

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from processes import SERVER, Server, server
 from sentido_client import AsyncClient, Client, TLSError, UnavailableError
-from sentido_server.app import StartError
+from sentido_server.config import StartError
 
 CALL, ADMIN = "call-token-0123456789", "admin-token-0123456789"
 
@@ -143,7 +143,7 @@ def test_a_caller_without_a_known_certificate_is_turned_away(mutual: Server, wor
     mine = certificate(world.ca, world.folder, "mine", "caller")
     strange = certificate(world.other, world.folder, "strange", "caller")
     old = certificate(world.ca, world.folder, "old", "caller", days=-1)
-    known = {"tls_ca": world.ca_file, "tls_cert": mine.cert, "tls_key": mine.key}
+    known: dict[str, Any] = {"tls_ca": world.ca_file, "tls_cert": mine.cert, "tls_key": mine.key}
     with Client(mutual.address, **known) as client:
         assert client.predict("good").label == "positive"
     hint = "wants another certificate (give tls_cert and tls_key)"

@@ -11,12 +11,13 @@ from google.rpc import code_pb2, error_details_pb2
 from sentido.v1.model_pb2 import ReloadModelRequest, ReloadModelResponse
 from sentido_bundle import default_bundle
 from sentido_server import models
+from sentido_server.access import Access, Metadata
 from sentido_server.batcher import Limits
 from sentido_server.catalog import Catalog
 from sentido_server.faults import BundleRefused, NotFound
 from sentido_server.loading import Loader
 from sentido_server.pipeline import Outcome, Pipeline
-from sentido_server.record import CallRecord, Metadata
+from sentido_server.record import CallRecord
 from sentido_server.rpc import Limits as TextLimits
 from sentido_server.rpc import State
 
@@ -53,7 +54,9 @@ class Reloading:
     """A pipeline whose models come from a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.pipeline = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6))
+        self.pipeline = Pipeline(
+            1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None)
+        )
         self.loader = Loader([folder], "fp32", self._use)
         self.loader.load()
 
