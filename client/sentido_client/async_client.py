@@ -24,14 +24,15 @@ from sentido.v1 import model_pb2
 
 from sentido_client import answers, requests, results
 from sentido_client.async_stream import AsyncTextStream, Texts, explain
-from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
+from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, Stubs
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
     InvalidRequestError,
     OverloadedError,
+    SentidoError,
     TooLargeError,
-    UnavailableError,
     from_rpc_error,
+    not_ready,
 )
 from sentido_client.requests import EmbeddingKindName, TokenKindName, TruncationName
 from sentido_client.results import (
@@ -97,18 +98,26 @@ class AsyncClient:
             async with asyncio.timeout(timeout):
                 await self._stubs.channel.channel_ready()
         except TimeoutError as error:
-            raise UnavailableError(
-                f"no server is ready at {self.address} after {timeout:g} seconds"
-            ) from error
+            raise not_ready(self.address, timeout, await self._look()) from error
+
+    async def _look(self) -> str | SentidoError:
+        """Give the server's health, or the error of asking for it, soon."""
+        try:
+            return await self._health("", min(self.timeout, LOOK_SECONDS))
+        except SentidoError as error:
+            return error
 
     async def health(self, service: str = "") -> str:
         """Ask for a service's health: "SERVING", "NOT_SERVING" or "SERVICE_UNKNOWN"."""
+        return await self._health(service, self.timeout)
+
+    async def _health(self, service: str, timeout: float) -> str:
         async with self._security.channel(grpc.aio, PLAIN_OPTIONS) as channel:
             check: Any = health_pb2_grpc.HealthStub(channel).Check
             try:
                 answer = await check(
                     health_pb2.HealthCheckRequest(service=check_text(service, "service")),
-                    timeout=self.timeout,
+                    timeout=timeout,
                 )
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND:

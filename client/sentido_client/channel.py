@@ -45,6 +45,8 @@ OPTIONS = [
 ]
 """Of the channel that calls are made on."""
 
+LOOK_SECONDS = 1.0  # that a look at why no server is ready may take
+
 PLAIN_OPTIONS = [*_SIZES, ("grpc.enable_retries", 0)]
 """Of a channel to ask for health: it must connect to servers that are not SERVING too."""
 

@@ -14,15 +14,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido.v1 import model_pb2
 
 from sentido_client import answers, requests, results
-from sentido_client.channel import OPTIONS, PLAIN_OPTIONS, Stubs
+from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, Stubs
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
     CallCancelledError,
     InvalidRequestError,
     OverloadedError,
+    SentidoError,
     TooLargeError,
-    UnavailableError,
     from_rpc_error,
+    not_ready,
 )
 from sentido_client.requests import EmbeddingKindName, TokenKindName, TruncationName
 from sentido_client.results import (
@@ -100,23 +101,31 @@ class Client:
         try:
             ready.result(timeout)
         except grpc.FutureTimeoutError as error:
-            raise UnavailableError(
-                f"no server is ready at {self.address} after {timeout:g} seconds"
-            ) from error
+            raise not_ready(self.address, timeout, self._look()) from error
         finally:
             ready.cancel()
+
+    def _look(self) -> str | SentidoError:
+        """Give the server's health, or the error of asking for it, soon."""
+        try:
+            return self._health("", min(self.timeout, LOOK_SECONDS))
+        except SentidoError as error:
+            return error
 
     def health(self, service: str = "") -> str:
         """Ask for a service's health: "SERVING", "NOT_SERVING" or "SERVICE_UNKNOWN".
 
         `service`: "" for the whole server, or a name such as "sentido.v1.PredictionService".
         """
+        return self._health(service, self.timeout)
+
+    def _health(self, service: str, timeout: float) -> str:
         with self._security.channel(grpc, PLAIN_OPTIONS) as channel:
             check = health_pb2_grpc.HealthStub(channel).Check
             try:
                 answer = check(
                     health_pb2.HealthCheckRequest(service=check_text(service, "service")),
-                    timeout=self.timeout,
+                    timeout=timeout,
                 )
             except grpc.RpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND:

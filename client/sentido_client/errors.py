@@ -159,6 +159,14 @@ def _unavailable(address: str, details: str, after: str) -> UnavailableError:
     return UnavailableError(f"no server is ready at {address}: {details}{after}")
 
 
+def not_ready(address: str, timeout: float, found: SentidoError | str) -> UnavailableError:
+    """Say that no server became ready; `found`: its health then, or the error of asking for it."""
+    after = f"after {timeout:g} seconds"
+    if isinstance(found, UnavailableError):
+        return type(found)(f"{found} ({after})")
+    return UnavailableError(f"no server is ready at {address} {after}: {found}")
+
+
 def stalled(address: str, timeout: float, answered: int) -> DeadlineError:
     """Say that a stream stood still for `timeout` seconds."""
     return DeadlineError(

@@ -68,6 +68,7 @@ async def serve(config: Config) -> AsyncIterator[Running]:
 
     Raises StartError if the address cannot be bound, BundleError if a bundle is bad.
     """
+    _check(config.listen)
     access, certificates = read_secrets(config)
     metrics = None if config.metrics_listen == "off" else Metrics([rpc.path for rpc in RPCS])
     tracing = _tracing(config)
@@ -186,6 +187,14 @@ async def _reload_on(hung_up: asyncio.Event, loader: Loader) -> None:
             record.failure("reload failed", error)
 
 
+def _check(listen: str) -> None:
+    """Raise StartError unless gRPC can listen on the address."""
+    try:
+        check_address(listen)
+    except ValueError as error:
+        raise StartError(f"cannot listen on {listen!r}: {error}") from error
+
+
 def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
     """Bind the native transport, where it is asked for and there. Raises StartError."""
     if config.transport == "grpcio":
@@ -208,7 +217,6 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
             " pip install 'sentido-server[native]', or use --transport grpcio"
         ) from error
     try:
-        check_address(config.listen)
         return NativeTransport(
             pipeline,
             config.listen,
@@ -270,11 +278,10 @@ def _bind(
 ) -> int:
     """Bind the address and give its port. Raises StartError."""
     try:
-        check_address(listen)
         if certificates is not None:
             return server.add_secure_port(listen, certificates)
         return server.add_insecure_port(listen)
-    except (ValueError, RuntimeError) as error:
+    except RuntimeError as error:
         raise StartError(f"cannot listen on {listen!r}: {error}") from error
 
 

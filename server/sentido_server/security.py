@@ -7,7 +7,7 @@ import grpc
 
 from sentido_server import record, tls
 from sentido_server.access import Access
-from sentido_server.address import check_address, is_local
+from sentido_server.address import is_local
 from sentido_server.config import Config, StartError
 from sentido_server.watched import FileError, is_open_to_all
 
@@ -18,7 +18,10 @@ _PING_STRIKES = 2  # pings that come earlier, after which the connection is clos
 
 
 def read_secrets(config: Config) -> tuple[Access, grpc.ServerCredentials | None]:
-    """Read tokens and certificates, and warn of how they are used. Raises StartError."""
+    """Read tokens and certificates, and warn of how they are used. Raises StartError.
+
+    The address to listen on is one that was checked.
+    """
     for file in (config.token_file, config.tls_key):
         if file is not None and is_open_to_all(file):
             record.warning("a secret can be read by everyone on the machine", file=str(file))
@@ -28,10 +31,6 @@ def read_secrets(config: Config) -> tuple[Access, grpc.ServerCredentials | None]
             return access, tls.credentials(config.tls_cert, config.tls_key, config.tls_client_ca)
     except FileError as error:
         raise StartError(str(error)) from error
-    try:
-        check_address(config.listen)
-    except ValueError as error:
-        raise StartError(f"cannot listen on {config.listen!r}: {error}") from error
     if not is_local(config.listen):
         if access.asks and not config.insecure_tokens:
             raise StartError(
@@ -50,6 +49,7 @@ def read_secrets(config: Config) -> tuple[Access, grpc.ServerCredentials | None]
 
 def connection_options(config: Config, behind_native: bool) -> list[tuple[str, int]]:
     """Give the options of the grpcio server, all callers' or behind the native front."""
+    metadata = MAX_METADATA_BYTES * (2 if behind_native else 1)  # the front has its own there
     options = [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),
@@ -58,14 +58,14 @@ def connection_options(config: Config, behind_native: bool) -> list[tuple[str, i
         # the queue's to say.
         ("grpc.server.max_pending_requests", _NO_LIMIT),
         ("grpc.server.max_pending_requests_hard_limit", _NO_LIMIT),
+        # Between the two gRPC would refuse calls at random.
+        ("grpc.max_metadata_size", metadata),
+        ("grpc.absolute_max_metadata_size", metadata),
     ]
     if behind_native:  # whose connections are not those of callers
         return options
     options += [
         ("grpc.max_concurrent_streams", config.max_connection_calls),
-        # Between the two gRPC would refuse calls at random.
-        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _PING_SECONDS * 1000),
         ("grpc.http2.max_ping_strikes", _PING_STRIKES),

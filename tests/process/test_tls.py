@@ -109,6 +109,11 @@ def test_a_certificate_of_another_authority_is_named(secure: Server, world: Worl
         pytest.raises(TLSError, match="is not signed by an authority"),
     ):
         client.predict("good")
+    with (
+        Client(secure.address, tls_ca=world.other_file) as client,
+        pytest.raises(TLSError, match=r"is not signed by an authority .*\(after 0.2 seconds\)"),
+    ):
+        client.wait_until_ready(0.2)
 
 
 def test_plain_text_to_a_tls_port_is_named(secure: Server) -> None:

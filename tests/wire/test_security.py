@@ -282,3 +282,12 @@ def test_the_table_of_limits_is_in_the_documents() -> None:
     text = (ROOT / "docs" / "security.md").read_text()
     rows = re.findall(r"^\| (.+?) \| `(.+?)`[^|]* \| `(.+?)`[^|]* \|$", text, re.MULTILINE)
     assert rows == [(name, grpcio, native) for name, (_, grpcio, native) in LIMITS.items()]
+
+
+@pytest.mark.parametrize("n", range(5))
+def test_metadata_just_under_the_limit_is_never_refused(n: int, address: str) -> None:
+    metadata = (("x-a", "b" * (14_000 + n)),)
+    with grpc.insecure_channel(address) as channel:
+        assert code(lambda: raw_unary(channel, PREDICT)(b"", metadata=metadata)) == "OK"
+        stream = raw_stream(channel, STREAM)
+        assert code(lambda: list(stream(iter([b""]), metadata=metadata))) == "OK"
