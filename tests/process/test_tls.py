@@ -169,11 +169,16 @@ def test_a_rotated_certificate_is_served_to_new_connections(world: World, tmp_pa
         assert isinstance(trouble(running.address, tls_ca=world.ca_file), TLSError)
         running.wait_for("read again")
         files.cert.write_text("junk")
-        with Client(running.address, tls_ca=world.other_file) as client:
-            assert client.predict("good").label == "positive"
+        for _ in range(2):
+            with Client(running.address, tls_ca=world.other_file) as client:
+                assert client.predict("good").label == "positive"
         line = running.wait_for("kept what was read before")
         assert line["level"] == "warning"
         assert str(files.cert) in line["reason"]
+        assert open.predict("good").label == "positive"
+        running.process.terminate()
+        assert running.end() == 0
+        assert [line["event"] for line in running.lines].count(line["event"]) == 1
 
 
 def test_files_that_are_no_certificate_and_key_are_one_sentence(world: World) -> None:
