@@ -60,6 +60,7 @@ class Running:
     loader: Loader
     counts: Counts  # of what it computed so far
     metrics_address: str | None  # with the real port
+    health_address: str | None  # with the real port
 
 
 @asynccontextmanager
@@ -95,6 +96,11 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     else:
         address = _with_port(config.listen, native.port)
         _bind(server, f"unix:{native.fallback}")
+    probed, health_address = None, None
+    if config.health_listen != "off":
+        probed = grpc.aio.server(options=connection_options(config, behind_native=False))
+        health_pb2_grpc.add_HealthServicer_to_server(checker, probed)
+        health_address = _with_port(config.health_listen, _bind(probed, config.health_listen))
     exposition = ExitStack()
     metrics_address = None
     if metrics is not None:
@@ -102,6 +108,8 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         exposed = _exposed(config.metrics_listen, metrics, pipeline, loader, transports)
         metrics_address = exposition.enter_context(exposed)
     await checker.set_serving(False)
+    if probed is not None:
+        await probed.start()
     await server.start()
     if native is not None:
         native.start()
@@ -109,7 +117,7 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         await asyncio.to_thread(loader.load)
         await checker.set_serving(True)
         name = "grpcio" if native is None else "native"
-        yield Running(address, name, loader, pipeline.counts, metrics_address)
+        yield Running(address, name, loader, pipeline.counts, metrics_address, health_address)
         await checker.set_serving(False)
         await asyncio.sleep(config.drain_delay)  # until those who balance load have noticed
     finally:
@@ -125,6 +133,8 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         if native is not None:
             await native.close(max(_GOODBYE_SECONDS, end - time.monotonic()))
         await asyncio.to_thread(pipeline.close)
+        if probed is not None:
+            await probed.stop(_GOODBYE_SECONDS)
         exposition.close()
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
@@ -156,6 +166,7 @@ async def run(config: Config) -> None:
             address=running.address,
             transport=running.transport,
             metrics=running.metrics_address,
+            health=running.health_address,
             models=[bundle.name for bundle in running.loader.catalog.bundles],
             threads=config.thread_count(),
             seconds=round(time.monotonic() - started, 3),

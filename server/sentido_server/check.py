@@ -28,10 +28,14 @@ def split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def check(address: str, config: Config) -> tuple[bool, str]:
-    """Ask the server at `address`, or "" for where `config` listens; give whether it is SERVING.
+    """Ask the server at `address`, or "" for where `config` answers; give whether it is SERVING.
 
-    Second, a line that says what it answered, or why it did not.
+    Second, a line that says what it answered, or why it did not. Asks in plain text.
     """
+    if not address and config.health_listen != "off":
+        address = reachable(config.health_listen)
+    elif not address and config.tls_cert is not None:
+        return False, "--check speaks plain text: give a server with TLS --health-listen"
     target = address or reachable(config.listen)
     with grpc.insecure_channel(target, [("grpc.enable_http_proxy", 0)]) as channel:
         request = health_pb2.HealthCheckRequest(service="")

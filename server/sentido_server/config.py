@@ -116,6 +116,11 @@ class Config:
     metrics_listen: str = setting(
         "off", "address and port for Prometheus to scrape, port 0 for a free one, or off"
     )
+    health_listen: str = setting(
+        "off",
+        "address and port that answer for health alone, in plain text also where --listen has TLS,"
+        " or off",
+    )
     otlp_endpoint: str = setting(
         "off",
         "collector of OpenTelemetry that gets spans of calls, such as http://localhost:4317, or"

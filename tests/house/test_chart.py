@@ -177,10 +177,11 @@ def test_by_default_calls_find_new_replicas_and_pods_are_asked_over_grpc(
         assert selector.items() <= labels
 
 
-def test_with_tls_pods_are_asked_by_the_servers_own_command(helm: str, tmp_path: Path) -> None:
-    container = server(render(helm, tmp_path, SECRETS))
+def test_with_tls_pods_are_asked_on_a_plain_port_of_its_own(helm: str, tmp_path: Path) -> None:
+    resources = render(helm, tmp_path, SECRETS)
+    assert settings(resources)["SENTIDO_HEALTH_LISTEN"] == "0.0.0.0:50052"
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert container[probe]["exec"] == {"command": ["sentido-server", "--check"]}
+        assert server(resources)[probe]["grpc"] == {"port": 50052}
 
 
 def test_a_secret_is_mounted_and_never_a_value(helm: str, tmp_path: Path) -> None:

@@ -6,8 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
+import pytest
+from certificates import authority, certificate
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from processes import SERVER, server
+from sentido.v1.prediction_pb2 import PredictRequest
+from sentido.v1.prediction_pb2_grpc import PredictionServiceStub
 
 
 def check(*flags: str, **environment: str) -> tuple[int, str, str]:
@@ -37,6 +41,20 @@ def test_it_says_that_a_server_is_serving_wherever_it_listens(
         assert check("--check", SENTIDO_LISTEN=f"0.0.0.0:{port}") == (0, said, "")
         said = f"sentido-server: {socket} is SERVING\n"
         assert check("--check", "--listen", socket) == (0, said, "")
+
+
+def test_it_has_a_plain_port_of_its_own_beside_tls(tmp_path: Path) -> None:
+    files = certificate(authority(tmp_path, "ca")[0], tmp_path, "server")
+    tls = (f"--tls-cert={files.cert}", f"--tls-key={files.key}")
+    with server(*tls, "--health-listen", "127.0.0.1:0") as running:
+        address = running.lines[-1]["health"]
+        said = f"sentido-server: {address} is SERVING\n"
+        assert check(*tls, "--health-listen", address, "--check") == (0, said, "")
+        with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as raised:
+            PredictionServiceStub(channel).Predict(PredictRequest(text="good"))
+        assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    said = "sentido-server: --check speaks plain text: give a server with TLS --health-listen\n"
+    assert check(*tls, "--check") == (1, "", said)
 
 
 def test_it_fails_where_nobody_answers(tmp_path: Path) -> None:

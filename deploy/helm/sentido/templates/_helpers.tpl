@@ -20,11 +20,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The health of the pod. Kubernetes' own gRPC probe has no TLS, the server's command does. */}}
+{{/* The health of the pod. Kubernetes' gRPC probe has no TLS, so with TLS there is a port for it. */}}
 {{- define "sentido.probe" -}}
-{{- if .Values.tls.secretName -}}
-exec: {command: [sentido-server, --check]}
-{{- else -}}
-grpc: {port: 50051}
-{{- end }}
+grpc: {port: {{ ternary 50052 50051 (ne .Values.tls.secretName "") }}}
 {{- end }}
