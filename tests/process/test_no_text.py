@@ -2,9 +2,14 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
+from urllib.request import urlopen
 
 import grpc
 import pytest
@@ -45,44 +50,79 @@ def bodies(rpc: Any) -> list[bytes]:
     return [*found, broken, found[0] + b"\xff", CANARY.encode(), found[0][:-2]]
 
 
+@contextmanager
+def collector() -> Iterator[tuple[str, list[bytes]]]:
+    """What receives spans, and the bytes that it has received."""
+    received: list[bytes] = []
+
+    def export(body: bytes, _: Any) -> bytes:
+        received.append(body)
+        return b""
+
+    service = "opentelemetry.proto.collector.trace.v1.TraceService"
+    handlers: dict[str, Any] = {"Export": grpc.unary_unary_rpc_method_handler(export)}
+    listening = grpc.server(ThreadPoolExecutor(2))
+    listening.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    port = listening.add_insecure_port("127.0.0.1:0")
+    listening.start()
+    yield f"http://127.0.0.1:{port}", received
+    listening.stop(None).wait()
+
+
+def said(line: str, name: str) -> str:
+    """An address in a line of the log, of either format."""
+    found = re.search(rf'\b{name}"?[=:] ?"?(127\.0\.0\.1:\d+)', line)
+    assert found is not None, line
+    return found[1]
+
+
+def call_everything(address: str) -> set[str]:
+    """Send every request of every RPC, with time to answer and without; give the codes."""
+    codes = set()
+    with grpc.insecure_channel(address) as channel:
+        for rpc in RPCS:
+            for body in bodies(rpc):
+                for timeout in (10, 0.0001):
+                    try:
+                        if rpc.streaming:
+                            list(raw_stream(channel, f"/{rpc.path}")(iter([body]), timeout=timeout))
+                        else:
+                            raw_unary(channel, f"/{rpc.path}")(body, timeout=timeout)
+                        codes.add("OK")
+                    except grpc.RpcError as error:
+                        codes.add(error.code().name)
+    return codes
+
+
 @pytest.mark.parametrize("log_format", ["json", "text"])
-def test_no_text_is_in_the_log_of_any_rpc(log_format: str, transport: str) -> None:
+def test_no_text_is_in_logs_metrics_or_spans_of_any_rpc(log_format: str, transport: str) -> None:
     flags = ["--transport", transport, "--log-format", log_format, "--max-text-characters", "9000"]
-    command = [SERVER, "--listen", "127.0.0.1:0", *flags]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "GRPC_VERBOSITY": "DEBUG"},
-    ) as process:
-        assert process.stdout is not None
-        lines = []
-        address = ""
-        while not address:
-            lines.append(process.stdout.readline())
-            if "serving" in lines[-1]:
-                words = lines[-1].replace('": "', "=").replace('"', " ").replace(",", " ").split()
-                address = next(w for w in words if w.startswith("address=")).split("=")[1]
-        codes = set()
-        with grpc.insecure_channel(address) as channel:
-            for rpc in RPCS:
-                path = f"/{rpc.service}/{rpc.name}"
-                for body in bodies(rpc):
-                    for timeout in (10, 0.0001):
-                        try:
-                            if rpc.streaming:
-                                list(raw_stream(channel, path)(iter([body]), timeout=timeout))
-                            else:
-                                raw_unary(channel, path)(body, timeout=timeout)
-                            codes.add("OK")
-                        except grpc.RpcError as error:
-                            codes.add(error.code().name)
-        assert codes >= {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "DEADLINE_EXCEEDED"}
-        process.send_signal(signal.SIGTERM)
-        log = "".join([*lines, process.stdout.read()])
+    with collector() as (endpoint, spans):
+        command = [SERVER, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", *flags]
+        with subprocess.Popen(
+            [*command, "--otlp-endpoint", endpoint],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "GRPC_VERBOSITY": "DEBUG"},
+        ) as process:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if re.search(r"\bserving\b", line):
+                    break
+            codes = call_everything(said(lines[-1], "address"))
+            with urlopen(f"http://{said(lines[-1], 'metrics')}/metrics") as response:
+                metrics = response.read().decode()
+            process.send_signal(signal.SIGTERM)
+            log = "".join([*lines, process.stdout.read()])
+    assert codes >= {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "DEADLINE_EXCEEDED"}
     assert log.count("BatchPredict") >= 10
-    assert "canary" not in log.lower()
+    assert "BatchPredict" in metrics
+    assert b"BatchPredict" in b"".join(spans)
+    for written in (log, metrics, b"".join(spans).decode("latin-1")):
+        assert "canary" not in written.lower()
 
 
 def test_no_text_is_in_the_traceback_of_a_bug() -> None:
