@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,27 @@ def test_native_says_that_it_has_no_connection_age() -> None:
         running(config(transport="native", max_connection_age=1)),
     ):
         pass
+
+
+def test_no_call_and_no_stream_fails_because_connections_age() -> None:
+    settings = config(transport="grpcio", max_connection_age=1, max_connection_age_grace=1)
+    aged = threading.Event()
+
+    def wait_for_two_ends(address: str) -> None:
+        for _ in range(2):
+            with suppress(ProtocolError), Raw(address) as raw:
+                raw.outcome(1, seconds=10)
+        aged.set()
+
+    def texts() -> Iterator[str]:
+        while not aged.wait(0.01):
+            yield "good"
+
+    with running(settings) as address, Client(address) as client:
+        threading.Thread(target=wait_for_two_ends, args=[address]).start()
+        for prediction in client.predict(texts()):
+            assert prediction.label == client.predict("good").label
+        assert aged.is_set()
 
 
 def too_many_pings(address: str, transport: str) -> str:
