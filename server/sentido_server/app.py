@@ -118,11 +118,12 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         await checker.set_serving(True)
         name = "grpcio" if native is None else "native"
         yield Running(address, name, loader, pipeline.counts, metrics_address, health_address)
-        await checker.set_serving(False)
-        await asyncio.sleep(config.drain_delay)  # until those who balance load have noticed
+        if config.drain_delay:
+            await checker.set_serving(False)
+            await asyncio.sleep(config.drain_delay)  # until those who balance load have noticed
     finally:
+        pipeline.drain()  # before anybody is told, who might find it still open
         await checker.set_serving(False)
-        pipeline.drain()
         end = time.monotonic() + config.drain_seconds
         drains = [each.drain(config.drain_seconds) for each in (transport, native) if each]
         if not all(await asyncio.gather(*drains)):
