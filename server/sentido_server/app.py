@@ -103,10 +103,6 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         health_address = _with_port(config.health_listen, _bind(probed, config.health_listen))
     exposition = ExitStack()
     metrics_address = None
-    if metrics is not None:
-        transports = [each for each in (transport, native) if each]
-        exposed = _exposed(config.metrics_listen, metrics, pipeline, loader, transports)
-        metrics_address = exposition.enter_context(exposed)
     await checker.set_serving(False)
     if probed is not None:
         await probed.start()
@@ -114,6 +110,10 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     if native is not None:
         native.start()
     try:
+        if metrics is not None:
+            transports = [each for each in (transport, native) if each]
+            exposed = _exposed(config.metrics_listen, metrics, pipeline, loader, transports)
+            metrics_address = exposition.enter_context(exposed)
         await asyncio.to_thread(loader.load)
         await checker.set_serving(True)
         name = "grpcio" if native is None else "native"

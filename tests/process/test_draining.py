@@ -4,15 +4,21 @@ import asyncio
 import signal
 import threading
 from collections import Counter
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
-from conftest import raw_unary
+from conftest import raw_stream, raw_unary
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from processes import server
-from sentido.v1.prediction_pb2 import PredictRequest
+from sentido.v1.prediction_pb2 import (
+    PredictRequest,
+    StreamPredictRequest,
+    StreamPredictResponse,
+)
 from sentido_client import Client
 
 PREDICT = "/sentido.v1.PredictionService/Predict"
@@ -68,6 +74,24 @@ def test_sigterm_under_load_loses_no_accepted_call(transport: str) -> None:
         assert set(calls) <= {"OK", "UNAVAILABLE"}
         assert running.lines[-1]["event"] == "stopped"
         assert running.lines[-1]["texts"] == load.codes["OK"]
+
+
+def test_sigterm_loses_no_answer_of_a_stream(transport: str) -> None:
+    body = StreamPredictRequest(texts=["a good film"] * 200).SerializeToString()
+    answered = 0
+    with server("--transport", transport) as running:
+        with grpc.insecure_channel(running.address) as channel:
+            stream = raw_stream(channel, "/sentido.v1.PredictionService/StreamPredict")
+            answers = stream(iter(lambda: body, None))
+            for answer in islice(answers, 20):
+                answered += len(StreamPredictResponse.FromString(answer).results)
+            running.process.send_signal(signal.SIGTERM)
+            with suppress(grpc.RpcError):
+                for answer in answers:
+                    answered += len(StreamPredictResponse.FromString(answer).results)
+            assert answers.details() == "the server is shutting down"
+        assert running.end(timeout=10) == 0
+    assert running.lines[-1]["texts"] == answered
 
 
 def test_during_the_delay_health_says_no_and_calls_are_answered(transport: str) -> None:
