@@ -38,6 +38,7 @@ class ServerCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Give every metric of docs/metrics.md but those of the process."""
         with self._metrics.lock:
+            self._metrics.settle()
             families = [*self._calls(), *self._texts()]
         return [*families, *self._batches(), *self._models()]
 

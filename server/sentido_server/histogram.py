@@ -3,6 +3,9 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Histogram:
     """Values counted in buckets, each up to and including its bound, and their sum."""
@@ -19,6 +22,13 @@ class Histogram:
         """Count a value."""
         self._counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
+
+    def add_all(self, values: NDArray[np.float64]) -> None:
+        """Count many values, (values,), for much less than one by one."""
+        buckets = np.searchsorted(self.bounds, values)
+        counts = np.bincount(buckets, minlength=len(self._counts)).tolist()
+        self._counts = [old + new for old, new in zip(self._counts, counts, strict=True)]
+        self.sum += float(values.sum())
 
     def cumulative(self) -> Iterator[tuple[str, int]]:
         """Give each bound, "+Inf" at last, with the number of values up to it."""

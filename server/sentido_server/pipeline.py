@@ -23,7 +23,7 @@ from sentido_server.faults import (
     QueueFull,
     Unavailable,
 )
-from sentido_server.metrics import Metrics
+from sentido_server.metrics import Metrics, TextCounts
 from sentido_server.parse import parse
 from sentido_server.record import CallRecord
 from sentido_server.rpc import Item, Plan, Result, Rpc, State, run
@@ -38,6 +38,7 @@ Finish = Callable[[Outcome], None]
 _SMALL = 4096  # bytes; a larger request is parsed and tokenized off the transport's thread
 _BYTES_A_TOKEN = 6  # about: an English word and a space
 _RETRY_SECONDS = 0.1
+_NO_TEXTS: TextCounts = (0, 0, 0, 0)
 _LOADING = "the server is loading its models"
 _SHUTTING_DOWN = "the server is shutting down"
 
@@ -173,7 +174,7 @@ class Pipeline:
             assert self._state is not None  # begin() let the call pass
             request = parse(message.rpc.request, body)
             plan = message.rpc.prepare(self._state, request)
-            message.entry.add(plan)
+            message.counts = message.entry.add(plan)
             message.prepared = time.monotonic()
             if not plan.items:
                 message.taken = message.computed = message.prepared
@@ -185,7 +186,8 @@ class Pipeline:
                     items, _Gather(message, request, plan).add, message.is_given_up
                 )
             except Full:
-                message.entry.add(plan, -1)
+                message.entry.take_back(message.counts)
+                message.counts = _NO_TEXTS
                 raise
         except Exception as error:
             message.fail(error)
@@ -215,6 +217,7 @@ class _Message:
         self._abandoned = abandoned
         # When a stage ended; the first when it began. 0: not yet.
         self.started = self.prepared = self.taken = self.computed = 0.0
+        self.counts = _NO_TEXTS
 
     def is_dropped(self) -> bool:
         """Whether nobody waits for the answer any more."""
@@ -254,15 +257,8 @@ class _Message:
     def _end(self, outcome: Outcome) -> None:
         """Note what each stage took, up to the one that it ended in, and finish."""
         now = time.monotonic()
-        self.entry.add_stages(
-            (
-                self.started or now,
-                self.prepared or now,
-                self.taken or now,
-                self.computed or now,
-                now,
-            )
-        )
+        prepared, taken, computed = self.prepared or now, self.taken or now, self.computed or now
+        self.entry.end_message((self.started or now, prepared, taken, computed, now), self.counts)
         self._finish(outcome)
 
     def _fault(self, error: Exception) -> Fault:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from google.rpc import code_pb2
 
 from sentido_server.access import Metadata
-from sentido_server.metrics import Marks, Metrics
+from sentido_server.metrics import STAGES, Marks, Metrics, TextCounts
 from sentido_server.rpc import Plan
 
 if TYPE_CHECKING:
@@ -46,10 +46,7 @@ class _Call(NamedTuple):
     milliseconds: float
     texts: int
     tokens: int
-    tokenize_milliseconds: float
-    queue_milliseconds: float
-    infer_milliseconds: float
-    encode_milliseconds: float
+    stages: tuple[float, ...]  # seconds, as in STAGES
     model: str | None
     peer: str
     trace_id: str | None
@@ -154,15 +151,12 @@ class CallRecord:
     model: str | None = None
     texts: int = 0
     tokens: int = 0
-    tokenize: float = 0.0  # seconds that the stage took, of all messages
-    queue: float = 0.0
-    infer: float = 0.0
-    encode: float = 0.0
-    marks: list[Marks] = field(default_factory=list)  # of the first messages, for spans
+    stages: tuple[float, ...] = (0.0,) * len(STAGES)  # seconds that each took, of all messages
+    marks: tuple[Marks, ...] = ()  # of the first messages, for spans
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, plan: Plan, sign: int = 1) -> None:
-        """Count the texts of a plan; with -1, take them back."""
+    def add(self, plan: Plan) -> TextCounts:
+        """Count a plan's texts; give what `end_message` wants to know of them."""
         tokens = unknown = truncated = 0
         for encoding in plan.encodings:
             tokens += encoding.token_count
@@ -170,24 +164,33 @@ class CallRecord:
             truncated += encoding.truncated_token_count > 0
         texts = len(plan.encodings)
         with self._lock:
-            self.texts += sign * texts
-            self.tokens += sign * tokens
+            self.texts += texts
+            self.tokens += tokens
             if plan.bundle is not None:
                 self.model = plan.bundle.name
-        if self.metrics is not None:
-            self.metrics.add_texts(sign * texts, sign * tokens, sign * unknown, sign * truncated)
+        return texts, tokens, unknown, truncated
 
-    def add_stages(self, marks: Marks) -> None:
-        """Add what the stages of one message took."""
+    def take_back(self, counts: TextCounts) -> None:
+        """Count texts no more that were not admitted."""
         with self._lock:
-            self.tokenize += marks[1] - marks[0]
-            self.queue += marks[2] - marks[1]
-            self.infer += marks[3] - marks[2]
-            self.encode += marks[4] - marks[3]
+            self.texts -= counts[0]
+            self.tokens -= counts[1]
+
+    def end_message(self, marks: Marks, counts: TextCounts) -> None:
+        """Add what the stages of one message took; `counts`: what `add` gave for it."""
+        began, tokenized, taken, computed, ended = marks
+        with self._lock:
+            tokenize, queue, infer, encode = self.stages
+            self.stages = (
+                tokenize + tokenized - began,
+                queue + taken - tokenized,
+                infer + computed - taken,
+                encode + ended - computed,
+            )
             if self.tracing is not None and len(self.marks) < _MOST_MARKS:
-                self.marks.append(marks)
+                self.marks = (*self.marks, marks)
         if self.metrics is not None:
-            self.metrics.add_stages(marks)
+            self.metrics.add_message(marks, counts)
 
     def _caller_trace_id(self) -> str | None:
         for key, value in self.metadata:
@@ -213,10 +216,7 @@ class CallRecord:
                     seconds * 1000,
                     self.texts,
                     self.tokens,
-                    self.tokenize * 1000,
-                    self.queue * 1000,
-                    self.infer * 1000,
-                    self.encode * 1000,
+                    self.stages,
                     self.model,
                     self.peer,
                     trace_id,
@@ -226,24 +226,24 @@ class CallRecord:
 
 def _json_call(call: _Call) -> str:
     """Format a call's line: what `_json_line` would give, without its general encoder."""
+    tokenize, queue, infer, encode = call.stages
     trace = f', "trace_id": "{call.trace_id}"' if call.trace_id else ""
     return (
         f'{{"time": "{_time(call.when)}", "level": "info", "event": "call", "rpc": "{call.rpc}",'
         f' "code": "{_CODES[call.code]}", "milliseconds": {call.milliseconds:.3f},'
         f' "texts": {call.texts}, "tokens": {call.tokens},'
-        f' "tokenize_milliseconds": {call.tokenize_milliseconds:.3f},'
-        f' "queue_milliseconds": {call.queue_milliseconds:.3f},'
-        f' "infer_milliseconds": {call.infer_milliseconds:.3f},'
-        f' "encode_milliseconds": {call.encode_milliseconds:.3f},'
+        f' "tokenize_milliseconds": {tokenize * 1000:.3f},'
+        f' "queue_milliseconds": {queue * 1000:.3f},'
+        f' "infer_milliseconds": {infer * 1000:.3f},'
+        f' "encode_milliseconds": {encode * 1000:.3f},'
         f' "model": {_quoted(call.model)}, "peer": {_quoted(call.peer)}{trace}}}\n'
     )
 
 
 def _text_call(call: _Call) -> str:
     facts = {**call._asdict(), "code": _CODES[call.code]}
-    for name, value in facts.items():
-        if isinstance(value, float):
-            facts[name] = round(value, 3)
+    facts["milliseconds"] = round(call.milliseconds, 3)
+    facts["stages"] = "+".join(f"{seconds * 1000:.3f}" for seconds in call.stages)
     return _text_line(facts.pop("when"), "info", "call", facts)
 
 
