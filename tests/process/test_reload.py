@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,11 +19,17 @@ import grpc.aio
 import numpy as np
 import onnx
 import pytest
-from conftest import config, running
+from conftest import BIN, config, running
 from processes import Server, resident, server
 from sentido.v1.prediction_pb2 import PredictRequest, PredictResponse
 from sentido_bundle import Bundle
-from sentido_client import AuthenticationError, Client
+from sentido_client import (
+    AsyncClient,
+    AuthenticationError,
+    Client,
+    NotFoundError,
+    ReloadError,
+)
 
 PREDICT = "/sentido.v1.PredictionService/Predict"
 IN_FLIGHT = 64
@@ -229,3 +236,57 @@ def test_only_an_administrator_reloads_a_model(transport: str) -> None:
         with pytest.raises(AuthenticationError, match="ReloadModel is off"):
             client.reload_model("imdb")
         assert client.predict("good").label == "positive"
+
+
+ADMIN = "an-administrators-token-0123456789"
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    (tmp_path / "tokens").write_text(f"admin {ADMIN}\ncall a-callers-token-0123456789\n")
+    (tmp_path / "tokens").chmod(0o600)
+    return tmp_path / "tokens"
+
+
+def test_an_administrator_reloads_a_model_and_is_told_why_not(
+    transport: str, folders: list[Path], link: Path, tokens: Path
+) -> None:
+    bundles = [Bundle.load(folder) for folder in folders]
+    settings = config(transport=transport, bundle=(link,), token_file=tokens)
+    with running(settings) as address, Client(address, token=ADMIN) as client:
+        assert client.predict("good").bundle_digest == bundles[0].digest
+        point(link, folders[1])
+        assert client.reload_model("small").bundle_digest == bundles[1].digest
+        assert client.predict("good").bundle_digest == bundles[1].digest
+        with pytest.raises(NotFoundError):
+            client.reload_model(str(folders[0]))
+        point(link, link.with_name("nowhere"))
+        with pytest.raises(ReloadError, match=r"is kept: bundle .*nowhere: no such dir") as caught:
+            client.reload_model()
+        assert caught.value.reason == "BUNDLE_REFUSED"
+        assert client.predict("good").bundle_digest == bundles[1].digest
+        point(link, folders[0])
+
+        async def reload_it() -> str:
+            async with AsyncClient(address, token=ADMIN) as other:
+                return (await other.reload_model("small")).bundle_digest
+
+        assert asyncio.run(reload_it()) == bundles[0].digest
+        with (
+            Client(address, token="a-callers-token-0123456789") as caller,
+            pytest.raises(AuthenticationError, match="needs a token of the role admin"),
+        ):
+            caller.reload_model("small")
+
+
+def test_the_command_reloads_a_model(folders: list[Path], link: Path, tokens: Path) -> None:
+    (link.with_name("token")).write_text(ADMIN)
+    with running(config(bundle=(link,), token_file=tokens)) as address:
+        point(link, folders[1])
+        command = [str(BIN / "sentido"), "reload", "small", "--address", address]
+        environment = {**os.environ, "SENTIDO_TOKEN_FILE": str(link.with_name("token"))}
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=environment
+        )
+        assert (result.returncode, result.stderr) == (0, "")
+        assert json.loads(result.stdout)["bundle_digest"] == Bundle.load(folders[1]).digest
