@@ -182,17 +182,24 @@ class CallRecord:
         with self._lock:
             tokenize, queue, infer, encode = self.stages
             self.stages = (
-                tokenize + tokenized - began,
-                queue + taken - tokenized,
-                infer + computed - taken,
-                encode + ended - computed,
+                tokenize + (tokenized - began),
+                queue + (taken - tokenized),
+                infer + (computed - taken),
+                encode + (ended - computed),
             )
             if self.tracing is not None and len(self.marks) < _MOST_MARKS:
                 self.marks = (*self.marks, marks)
         if self.metrics is not None:
             self.metrics.add_message(marks, counts)
 
-    def _caller_trace_id(self) -> str | None:
+    def _trace_id(self, code: int) -> str | None:
+        """Make the call's spans if it is traced; give the id of its trace, or of its caller's."""
+        if self.tracing is not None:
+            try:
+                return self.tracing.end(self, code)
+            except Exception as error:  # it must not end the thread that computed the answer
+                failure("tracing failed", error, rpc=self.rpc)
+                return None
         for key, value in self.metadata:
             if key == "traceparent" and (found := _TRACEPARENT.match(str(value))):
                 return found[1]
@@ -203,10 +210,7 @@ class CallRecord:
         seconds = time.monotonic() - self.started
         if self.metrics is not None:
             self.metrics.add_call(self.rpc, code, seconds)
-        if self.tracing is not None:
-            trace_id = self.tracing.end(self, code)
-        else:
-            trace_id = self._caller_trace_id()
+        trace_id = self._trace_id(code)
         if _log is not None:
             _log.add(
                 _Call(

@@ -22,6 +22,7 @@ from sentido_server.metrics import STAGES, Marks
 from sentido_server.record import CallRecord
 
 _GOODBYE_SECONDS = 2.0  # for the last spans, when the server stops
+_TRACE_CONTEXT = ("traceparent", "tracestate")  # the keys of W3C's Trace Context
 _FAILURES = {  # of the server's, by OpenTelemetry's conventions
     *(code_pb2.UNKNOWN, code_pb2.DEADLINE_EXCEEDED, code_pb2.UNIMPLEMENTED, code_pb2.INTERNAL),
     *(code_pb2.UNAVAILABLE, code_pb2.DATA_LOSS),
@@ -50,7 +51,7 @@ class Tracing:
 
     def end(self, entry: CallRecord, code: int) -> str | None:
         """Make the spans of a call that has ended; give its trace's id if it is sampled."""
-        carrier = {key: value for key, value in entry.metadata if key.startswith("trace")}
+        carrier = {key: value for key, value in entry.metadata if key in _TRACE_CONTEXT}
         to_epoch = time.time_ns() - time.monotonic_ns()
         now = time.monotonic_ns() + to_epoch
         service, _, method = entry.rpc.partition("/")

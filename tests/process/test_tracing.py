@@ -119,6 +119,27 @@ def test_a_call_of_an_untraced_caller_is_a_trace_of_its_own_and_a_failed_one_say
     assert inner.count("infer") == 3  # one for each message
 
 
+def test_a_trace_context_that_is_none_fails_no_call(collector: tuple[Collector, str]) -> None:
+    made, endpoint = collector
+    contexts = [
+        [("traceparent", "00-x")],
+        [("traceparent", f"00-{'0' * 32}-{PARENT}-01")],
+        [*SENT, *SENT],
+        [*SENT, ("tracestate", "=,==;" * 50)],
+        [*SENT, ("tracestate-bin", b"\xff")],
+        [("traceparent", f"00-{TRACE}-{PARENT}-zz"), ("tracestate", "a=1")],
+    ]
+    with server("--otlp-endpoint", endpoint) as running:
+        with grpc.insecure_channel(running.address) as channel:
+            for metadata in contexts:
+                raw_unary(channel, f"/{PREDICT}")(BODY, metadata=metadata)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.end() == 0
+    calls = [span for span in made.spans() if span.name == PREDICT]
+    assert len(calls) == len(contexts)
+    assert "tracing failed" not in {line["event"] for line in running.lines}
+
+
 def test_what_is_not_sampled_is_not_sent(
     collector: tuple[Collector, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
