@@ -1,5 +1,6 @@
 """The files that images, compose and Prometheus are made from, without an engine."""
 
+import dataclasses
 import re
 import subprocess
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from conftest import BIN, ROOT
+from dashboard import panels, questions
+from sentido_server.config import Config
 
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
+VARIABLES = {f"SENTIDO_{field.name.upper()}" for field in dataclasses.fields(Config)}
 COMPOSE = [ROOT / "docker-compose.yml", ROOT / "deploy" / "compose.scale.yml"]
 
 
@@ -66,7 +70,53 @@ def test_every_container_is_hardened_and_has_limits(path: Path) -> None:
             assert port.startswith("127.0.0.1:"), name
 
 
+def test_the_variables_that_images_and_compose_set_are_the_servers() -> None:
+    text = (ROOT / "server" / "Dockerfile").read_text()
+    used = set(re.findall(r"^\s+(SENTIDO_\w+)=", text, re.MULTILINE))
+    used |= services(COMPOSE[0])["server"]["environment"].keys()
+    assert used >= {"SENTIDO_LISTEN", "SENTIDO_BUNDLE"}
+    assert used <= VARIABLES
+
+
 def test_a_container_has_longer_to_stop_than_the_server_has_to_drain() -> None:
     server = services(COMPOSE[0])["server"]
     grace = int(server["stop_grace_period"].removesuffix("s"))
     assert grace > server["environment"]["SENTIDO_DRAIN_SECONDS"]
+
+
+@pytest.mark.needs("promtool")
+def test_prometheus_accepts_its_configuration_the_alerts_and_the_dashboards_questions(
+    tmp_path: Path,
+) -> None:
+    rules = [{"record": f"panel:{n}", "expr": text} for n, text in enumerate(questions().values())]
+    asked = tmp_path / "dashboard.yml"
+    asked.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    for check, file in (("config", ROOT / "deploy" / "prometheus.yml"), ("rules", asked)):
+        result = subprocess.run(
+            ["promtool", "check", check, file], capture_output=True, text=True, timeout=60
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_metric_that_is_asked_for_is_documented() -> None:
+    documented = set(
+        re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE)
+    )
+    alerts = (ROOT / "deploy" / "alerts.yml").read_text()
+    used = set(re.findall(r"\b(?:sentido|process)_\w+", " ".join([*questions().values(), alerts])))
+    assert len(used) > 15
+    series = {re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
+    assert series <= documented
+
+
+def test_grafana_finds_the_dashboard_and_its_data() -> None:
+    folder = ROOT / "deploy" / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())[
+        "datasources"
+    ]
+    (provider,) = yaml.safe_load((folder / "dashboards" / "sentido.yml").read_text())["providers"]
+    assert source["url"] == "http://prometheus:9090"
+    mounts = [volume.split(":")[:2] for volume in services(COMPOSE[0])["grafana"]["volumes"]]
+    assert ["./deploy/grafana/dashboards", provider["options"]["path"]] in mounts
+    for panel in panels():
+        assert panel["datasource"]["uid"] == source["uid"]
