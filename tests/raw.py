@@ -17,6 +17,7 @@ from h2.events import (
     StreamReset,
     TrailersReceived,
 )
+from h2.exceptions import ProtocolError
 from sentido.v1.prediction_pb2 import PredictRequest
 
 PREDICT = "/sentido.v1.PredictionService/Predict"
@@ -97,7 +98,13 @@ class Raw:
                 return "closed"
             if not received:
                 return "closed"
-            for event in self.h2.receive_data(received):
+            try:
+                events = self.h2.receive_data(received)
+            except ProtocolError as error:
+                if "ConnectionState.CLOSED" in str(error):  # what comes behind a GOAWAY
+                    return "closed"
+                raise
+            for event in events:
                 if isinstance(event, ResponseReceived | TrailersReceived):
                     found |= {k.decode(): v.decode() for k, v in event.headers or ()}
                 elif isinstance(event, DataReceived):
