@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-DISTRIBUTIONS := proto bundle server client export
+DISTRIBUTIONS := proto bundle server client export score
 PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
 

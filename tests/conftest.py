@@ -44,6 +44,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="texts that the tests of a stream's memory send (default: %(default)s)",
     )
+    parser.addoption(
+        "--score-kills",
+        type=int,
+        default=20,
+        metavar="N",
+        help="times that the tests of scoring kill each engine's runs (default: %(default)s)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

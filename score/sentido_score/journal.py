@@ -1,0 +1,149 @@
+"""What a run remembers on disk: what it is about, and how far it has come.
+
+`run.json` is written once, `state.json` after each finished part; both all at once. Lives while the
+run holds the folder; a second run of the same output is refused.
+"""
+
+import dataclasses
+import fcntl
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from pyarrow.fs import FileSelector
+
+from sentido_score.engine import Model
+from sentido_score.errors import ScoreError
+from sentido_score.options import Options
+from sentido_score.places import InputFile, Place
+from sentido_score.readers import Reader
+from sentido_score.results import Counts
+from sentido_score.storage import make_folder, read_whole, remove, write_whole
+from sentido_score.target import Target
+from sentido_score.window import Position
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run has come: up to the end of its last finished part."""
+
+    parts: int = 0
+    position: Position = field(default_factory=Position)
+    counts: Counts = field(default_factory=Counts)
+    seconds: float = 0.0
+    is_complete: bool = False  # all parts are there, the output may not be
+
+    @classmethod
+    def parse(cls, data: bytes) -> "State":
+        """Read what was written."""
+        found = json.loads(data)
+        found["position"] = Position(**found["position"])
+        found["counts"] = Counts(**found["counts"])
+        return cls(**found)
+
+
+def facts(reader: Reader, model: Model, target: Target, options: Options) -> dict[str, Any]:
+    """Say what decides the rows of the output: the same facts, the same rows."""
+    files: list[InputFile] = list(getattr(reader, "files", ()))
+    settings = dataclasses.asdict(options) | {"format": target.format}
+    del settings["precision"]  # the model's
+    return {
+        "bundle": model.digest,
+        "precision": model.precision,
+        "input": [[file.name, file.size, file.changed] for file in files],
+        **json.loads(json.dumps(settings)),
+    }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Say which facts differ, "" for none."""
+    found = []
+    for name in sorted({*old, *new}):
+        before, now = old.get(name), new.get(name)
+        if before == now:
+            continue
+        if name == "input":
+            found.append(f"the input ({_changed(before, now)})")
+        else:
+            found.append(f"{name} ({before!r:.80} then, {now!r:.80} now)")
+    return ", ".join(found)
+
+
+def _changed(before: Any, now: Any) -> str:
+    if not isinstance(before, list) or not isinstance(now, list) or len(before) != len(now):
+        return "another number of files"
+    for old, new in zip(before, now, strict=True):
+        if old[0] != new[0]:
+            return f"{old[0]} then, {new[0]} now"
+        if old[1] != new[1]:
+            return f"{old[0]} had {old[1]} bytes, it has {new[1]} now"
+        if old != new:
+            return f"{old[0]} was written to since"
+    return "it was described otherwise"
+
+
+class Journal(AbstractContextManager["Journal"]):
+    """The files of one run in its work folder."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._folder = target.work
+        self._lock: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Make the folder and hold it. Raises ScoreError if another process does."""
+        make_folder(self._folder)
+        if self._folder.is_local:
+            self._lock = Path(self._folder.path, "lock").open("wb")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                self._lock.close()
+                raise ScoreError(f"{self._target.whole.name}: another run is writing it") from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+    def begin(self, found: Mapping[str, Any]) -> State:
+        """Write down what a new run is about, after what an older one left is gone."""
+        remove(self._folder.within("run.json"))
+        system = self._folder.system
+        for info in system.get_file_info(FileSelector(self._folder.path, allow_not_found=True)):
+            if info.base_name != "lock":
+                remove(Place(system, info.path))
+        self.commit(State())
+        write_whole(self._folder.within("run.json"), json.dumps(found).encode())
+        return State()
+
+    def resume(self, found: Mapping[str, Any]) -> State:
+        """Give how far the run has come. Raises ScoreError for another one than `found` tells."""
+        data = read_whole(self._folder.within("run.json")) or b"{}"
+        if different := differences(json.loads(data), found):
+            raise ScoreError(
+                f"{self._target.whole.name}: the run to resume differs in {different}: run it as it"
+                " began, or start anew with --overwrite"
+            )
+        state = read_whole(self._folder.within("state.json"))
+        assert state is not None  # it was written first
+        return State.parse(state)
+
+    def commit(self, state: State) -> None:
+        """Write down how far it has come."""
+        data = json.dumps(dataclasses.asdict(state)).encode()
+        write_whole(self._folder.within("state.json"), data)
+
+    def clear(self) -> None:
+        """Forget the run: first that there is one, then its files."""
+        remove(self._folder.within("run.json"))
+        remove(self._folder)

@@ -1,0 +1,168 @@
+"""JSON lines: an object a line, each read on its own, its bytes kept."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from sentido_score.errors import ScoreError
+from sentido_score.options import Options
+from sentido_score.places import InputFile
+from sentido_score.readers import (
+    MARK,
+    MOST_RECORD,
+    Record,
+    beginning,
+    lines,
+    share_of_bytes,
+    text_windows,
+)
+from sentido_score.texts import Fault
+from sentido_score.window import WINDOW_ROWS, Position, Rows, Window
+
+_LARGEST = 2**63
+_PEEK = 16 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class JsonReader:
+    """The files of one input. Its columns are the fields of the first 4,096 objects.
+
+    A field that only a later object has is passed on to JSON lines like any other; a table has no
+    column for it, which is that row's error.
+    """
+
+    files: Sequence[InputFile]
+    options: Options
+    schema: pa.Schema
+    format: str = "jsonl"
+
+    @classmethod
+    def open(cls, files: Sequence[InputFile], options: Options) -> "JsonReader":
+        """Look at the first objects. Raises ScoreError if none of them has the text column."""
+        found = []
+        data = beginning(
+            files[0], lambda data: len(data) >= _PEEK or data.count(b"\n") >= WINDOW_ROWS
+        )
+        for line in data.removeprefix(MARK).split(b"\n")[:WINDOW_ROWS]:
+            value = parse(line)
+            if isinstance(value, dict):
+                found.append(value)
+        names = list(dict.fromkeys(name for value in found for name in value))
+        if names and options.text_column not in names:
+            raise ScoreError(
+                f"{files[0].name}: no field {options.text_column!r} among"
+                f" {', '.join(names)[:500]}: name it with --text-column"
+            )
+        fields = [(name, _type([value.get(name) for value in found])) for name in names]
+        return cls(files, options, pa.schema(fields or [(options.text_column, pa.string())]))
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The fields of the first objects."""
+        return list(self.schema.names)
+
+    def windows(self, start: Position) -> Iterator[Window]:
+        """Read rows from `start`; see Reader."""
+        return text_windows(self.files, self._records, start, self.options)
+
+    def table(self, rows: Rows) -> tuple[pa.Table, dict[int, str]]:
+        """Give the objects as columns, and by row what does not fit into them."""
+        known, errors = set(self.names), {}
+        objects: list[dict[str, Any]] = []
+        for row, raw in enumerate(rows):
+            value = parse(raw)
+            objects.append(value if isinstance(value, dict) else {})
+            if others := objects[-1].keys() - known:
+                errors[row] = (
+                    f"the field {min(others)!r} is in none of the first {WINDOW_ROWS} objects:"
+                    " write .jsonl to keep it"
+                )
+        columns = []
+        for field in self.schema:
+            values = []
+            for row, value in enumerate(objects):
+                found = value.get(field.name)
+                if not _fits(found, field.type):
+                    errors.setdefault(
+                        row,
+                        f"the field {field.name!r} does not fit the column's type {field.type},"
+                        " which the first objects gave it: write .jsonl to keep it",
+                    )
+                    found = None
+                elif field.type == pa.string() and not isinstance(found, str | None):
+                    found = json.dumps(found)
+                values.append(found)
+            columns.append(pa.array(values, field.type))
+        return pa.table(columns, schema=self.schema), errors
+
+    def share(self, position: Position) -> float | None:
+        """Give the part of the input's bytes before a position."""
+        return share_of_bytes(self.files, position)
+
+    def _records(self, file: InputFile, start: Position) -> Iterator[Record]:
+        line = start.line
+        for raw, end in lines(file, start):
+            line += 1
+            if raw.strip():
+                text = self._text(raw, line)
+                # What is no object cannot be passed on: its error stands alone.
+                yield Record(raw if not isinstance(text, Fault) else b"", text, end, line)
+
+    def _text(self, raw: bytes, line: int) -> object:
+        if len(raw) > MOST_RECORD:
+            return Fault(f"line {line}: is longer than {MOST_RECORD >> 20} MiB")
+        value = parse(raw)
+        if isinstance(value, str):
+            return Fault(f"line {line}: {value}")
+        return value.get(self.options.text_column)
+
+
+def parse(raw: bytes) -> dict[str, Any] | str:
+    """Read an object, or say what is wrong with the line."""
+    try:
+        value = json.loads(raw)
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    except (ValueError, RecursionError) as error:
+        return f"malformed JSON: {error}"
+    return value if isinstance(value, dict) else "an object is needed"
+
+
+def _type(values: Sequence[object]) -> pa.DataType:
+    """Find the type of a column; what is mixed or nested is kept as JSON in strings."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int} and all(_fits(value, pa.int64()) for value in values):
+        return pa.int64()
+    if kinds and kinds <= {int, float} and all(_fits(value, pa.float64()) for value in values):
+        return pa.float64()
+    return pa.string()
+
+
+def _fits(value: object, kind: pa.DataType) -> bool:
+    if value is None:
+        return True
+    if kind == pa.bool_():
+        return isinstance(value, bool)
+    if kind == pa.int64():
+        return type(value) is int and -_LARGEST <= value < _LARGEST
+    if kind == pa.float64():
+        return type(value) in (int, float) and (
+            isinstance(value, float) or abs(value) < 2**53  # type: ignore[arg-type]
+        )
+    if isinstance(value, str):
+        return value.isascii() or _is_unicode(value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,231 @@
+"""The command `sentido-score`: flags, progress, and errors as one sentence.
+
+Exit codes: 0 all rows were scored; 1 the run could not go on; 2 a bad flag; 3 the output is
+finished, some rows have errors; 130 interrupted, 143 terminated.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from types import FrameType
+
+from sentido_bundle import Precision
+
+from sentido_score.errors import ScoreError
+from sentido_score.options import EMBEDDINGS, FORMATS, Options
+from sentido_score.places import STANDARD
+from sentido_score.progress import Progress, duration
+from sentido_score.report import Report
+from sentido_score.score import ENGINES, score
+
+_DESCRIPTION = """\
+Score whole files: labels, probabilities and vectors beside each text. CSV, TSV, JSON lines,
+Parquet or plain text, a file, a glob, a folder or standard input (-); .gz and .zst too; local or
+s3://, gs://, whatever pyarrow opens."""
+
+_EPILOG = """\
+examples:
+  sentido-score reviews.parquet --out scored.parquet
+  sentido-score reviews.csv.gz --out scored.parquet --text-column review --embed hidden
+  cat texts.txt | sentido-score - --out - --format jsonl
+  sentido-score 's3://bucket/in/*.parquet' --out s3://bucket/out/ --resume
+
+exit codes: 0 every row was scored; 1 the run could not go on (--resume goes on); 2 a bad flag;
+3 the output is finished, but some rows have an error in their place; 130 interrupted"""
+
+_SWITCH = 0.0005  # seconds that a thread keeps Python for itself while one that computes waits
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    arguments = _parser().parse_args(argv)
+    # gRPC reads this when it is imported: its own lines are no use beside ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    sys.setswitchinterval(_SWITCH)
+    signal.signal(signal.SIGTERM, _terminate)
+    progress = Progress(sys.stderr)
+    again = "" if arguments.out == STANDARD or arguments.source == [STANDARD] else _AGAIN
+    try:
+        report = _score(arguments, progress)
+    except ScoreError as error:
+        progress.end()
+        print(f"sentido-score: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read it has gone
+        return 1
+    except KeyboardInterrupt:
+        progress.end()
+        print(f"\nsentido-score: interrupted{again}", file=sys.stderr)
+        os._exit(130)  # a thread may wait for a pipe that nobody writes to
+    except _Terminated:
+        progress.end()
+        print(f"sentido-score: terminated{again}", file=sys.stderr)
+        os._exit(143)
+    progress.end()
+    _say(report, arguments.out)
+    return 0 if report.errors == 0 else 3
+
+
+_AGAIN = ": what is finished is kept; the same command with --resume goes on"
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
+    columns = arguments.columns
+    options = Options(
+        text_column=arguments.text_column,
+        delimiter=arguments.delimiter,
+        input_format=arguments.input_format,
+        format=arguments.format,
+        columns=None if columns is None else tuple(name.strip() for name in columns.split(",")),
+        prefix=arguments.prefix,
+        embed=arguments.embed,
+        all_probabilities=arguments.all_probabilities,
+        precision=arguments.precision,
+        max_text_characters=arguments.max_text_characters,
+        part_rows=arguments.part_rows,
+    )
+    return score(
+        arguments.source,
+        arguments.bundle,
+        out=arguments.out,
+        options=options,
+        engine=arguments.engine,
+        address=arguments.address,
+        remote_model=arguments.model,
+        ray_address=arguments.ray_address,
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+        max_errors=arguments.max_errors,
+        watch=progress,
+        say=lambda message: print(f"sentido-score: {message}", file=sys.stderr),
+    )
+
+
+def _say(report: Report, out: str) -> None:
+    """Sum up, to people."""
+    if report.was_finished:
+        print(f"sentido-score: {out} is finished already", file=sys.stderr)
+        return
+    if sys.stderr.isatty():
+        print(
+            f"{report.rows:,} rows in {duration(report.seconds)}"
+            f" ({report.texts_per_second:,.0f} texts/s), {report.truncated_texts:,} texts cut,"
+            f" {report.unknown_words:,} unknown words",
+            file=sys.stderr,
+        )
+    if report.errors:
+        print(
+            f"sentido-score: {report.errors:,} of {report.rows:,} rows could not be scored: their"
+            " error says why",
+            file=sys.stderr,
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sentido-score",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {version('sentido-score')}"
+    )
+    given = parser.add_argument_group("input")
+    given.add_argument(
+        "source", nargs="+", help="files, globs, folders or URIs; - for standard input"
+    )
+    given.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
+    given.add_argument(
+        "--delimiter", type=_delimiter, default=",", metavar="C", help="of CSV; default: a comma"
+    )
+    given.add_argument(
+        "--input-format",
+        choices=FORMATS,
+        help="default: by the files' names; of standard input, text: a text a line",
+    )
+    given.add_argument(
+        "--max-text-characters",
+        type=int,
+        default=Options.max_text_characters,
+        metavar="N",
+        help=f"a longer text is an error in its row (default: {Options.max_text_characters:,})",
+    )
+
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--out",
+        required=True,
+        help="a file, a folder (ending in /) of part files, or - for standard output",
+    )
+    output.add_argument(
+        "--format", choices=FORMATS[:-1], help="default: by the output's name, or as the input"
+    )
+    output.add_argument(
+        "--columns", metavar="A,B", help="write these of the input's and the results only"
+    )
+    output.add_argument("--prefix", default="", help="of the results' names")
+    output.add_argument(
+        "--embed",
+        choices=EMBEDDINGS,
+        help="add a vector: the LSTM's final state, or the mean of the word vectors",
+    )
+    output.add_argument(
+        "--all-probabilities",
+        action="store_true",
+        help="a column a label, in the place of the likeliest label's probability",
+    )
+    output.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    output.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on after a crash; start if nothing was begun, end if all is finished",
+    )
+    output.add_argument(
+        "--part-rows",
+        type=int,
+        default=Options.part_rows,
+        metavar="N",
+        help=f"rows after which what is done is safe from a crash (default: {Options.part_rows:,})",
+    )
+    output.add_argument(
+        "--max-errors", type=int, metavar="N", help="stop at more rows with errors than this"
+    )
+
+    engine = parser.add_argument_group("engine")
+    engine.add_argument("--engine", choices=ENGINES, default="local", help="default: local")
+    engine.add_argument(
+        "--bundle", metavar="DIR", help="the model, of local and ray (default: the shipped one)"
+    )
+    engine.add_argument("--precision", choices=[*map(str, Precision)], default="fp32")
+    engine.add_argument(
+        "--address",
+        default=os.environ.get("SENTIDO_ADDRESS", "localhost:50051"),
+        help="servers, of remote: host:port, or dns:///name:port (default: SENTIDO_ADDRESS or"
+        " localhost:50051)",
+    )
+    engine.add_argument(
+        "--model", default="", help="of remote: the model to ask; default: the server's"
+    )
+    engine.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of ray: a cluster's (default: this machine)",
+    )
+    return parser
+
+
+def _delimiter(text: str) -> str:
+    return {"\\t": "\t", "tab": "\t"}.get(text, text)

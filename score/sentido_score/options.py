@@ -1,0 +1,44 @@
+"""What a run is asked for; whatever here changes the rows of the output."""
+
+from dataclasses import dataclass
+
+from sentido_bundle import Precision
+
+from sentido_score.errors import ScoreError
+
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
+EMBEDDINGS = ("hidden", "mean")
+
+_MOST_CHARACTERS = 1_000_000  # as the server's default
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a run. Raises ScoreError for a value that cannot be."""
+
+    text_column: str = "text"
+    delimiter: str = ","
+    input_format: str | None = None  # None: by the files' names; of standard input: text
+    format: str | None = None  # of the output; None: by its name, or as the input
+    columns: tuple[str, ...] | None = None  # of the output; None: the input's and all results
+    prefix: str = ""  # of the results' names
+    embed: str | None = None  # "hidden" or "mean": adds a vector
+    all_probabilities: bool = False  # a column a label, in the place of the label's own
+    precision: str = "fp32"
+    max_text_characters: int = _MOST_CHARACTERS
+    part_rows: int = 65_536  # after which what is done is safe from a crash
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("input format", self.input_format, FORMATS),
+            ("format", self.format, FORMATS[:-1]),
+            ("embed", self.embed, EMBEDDINGS),
+            ("precision", self.precision, tuple(map(str, Precision))),
+        ):
+            if value is not None and value not in known:
+                raise ScoreError(f"{name} is {value!r}, one of {', '.join(known)} is needed")
+        if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
+            raise ScoreError(f"delimiter is {self.delimiter!r}, one ASCII character is needed")
+        for name in ("max_text_characters", "part_rows"):
+            if getattr(self, name) < 1:
+                raise ScoreError(f"{name} is {getattr(self, name)}, it must be 1 or more")

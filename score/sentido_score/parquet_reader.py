@@ -1,0 +1,142 @@
+"""Parquet, row group by row group; a resumed run skips those that it has read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sentido_score.errors import ScoreError
+from sentido_score.options import Options
+from sentido_score.places import InputFile, readable
+from sentido_score.texts import check
+from sentido_score.window import WINDOW_ROWS, Position, Rows, Window
+
+_BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be large
+
+
+@dataclass(frozen=True)
+class ParquetReader:
+    """The files of one input, all of one schema."""
+
+    files: Sequence[InputFile]
+    options: Options
+    schema: pa.Schema
+    rows: tuple[int, ...]  # of each file
+    format: str = "parquet"
+
+    @classmethod
+    def open(cls, files: Sequence[InputFile], options: Options) -> "ParquetReader":
+        """Read the footers. Raises ScoreError for other columns or no text column."""
+        schema, rows = None, []
+        for file in files:
+            if file.place is None:
+                raise ScoreError("Parquet cannot be read from standard input: name a file")
+            with _opened(file) as parquet:
+                found = parquet.schema_arrow
+                rows.append(parquet.metadata.num_rows)
+            if schema is None:
+                schema = found
+            elif found.remove_metadata() != schema.remove_metadata():
+                raise ScoreError(
+                    f"{file.name}: its columns are not those of {files[0].name}: score them apart"
+                )
+        assert schema is not None
+        if schema.names.count(options.text_column) != 1:
+            raise ScoreError(
+                f"{files[0].name}: no column {options.text_column!r}, there are"
+                f" {', '.join(schema.names)[:500]}: name it with --text-column"
+            )
+        kind = schema.field(options.text_column).type
+        values = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not any(
+            test(values)
+            for test in (
+                pa.types.is_string,
+                pa.types.is_large_string,
+                pa.types.is_string_view,
+                pa.types.is_binary,
+                pa.types.is_large_binary,
+                pa.types.is_null,
+            )
+        ):
+            raise ScoreError(
+                f"{files[0].name}: the column {options.text_column!r} is of type {kind}, a string"
+                " is needed"
+            )
+        return cls(files, options, schema, tuple(rows))
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The columns of the schema."""
+        return list(self.schema.names)
+
+    def windows(self, start: Position) -> Iterator[Window]:
+        """Read rows from `start`; see Reader."""
+        for number in range(start.file, len(self.files)):
+            offset = start.offset if number == start.file else 0
+            yield from self._windows(number, offset)
+
+    def _windows(self, number: int, skip: int) -> Iterator[Window]:
+        file, at = self.files[number], 0  # at: rows of the file before the next
+        size = min(WINDOW_ROWS, self.options.part_rows)
+        with _opened(file) as parquet:
+            for group in range(parquet.num_row_groups):
+                rows = parquet.metadata.row_group(group).num_rows
+                if at + rows <= skip:
+                    at += rows
+                    continue
+                batches = parquet.iter_batches(size, row_groups=[group], use_threads=False)
+                while (batch := _next(file, batches)) is not None:
+                    at += batch.num_rows
+                    if at <= skip or not batch.num_rows:
+                        continue
+                    table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
+                    texts = check(
+                        _values(table[self.options.text_column]), self.options.max_text_characters
+                    )
+                    yield Window(table, texts, Position(number, at))
+
+    def table(self, rows: Rows) -> tuple[pa.Table, dict[int, str]]:
+        """Give the rows as they are."""
+        assert isinstance(rows, pa.Table)
+        return rows, {}
+
+    def share(self, position: Position) -> float | None:
+        """Give the part of the input's rows before a position."""
+        total = sum(self.rows)
+        return (sum(self.rows[: position.file]) + position.offset) / total if total else None
+
+
+def _opened(file: InputFile) -> pq.ParquetFile:
+    place = file.place
+    assert place is not None
+    with readable(place):
+        return pq.ParquetFile(
+            place.system.open_input_file(place.path), pre_buffer=False, buffer_size=_BUFFER
+        )
+
+
+def _next(file: InputFile, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    assert file.place is not None
+    with readable(file.place):
+        return next(batches, None)
+
+
+def _values(column: pa.ChunkedArray) -> list[object]:
+    """Give a column's values; what is not UTF-8 as bytes."""
+    try:
+        if not pa.types.is_binary(column.type) and not pa.types.is_large_binary(column.type):
+            return list(column.to_pylist())
+    except UnicodeDecodeError:
+        pass
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return [_decoded(value) for value in column.cast(pa.large_binary()).to_pylist()]
+
+
+def _decoded(value: bytes | None) -> object:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value

@@ -1,0 +1,53 @@
+"""Parquet out: the input's columns and the results as one table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sentido_score.parquet_reader import ParquetReader
+from sentido_score.readers import Reader
+from sentido_score.results import Columns
+from sentido_score.window import Rows
+
+
+@dataclass(frozen=True)
+class TableMaker:
+    """Puts the results beside the input's columns. Holds no file."""
+
+    reader: Reader
+    columns: Columns
+
+    def prepare(self, rows: Rows) -> tuple[pa.Table, dict[int, str]]:
+        """Give the input's part of the table, and by row what does not fit into it."""
+        table, errors = self.reader.table(rows)
+        return table.select(list(self.columns.inputs)), errors
+
+    def table(self, given: pa.Table, results: dict[str, pa.Array]) -> pa.Table:
+        """Give the table of some rows."""
+        arrays = [results[key] for key in self.columns.keys]
+        return pa.Table.from_arrays(
+            [*given.columns, *arrays],
+            schema=pa.schema([*given.schema.remove_metadata(), *self.columns.results]),
+        )
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The output's schema, found on no rows."""
+        reader = self.reader
+        rows: Rows = reader.schema.empty_table() if isinstance(reader, ParquetReader) else []
+        given, _ = self.prepare(rows)
+        return pa.schema([*given.schema.remove_metadata(), *self.columns.results])
+
+
+def parquet_writer(sink: Any, schema: pa.Schema, text_column: str) -> pq.ParquetWriter:
+    """Open a file; no dictionaries for what hardly repeats."""
+    names = [
+        field.name
+        for field in schema
+        if field.name != text_column
+        and not pa.types.is_floating(field.type)
+        and not pa.types.is_nested(field.type)
+    ]
+    return pq.ParquetWriter(sink, schema, use_dictionary=names or False)

@@ -1,0 +1,239 @@
+"""Where rows come from and go to: files of any file system that pyarrow opens."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from sentido_score.errors import ScoreError
+from sentido_score.options import FORMATS
+
+STANDARD = "-"  # standard input or output
+
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".txt": "text",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file or folder: a file system and a path in it."""
+
+    system: fs.FileSystem
+    path: str
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and reports; holds no keys of a URI."""
+        return self.path if self.is_local else f"{self.system.type_name}://{self.path}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it can be written to in place and renamed."""
+        return isinstance(self.system, fs.LocalFileSystem)
+
+    def beside(self, ending: str) -> "Place":
+        """Give the place of the same name with an ending."""
+        return Place(self.system, self.path.rstrip("/") + ending)
+
+    def within(self, name: str) -> "Place":
+        """Give a place in this folder."""
+        return Place(self.system, f"{self.path.rstrip('/')}/{name}")
+
+    def kind(self) -> fs.FileType:
+        """Look what is there."""
+        with readable(self):
+            return self.system.get_file_info(self.path).type
+
+    def exists(self) -> bool:
+        """Whether there is a file or a folder."""
+        return bool(self.kind() != fs.FileType.NotFound)
+
+
+class StandardInput:
+    """Standard input, of which the beginning can be looked at. Lives as long as the run."""
+
+    def __init__(self) -> None:
+        self._unread = b""
+
+    def read(self, size: int) -> bytes:
+        """Give what has come, at least a byte, or nothing at the end."""
+        found, self._unread = self._unread, b""
+        return found or os.read(sys.stdin.fileno(), size)
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back."""
+        self._unread = data + self._unread
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file of the input as it was found; `place` None: standard input."""
+
+    place: Place | None
+    size: int | None  # bytes
+    changed: int | None  # nanoseconds since 1970
+    standard: StandardInput | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return "standard input" if self.place is None else self.place.name
+
+
+@contextmanager
+def readable(place: Place) -> Iterator[None]:
+    """Turn what a file system raises into a sentence that names the file."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise ScoreError(f"{place.name}: {problem(error)}") from error
+
+
+def problem(error: BaseException) -> str:
+    """Give the first line of what a file system or pyarrow said."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def locate(source: str | os.PathLike[str]) -> Place:
+    """Find the file system of a path or URI. Raises ScoreError for one that is unknown."""
+    text = os.fspath(source)
+    if "://" not in text:
+        return Place(fs.LocalFileSystem(), str(Path(text).absolute()))
+    try:
+        system, path = fs.FileSystem.from_uri(text)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        scheme = text.split("://")[0]
+        raise ScoreError(
+            f"{scheme}://...: no such file system or address: {problem(error)}"
+        ) from error
+    return Place(system, path)
+
+
+def format_of(name: str) -> tuple[str | None, str | None]:
+    """Give the format and the compression that a name tells: "x.csv.gz" gives "csv", "gzip"."""
+    stem, ending = os.path.splitext(name.rstrip("/").lower())
+    compression = _COMPRESSIONS.get(ending)
+    if compression is not None:
+        ending = os.path.splitext(stem)[1]
+    return _ENDINGS.get(ending), compression
+
+
+def expand(sources: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
+    """List the files of paths, globs, folders and URIs, each source's by name.
+
+    Raises ScoreError for a source without a file.
+    """
+    if [os.fspath(source) for source in sources] == [STANDARD]:
+        return [InputFile(None, None, None, StandardInput())]
+    found = []
+    for source in sources:
+        if os.fspath(source) == STANDARD:
+            raise ScoreError("standard input (-) cannot be read among files")
+        found += [
+            InputFile(Place(place.system, info.path), info.size, info.mtime_ns)
+            for place, info in _files(locate(source))
+        ]
+    if not found:
+        raise ScoreError("no input: a file, a glob, a folder or - is needed")
+    return found
+
+
+def _files(place: Place) -> list[tuple[Place, Any]]:
+    with readable(place):
+        info = place.system.get_file_info(place.path)
+        if info.type == fs.FileType.File:
+            return [(place, info)]
+        if info.type == fs.FileType.Directory:
+            infos = place.system.get_file_info(fs.FileSelector(place.path, recursive=True))
+            base = len(info.path.rstrip("/")) + 1
+            infos = [
+                each
+                for each in infos
+                if each.type == fs.FileType.File
+                and not re.search(r"(^|/)[._]", each.path[base:])
+                and format_of(each.path)[0]
+            ]
+            if not infos:
+                endings = ", ".join(_ENDINGS)
+                raise ScoreError(f"{place.name}: no file in this folder ends in {endings}")
+        elif re.search(r"[*?\[]", place.path):
+            folder = re.split(r"/(?=[^/]*[*?\[])", place.path, maxsplit=1)[0]
+            wanted = re.compile(_glob(place.path))
+            selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
+            infos = [
+                each
+                for each in place.system.get_file_info(selector)
+                if each.type == fs.FileType.File and wanted.fullmatch(each.path)
+            ]
+            if not infos:
+                raise ScoreError(f"{place.name}: no file matches")
+        else:
+            raise ScoreError(f"{place.name}: no such file or folder")
+    return [(place, each) for each in sorted(infos, key=lambda each: str(each.path))]
+
+
+def _glob(pattern: str) -> str:
+    """Turn a glob into a regular expression: ** any folders, * and ? within a name, [abc]."""
+    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern)
+    known = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    return "".join(
+        known.get(part) or (part.replace("[!", "[^") if part[:1] == "[" else re.escape(part))
+        for part in parts
+    )
+
+
+def open_bytes(file: InputFile, offset: int = 0) -> Any:
+    """Open a file of a text format for reading, decompressed, `offset` bytes of that left out.
+
+    Raises ScoreError if it cannot be opened or ends before the offset.
+    """
+    if file.place is None:
+        return file.standard
+    compression = format_of(file.place.path)[1]
+    with readable(file.place):
+        if compression is None:
+            stream = file.place.system.open_input_file(file.place.path)
+            stream.seek(offset)
+            return stream
+        stream = file.place.system.open_input_stream(file.place.path, compression=compression)
+        while offset:
+            skipped = len(stream.read(min(offset, 1 << 20)))
+            if skipped == 0:
+                raise ScoreError(f"{file.name}: is shorter than when the run began")
+            offset -= skipped
+        return stream
+
+
+def input_format(files: Sequence[InputFile], wanted: str | None) -> str:
+    """Say which format the files have. Raises ScoreError for none or several."""
+    if wanted is not None:
+        return wanted
+    if files[0].place is None:
+        return "text"
+    found = {format_of(file.name)[0]: file.name for file in files}
+    if None in found:
+        raise ScoreError(
+            f"{found[None]}: its name tells no format: name one of {', '.join(FORMATS)} with"
+            " --input-format"
+        )
+    if len(found) > 1:
+        names = " and ".join(sorted(found.values())[:2])
+        raise ScoreError(f"{names} are of different formats: score them apart")
+    return str(next(iter(found)))

@@ -1,0 +1,113 @@
+"""The engine of a cluster: Ray Data reads windows in one task and scores them in actors.
+
+The task reads the input from where the run stands and gives a window a block, pickled, so that
+every engine cuts alike; an actor a CPU holds the bundle; this process takes the blocks in order
+and writes. What waits in between is bounded by Ray.
+"""
+
+import pickle
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data.block import BlockMetadata
+from ray.data.datasource import Datasource, ReadTask
+from sentido_bundle import Bundle
+
+from sentido_score.engine import Scores
+from sentido_score.errors import ScoreError
+from sentido_score.local import compute, dimension_of, encode, load, model_of
+from sentido_score.options import Options
+from sentido_score.readers import Reader
+from sentido_score.window import Position, Window
+
+_COLUMN = "pickled"
+
+
+class RayEngine:
+    """Lives until it is closed; then it disconnects, if it was the one to connect."""
+
+    name = "ray"
+
+    def __init__(self, bundle: str | Path, options: Options, address: str | None) -> None:
+        """Connect to the cluster, or start one on this machine. Raises ScoreError."""
+        self._folder = str(bundle)
+        self._options = options
+        loaded = load(bundle, options.precision)
+        self.model = model_of(loaded)
+        self.dimension = dimension_of(loaded, options.embed)
+        self._is_ours = not ray.is_initialized()
+        if self._is_ours:
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level="error")
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise ScoreError(f"no Ray cluster at {address}: {error}") from error
+
+    def scored(self, reader: Reader, start: Position) -> Iterator[tuple[Window, Scores]]:
+        """Read and score on the cluster; see Engine. Raises ScoreError."""
+        if any(file.place is None for file in getattr(reader, "files", ())):
+            raise ScoreError("standard input cannot be read by a cluster: name files")
+        context = ray.data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        data = ray.data.read_datasource(_Windows(reader, start), override_num_blocks=1)
+        data = data.map_batches(
+            _Actor,
+            fn_constructor_args=(self._folder, self._options),
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(size=actors),
+        )
+        for batch in data.iter_batches(batch_size=1, batch_format="pyarrow"):
+            yield pickle.loads(batch[_COLUMN][0].as_py())
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._is_ours:
+            ray.shutdown()
+
+
+class _Windows(Datasource):  # type: ignore[misc]  # ray has no types here
+    """The input's windows from a position on, a block each."""
+
+    def __init__(self, reader: Reader, start: Position) -> None:
+        super().__init__()
+        self._reader = reader
+        self._start = start
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Give None: nobody knows."""
+        return None
+
+    def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
+        """Give the one task that reads all."""
+        reader, start = self._reader, self._start
+
+        def read() -> Iterable[pa.Table]:
+            for window in reader.windows(start):
+                yield _block(window)
+
+        nothing = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+        return [ReadTask(read, nothing)]
+
+
+class _Actor:
+    """A bundle in a worker process; lives as long as the pool."""
+
+    def __init__(self, folder: str, options: Options) -> None:
+        self._bundle: Bundle = load(folder, options.precision)
+        self._embed = options.embed
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        window: Window = pickle.loads(table[_COLUMN][0].as_py())
+        encodings = encode(self._bundle, window.texts.good)
+        return _block((window, compute(self._bundle, encodings, self._embed, threads=1)))
+
+
+def _block(value: object) -> pa.Table:
+    return pa.table({_COLUMN: pa.array([pickle.dumps(value, protocol=5)], pa.large_binary())})

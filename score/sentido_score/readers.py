@@ -1,0 +1,141 @@
+"""From files to windows of rows. A reader knows a format and the input's columns.
+
+Readers hold no open file and can be pickled. `windows` gives the same windows whenever it is asked
+to begin at the end of one of them.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+import pyarrow as pa
+
+from sentido_score.options import Options
+from sentido_score.places import InputFile, open_bytes, readable
+from sentido_score.texts import check
+from sentido_score.window import WINDOW_ROWS, Position, Rows, Window
+
+CHUNK = 1 << 20
+"""Bytes of a text format that are read at once."""
+
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark, which may stand at the beginning of a file."""
+
+MOST_RECORD = 16 << 20
+"""Bytes that a record of a text format may have."""
+
+
+class Record(NamedTuple):
+    """A row of a text format."""
+
+    raw: bytes  # as it is passed on, without its line end
+    text: object  # a str, or what stands in its place
+    end: int  # bytes of the file up to its end
+    line: int  # lines of the file up to its end
+
+
+class Reader(Protocol):
+    """What every format can do."""
+
+    @property
+    def format(self) -> str:
+        """Its name, one of FORMATS."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The input's columns."""
+
+    def windows(self, start: Position) -> Iterator[Window]:
+        """Read rows from `start` to the end of the input. Raises ScoreError."""
+
+    def table(self, rows: Rows) -> tuple[pa.Table, dict[int, str]]:
+        """Give the rows as columns, and what does not fit into them, by row."""
+
+    def share(self, position: Position) -> float | None:
+        """Give the part of the input that is before a position, None where nobody knows."""
+
+
+def text_windows(
+    files: Sequence[InputFile],
+    records: Callable[[InputFile, Position], Iterator[Record]],
+    start: Position,
+    options: Options,
+) -> Iterator[Window]:
+    """Cut each file's records into windows; none holds rows of two files."""
+    size = min(WINDOW_ROWS, options.part_rows)
+    for number in range(start.file, len(files)):
+        begin = start if number == start.file else Position(number)
+        left = records(files[number], begin)
+        while found := list(islice(left, size)):
+            texts = check((record.text for record in found), options.max_text_characters)
+            rows = [record.raw for record in found]
+            yield Window(rows, texts, Position(number, found[-1].end, found[-1].line))
+
+
+def chunks(file: InputFile, offset: int = 0) -> Generator[bytes, None, None]:
+    """Read a file of a text format from an offset; the first chunk holds a whole MARK."""
+    stream = open_bytes(file, offset)
+    least = len(MARK)
+    try:
+        while chunk := _read(file, stream):
+            while len(chunk) < least and (more := _read(file, stream)):
+                chunk += more
+            least = 0
+            yield chunk
+    finally:
+        if file.place is not None:
+            stream.close()
+
+
+def _read(file: InputFile, stream: Any) -> bytes:
+    if file.place is None:
+        return bytes(stream.read(CHUNK))
+    with readable(file.place):
+        return bytes(stream.read(CHUNK))
+
+
+def beginning(file: InputFile, is_enough: Callable[[bytes], bool]) -> bytes:
+    """Give the first bytes of a file, up to enough of them; standard input can be read again."""
+    found = b""
+    source = chunks(file)
+    for chunk in source:
+        found += chunk
+        if is_enough(found):
+            break
+    source.close()
+    if file.standard is not None:
+        file.standard.unread(found)
+    return found
+
+
+def lines(file: InputFile, start: Position) -> Iterator[tuple[bytes, int]]:
+    """Give each line without its end, and the bytes of the file up to behind it.
+
+    A longer line than a record may be is given in its first bytes only, as many as show that.
+    """
+    end, rest = start.offset, b""
+    may_have_mark = start.offset == 0
+    skipped = 0  # bytes of an endless line that are no longer in `rest`
+    for chunk in chunks(file, start.offset):
+        if may_have_mark and chunk.startswith(MARK):
+            end, chunk = len(MARK), chunk[len(MARK) :]
+        may_have_mark = False
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            end += len(line) + 1 + skipped
+            skipped = 0
+            yield line.removesuffix(b"\r"), end
+        if len(rest) > 2 * MOST_RECORD:
+            skipped += len(rest) - MOST_RECORD - 1
+            rest = rest[: MOST_RECORD + 1]
+    if rest:
+        yield rest, end + len(rest) + skipped
+
+
+def share_of_bytes(files: Sequence[InputFile], position: Position) -> float | None:
+    """Give the part of uncompressed files that is before a position."""
+    sizes = [file.size for file in files]
+    total = sum(size or 0 for size in sizes)
+    if None in sizes or not total or any(file.name.endswith((".gz", ".zst")) for file in files):
+        return None
+    return min(1.0, (sum(size or 0 for size in sizes[: position.file]) + position.offset) / total)

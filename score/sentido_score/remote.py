@@ -1,0 +1,148 @@
+"""The engine of servers: each window's texts go out in calls, several in flight.
+
+A server that stops or is full is waited for; what it had not answered is asked again.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sentido_client import (
+    Client,
+    DeadlineError,
+    InvalidRequestError,
+    OverloadedError,
+    Prediction,
+    SentidoError,
+    UnavailableError,
+)
+
+from sentido_score.engine import Model, Scores
+from sentido_score.errors import ScoreError
+from sentido_score.in_order import in_order, read_ahead
+from sentido_score.options import Options
+from sentido_score.quiet import Say
+from sentido_score.readers import Reader
+from sentido_score.window import Position, Window
+
+_WINDOWS = 3  # in flight, each in several calls
+_PATIENCE = 300.0  # seconds without an answer after which a run ends
+_DELAY = 1.0  # seconds between attempts
+_PASSING = (UnavailableError, OverloadedError, DeadlineError)
+
+_Vector = NDArray[np.float32]
+
+
+class RemoteEngine:
+    """Lives until it is closed; its connections are made by the first call."""
+
+    name = "remote"
+
+    def __init__(self, address: str, model: str, options: Options, say: Say) -> None:
+        """Ask the server which model it has. Raises ScoreError if none answers or it is another."""
+        self._asked = model
+        self._embed = options.embed
+        self._say = say
+        self._closing = Event()
+        try:
+            self._client = Client(address)
+            facts = self._client.model(model)
+        except (SentidoError, ValueError) as error:
+            raise ScoreError(str(error)) from error
+        if facts.precision != options.precision:
+            self.close()
+            raise ScoreError(
+                f"the server at {address} computes in {facts.precision}, not in"
+                f" {options.precision}: choose --precision {facts.precision} or another server"
+            )
+        self.model = Model(facts.name, facts.bundle_digest, facts.labels, facts.precision)
+        sizes = {None: 0, "hidden": facts.hidden_units, "mean": facts.embedding_dimension}
+        self.dimension = sizes[options.embed]
+
+    def scored(self, reader: Reader, start: Position) -> Iterator[tuple[Window, Scores]]:
+        """Read and ask, some windows at once; see Engine."""
+        with ThreadPoolExecutor(_WINDOWS, "sentido-remote") as pool:
+            try:
+                yield from in_order(pool, self._score, read_ahead(reader.windows(start)), _WINDOWS)
+            finally:
+                self._closing.set()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._closing.set()
+        self._client.close()
+
+    def _score(self, window: Window) -> tuple[Window, Scores]:
+        texts = window.texts.good
+        # Near lengths together: a call's texts are computed together.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        answers, vectors = self._patiently([texts[i] for i in order])
+        errors: dict[int, str] = {}
+        probabilities = np.zeros((len(texts), len(self.model.labels)), np.float32)
+        counts = np.zeros((3, len(texts)), np.int32)
+        whole = None if self._embed is None else np.zeros((len(texts), self.dimension), np.float32)
+        for place, answer in zip(order, answers, strict=True):
+            if isinstance(answer, InvalidRequestError):
+                errors[place] = _described(answer)
+                continue
+            if answer.bundle_digest != self.model.digest:
+                raise ScoreError(
+                    f"the server now has the bundle {answer.bundle_digest}, the run began with"
+                    f" {self.model.digest}"
+                )
+            probabilities[place] = [score.probability for score in answer.scores]
+            usage = answer.usage
+            counts[:, place] = (
+                usage.token_count,
+                usage.truncated_token_count,
+                usage.out_of_vocabulary_count,
+            )
+        if whole is not None:
+            for place, vector in zip(order, vectors, strict=True):
+                if not isinstance(vector, InvalidRequestError):
+                    whole[place] = vector
+        return window, Scores(probabilities, counts[0], counts[1], counts[2], whole, errors)
+
+    def _patiently(
+        self, texts: Sequence[str]
+    ) -> tuple[Sequence[Prediction | InvalidRequestError], Sequence[_Vector | InvalidRequestError]]:
+        """Ask until there is an answer. Raises ScoreError if there is none for long."""
+        end, waited = time.monotonic() + _PATIENCE, False
+        while True:
+            try:
+                return self._predict(texts), self._vectors(texts)
+            except _PASSING as error:
+                if time.monotonic() > end or self._closing.is_set():
+                    raise ScoreError(str(error)) from error
+                if not waited:
+                    self._say(f"waiting for the server: {error}")
+                waited = True
+                self._closing.wait(_DELAY)
+            except SentidoError as error:
+                raise ScoreError(str(error)) from error
+
+    def _predict(self, texts: Sequence[str]) -> Sequence[Prediction | InvalidRequestError]:
+        try:
+            return self._client.predict(texts, model=self._asked)
+        except InvalidRequestError:  # a text is over a limit of the server's: which ones?
+            return self._client.predict(texts, model=self._asked, errors="return")
+
+    def _vectors(self, texts: Sequence[str]) -> Sequence[_Vector | InvalidRequestError]:
+        if self._embed is None or not texts:
+            return []
+        kind: Literal["hidden", "mean"] = "hidden" if self._embed == "hidden" else "mean"
+        try:
+            return list(self._client.embed(texts, model=self._asked, kind=kind))
+        except InvalidRequestError:
+            return self._client.embed(texts, model=self._asked, kind=kind, errors="return")
+
+
+def _described(error: InvalidRequestError) -> str:
+    """Say what is wrong with a text without its place in a call."""
+    for violation in error.violations:
+        return f"the text {violation.description}"
+    return str(error)

@@ -1,0 +1,224 @@
+"""A run from beginning to end: read, score, write, remember, put together, report.
+
+    reader -> engine -> writer -> part files -> output
+
+The engine reads ahead on its own threads and the writer has one, each a window or two ahead of the
+next, so that a slow one holds back the others and memory does not grow.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pyarrow as pa
+
+from sentido_score.engine import Engine, Scores
+from sentido_score.errors import ScoreError
+from sentido_score.journal import Journal, State, differences, facts
+from sentido_score.options import Options
+from sentido_score.parts import Part, assemble, open_part
+from sentido_score.quiet import Say, Watch, quiet
+from sentido_score.readers import Reader
+from sentido_score.report import Report, condensed
+from sentido_score.results import Columns, Counts, result_columns
+from sentido_score.storage import (
+    make_folder,
+    publish,
+    read_whole,
+    remove,
+    scratch,
+    write_whole,
+    writing,
+)
+from sentido_score.target import Target
+from sentido_score.window import Position, Window
+
+
+def run(
+    reader: Reader,
+    engine: Engine,
+    target: Target,
+    options: Options,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    max_errors: int | None = None,
+    watch: Watch = quiet,
+    say: Say = quiet,
+) -> Report:
+    """Score an input into an output. Raises ScoreError; what is finished by then stays finished."""
+    columns = Columns.plan(reader.names, engine.model, engine.dimension, options)
+    for old, new in columns.renamed.items():
+        say(f"the input has a column {old!r}, so the result is called {new!r}")
+    about = facts(reader, engine.model, target, options)
+    writer = _Writer(reader, engine, columns, target, options, max_errors, watch)
+    if target.place is None:
+        return writer.stream(about)
+    _check_standard_input(reader, resume)
+    if target.is_folder:
+        make_folder(target.whole)
+    if not resume and not overwrite:
+        _refuse_existing(target)
+    is_begun = resume and target.work.within("run.json").exists()
+    if resume and not is_begun and (report := _finished(target, about)) is not None:
+        return report
+    with Journal(target) as journal:
+        if is_begun:
+            state = journal.resume(about)
+        else:
+            for place in [target.report, *target.leftovers()]:
+                remove(place)
+            state = journal.begin(about)
+        state = writer.write_parts(state, journal)
+        report = Report.of(state.counts, state.seconds, engine.name, engine.model, about)
+        write_whole(target.report, report.encode())
+        assemble(target, state.parts, options)
+        journal.clear()
+    return report
+
+
+def _check_standard_input(reader: Reader, resume: bool) -> None:
+    files = getattr(reader, "files", ())
+    if resume and any(file.place is None for file in files):
+        raise ScoreError("standard input cannot be read again: --resume needs files")
+
+
+def _refuse_existing(target: Target) -> None:
+    if target.work.within("run.json").exists():
+        raise ScoreError(
+            f"{target.whole.name}: a run of it was not finished: go on with --resume, or start anew"
+            " with --overwrite"
+        )
+    if target.leftovers() or (not target.is_folder and target.whole.exists()):
+        raise ScoreError(
+            f"{target.whole.name}: exists: --resume goes on with an unfinished run, --overwrite"
+            " replaces it"
+        )
+
+
+def _finished(target: Target, about: dict[str, Any]) -> Report | None:
+    """Give the report of an output that is there. Raises ScoreError for another run's."""
+    if not target.leftovers() and (target.is_folder or not target.whole.exists()):
+        return None
+    data = read_whole(target.report)
+    try:
+        report = Report.parse(data) if data is not None else None
+    except (ValueError, TypeError, KeyError):
+        report = None
+    if report is None:
+        raise ScoreError(
+            f"{target.whole.name}: exists, and {target.report.name} does not tell whose it is:"
+            " replace it with --overwrite"
+        )
+    if different := differences(report.run, condensed(about)):
+        raise ScoreError(
+            f"{target.whole.name}: is finished, but it differs in {different}: replace it with"
+            " --overwrite"
+        )
+    return report
+
+
+class _Writer:
+    """Writes what an engine gives into part files. Used for one run."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        engine: Engine,
+        columns: Columns,
+        target: Target,
+        options: Options,
+        max_errors: int | None,
+        watch: Watch,
+    ) -> None:
+        self._reader = reader
+        self._engine = engine
+        self._columns = columns
+        self._target = target
+        self._options = options
+        self._max_errors = max_errors
+        self._watch = watch
+        self._counts = Counts()
+
+    def stream(self, about: dict[str, Any]) -> Report:
+        """Write all rows to standard output."""
+        began = time.monotonic()
+        with open(os.dup(sys.stdout.fileno()), "wb") as stdout:
+            part = self._open(stdout, is_first=True)
+            for window, scores in self._scored(Position()):
+                self._write(part, window, scores)
+                stdout.flush()
+            part.close()
+        seconds = time.monotonic() - began
+        return Report.of(self._counts, seconds, self._engine.name, self._engine.model, about)
+
+    def write_parts(self, state: State, journal: Journal) -> State:
+        """Write part files from where the run stands to the end of the input."""
+        if state.is_complete:
+            return state
+        self._counts = state.counts
+        self._watch(self._counts, self._reader.share(state.position))
+        with ExitStack() as stack:
+            scored = stack.enter_context(closing(self._scored(state.position)))
+            while not state.is_complete:
+                state = self._write_part(state, journal, scored)
+        return state
+
+    def _write_part(
+        self, state: State, journal: Journal, scored: Iterator[tuple[Window, Scores]]
+    ) -> State:
+        """Write one part file and remember it."""
+        place, began = self._target.part(state.parts), time.monotonic()
+        position, rows, is_last = state.position, 0, True
+        with scratch(place) as path:
+            with writing(place):
+                sink = pa.OSFile(str(path), "wb")
+            part = self._open(sink, is_first=state.parts == 0)
+            try:
+                for window, scores in scored:
+                    with writing(place):
+                        self._write(part, window, scores)
+                    position, rows = window.end, rows + len(window)
+                    if rows >= self._options.part_rows:
+                        is_last = False
+                        break
+                with writing(place):
+                    part.close()
+            except BaseException:
+                part.abandon()
+                raise
+            has_rows = rows > 0 or state.parts == 0
+            if has_rows:
+                publish(path, place)
+        state = State(
+            state.parts + has_rows,
+            position,
+            self._counts,
+            state.seconds + time.monotonic() - began,
+            is_last,
+        )
+        journal.commit(state)
+        return state
+
+    def _open(self, sink: Any, *, is_first: bool) -> Part:
+        return open_part(sink, self._reader, self._columns, self._target, self._options, is_first)
+
+    def _scored(self, start: Position) -> Any:
+        return self._engine.scored(self._reader, start)
+
+    def _write(self, part: Part, window: Window, scores: Scores) -> None:
+        given, errors = part.prepare(window.rows)
+        results, counts = result_columns(window.texts, scores, self._engine.model, errors)
+        part.write(given, results)
+        self._counts += counts
+        self._watch(self._counts, self._reader.share(window.end))
+        most = self._max_errors
+        if most is not None and self._counts.errors > most:
+            column = results["error"]
+            raise ScoreError(
+                f"{self._counts.errors} of {self._counts.rows} rows could not be scored, at most"
+                f" {most} are allowed (--max-errors); the last: {column.drop_null()[-1].as_py()}"
+            )

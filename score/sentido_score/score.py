@@ -1,0 +1,127 @@
+"""The two functions that most programs need: a file into a file, and a source into batches."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sentido_bundle import default_bundle
+
+from sentido_score.engine import Engine
+from sentido_score.errors import ScoreError
+from sentido_score.local import LocalEngine
+from sentido_score.options import Options
+from sentido_score.quiet import Say, Watch, quiet
+from sentido_score.report import Report
+from sentido_score.run import run
+from sentido_score.scorer import batches
+from sentido_score.source import Source, open_source
+from sentido_score.target import Target
+
+ENGINES = ("local", "remote", "ray")
+
+
+def score(
+    source: Source,
+    bundle: str | Path | None = None,
+    *,
+    out: str | os.PathLike[str],
+    options: Options | None = None,
+    engine: str = "local",
+    address: str = "localhost:50051",
+    remote_model: str = "",
+    ray_address: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    max_errors: int | None = None,
+    watch: Watch = quiet,
+    say: Say = quiet,
+) -> Report:
+    """Score files into a file or a folder.
+
+    `source`: paths, URIs, globs or folders, "-" for standard input. `bundle`: a folder, None for
+    the default one. `engine`: "local", "remote" (servers at `address`, asked for `remote_model`) or
+    "ray" (`ray_address`, None for this machine). `watch` is told of every few thousand rows, `say`
+    what a caller should know.
+
+    Raises ScoreError; what was finished by then is taken up again with `resume`.
+    """
+    options = options or Options()
+    if resume and overwrite:
+        raise ScoreError("--resume goes on with what --overwrite would throw away: choose one")
+    reader = open_source(source, options)
+    target = Target.open(out, reader, options)
+    with closing(
+        open_engine(
+            engine,
+            bundle,
+            options,
+            address=address,
+            remote_model=remote_model,
+            ray_address=ray_address,
+            say=say,
+        )
+    ) as opened:
+        return run(
+            reader,
+            opened,
+            target,
+            options,
+            resume=resume,
+            overwrite=overwrite,
+            max_errors=max_errors,
+            watch=watch,
+            say=say,
+        )
+
+
+def score_batches(
+    source: Source,
+    bundle: str | Path | None = None,
+    *,
+    options: Options | None = None,
+    engine: str = "local",
+    **places: Any,
+) -> Iterator[pa.RecordBatch]:
+    """Score a source as it is read: give its rows with the results, in order, as record batches.
+
+    The arguments are those of `score`. Raises ScoreError.
+    """
+    options = options or Options()
+    with closing(open_engine(engine, bundle, options, **places)) as opened:
+        yield from batches(source, opened, options)
+
+
+def open_engine(
+    name: str,
+    bundle: str | Path | None,
+    options: Options,
+    *,
+    address: str = "localhost:50051",
+    remote_model: str = "",
+    ray_address: str | None = None,
+    say: Say = quiet,
+) -> Engine:
+    """Make an engine. Raises ScoreError if its package is not installed."""
+    folder = default_bundle() if bundle is None else bundle
+    if name == "local":
+        return LocalEngine(folder, options)
+    if name not in ENGINES:
+        raise ScoreError(f"engine is {name!r}, one of {', '.join(ENGINES)} is needed")
+    needed = {"remote": ("sentido_client", "grpc"), "ray": ("ray",)}[name]
+    try:
+        if name == "remote":
+            from sentido_score.remote import RemoteEngine
+
+            return RemoteEngine(address, remote_model, options, say)
+        from sentido_score.ray import RayEngine
+
+        return RayEngine(folder, options, ray_address)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in needed:
+            raise
+        raise ScoreError(
+            f"the engine {name} needs more packages: pip install 'sentido-score[{name}]'"
+        ) from error

@@ -1,0 +1,85 @@
+"""Scores in your own program: record batches of a source, and a function of tables."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+from sentido_bundle import Bundle, cpus, default_bundle
+
+from sentido_score.engine import Engine
+from sentido_score.errors import ScoreError
+from sentido_score.local import compute, dimension_of, encode, load, model_of
+from sentido_score.options import Options
+from sentido_score.parquet_writer import TableMaker
+from sentido_score.results import Columns, result_columns
+from sentido_score.source import Source, open_source
+from sentido_score.texts import check
+from sentido_score.window import Position
+
+Table = TypeVar("Table")  # pa.Table or pa.RecordBatch
+
+
+def batches(source: Source, engine: Engine, options: Options) -> Iterator[pa.RecordBatch]:
+    """Score a source as it is read; give its rows with the results, some thousand at a time."""
+    reader = open_source(source, options)
+    columns = Columns.plan(reader.names, engine.model, engine.dimension, options)
+    maker = TableMaker(reader, columns)
+    with closing(engine.scored(reader, Position())) as scored:  # type: ignore[type-var]
+        for window, scores in scored:
+            given, errors = maker.prepare(window.rows)
+            results, _ = result_columns(window.texts, scores, engine.model, errors)
+            yield from maker.table(given, results).combine_chunks().to_batches()
+
+
+class Scorer:
+    """Adds the results' columns to tables with a text column. Loads the bundle when first used.
+
+    It can be pickled. As a class it is what Ray Data's `map_batches` takes, with
+    `batch_format="pyarrow"`; `map(Scorer(), batches)` is what Spark's `mapInArrow` needs. It lives
+    in one process and computes on `threads` threads (None: one a CPU granted).
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path | None = None,
+        options: Options | None = None,
+        *,
+        threads: int | None = 1,
+    ) -> None:
+        self._folder = default_bundle() if bundle is None else bundle
+        self._options = options or Options()
+        self._threads = threads
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_bundle"}
+
+    def __call__(self, table: Table) -> Table:
+        """Give the table with its results; a bad row has an `error`. Raises ScoreError."""
+        options = self._options
+        rows: Any = table
+        if options.text_column not in rows.schema.names:
+            raise ScoreError(
+                f"no column {options.text_column!r}, there are {', '.join(rows.schema.names)}"
+            )
+        bundle = self._bundle
+        texts = check(rows[options.text_column].to_pylist(), options.max_text_characters)
+        threads = cpus.granted() if self._threads is None else self._threads
+        scores = compute(bundle, encode(bundle, texts.good), options.embed, threads)
+        model = model_of(bundle)
+        columns = Columns.plan(
+            rows.schema.names, model, dimension_of(bundle, options.embed), options
+        )
+        results, _ = result_columns(texts, scores, model, {})
+        given = rows.select(list(columns.inputs))
+        made: Table = type(rows).from_arrays(
+            [*given.columns, *(results[key] for key in columns.keys)],
+            schema=pa.schema([*given.schema, *columns.results]),
+        )
+        return made
+
+    @cached_property
+    def _bundle(self) -> Bundle:
+        return load(self._folder, self._options.precision)

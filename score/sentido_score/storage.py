@@ -1,0 +1,113 @@
+"""Writing so that a crash leaves either the old file or the whole new one, never a half.
+
+Local files are written beside their place, forced to the disk and renamed. Object stores show an
+object only when all of it has come, so there the upload is the rename; what is uploaded stands
+whole in a local file first, since an upload that breaks off must not end.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+
+from sentido_score.errors import ScoreError
+from sentido_score.places import Place, problem
+
+_BLOCK = 8 << 20  # bytes
+
+
+@contextmanager
+def writing(place: Place) -> Iterator[None]:
+    """Turn what a file system raises into a sentence that says what to do."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise ScoreError(f"{place.name}: cannot be written: {problem(error)}") from error
+
+
+@contextmanager
+def scratch(place: Place) -> Iterator[Path]:
+    """Give a local file in which the contents of a place can be made; it is gone afterwards."""
+    if place.is_local:
+        path = Path(place.path + ".tmp")
+    else:
+        descriptor, name = tempfile.mkstemp(prefix="sentido-score-")
+        os.close(descriptor)
+        path = Path(name)
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def publish(path: Path, place: Place) -> None:
+    """Put the contents of a scratch file in their place, all at once."""
+    with writing(place):
+        if not place.is_local:
+            with path.open("rb") as source, place.system.open_output_stream(place.path) as sink:
+                shutil.copyfileobj(source, sink, _BLOCK)
+            return
+        _force(path)
+        os.replace(path, place.path)
+        _force(Path(place.path).parent)
+
+
+def write_whole(place: Place, data: bytes) -> None:
+    """Write a small file all at once."""
+    with scratch(place) as path:
+        with writing(place):
+            path.write_bytes(data)
+        publish(path, place)
+
+
+def read_whole(place: Place) -> bytes | None:
+    """Read a small file, None if there is none."""
+    with writing(place):
+        if not place.exists():
+            return None
+        with place.system.open_input_stream(place.path, compression=None) as stream:
+            return bytes(stream.read())
+
+
+def move(source: Place, target: Place) -> None:
+    """Rename a file."""
+    with writing(target):
+        target.system.move(source.path, target.path)
+        if target.is_local:
+            _force(Path(target.path).parent)
+
+
+def make_folder(place: Place) -> None:
+    """Make a folder and those above it."""
+    with writing(place):
+        if place.is_local:
+            Path(place.path).mkdir(parents=True, exist_ok=True)
+        elif place.system.type_name not in ("s3", "gcs"):  # these have no folders
+            place.system.create_dir(place.path, recursive=True)
+
+
+def remove(place: Place) -> None:
+    """Remove a file or a folder with all in it, if it is there."""
+    with writing(place):
+        kind = place.kind()
+        if kind == fs.FileType.Directory:
+            place.system.delete_dir(place.path)
+        elif kind == fs.FileType.File:
+            place.system.delete_file(place.path)
+
+
+def _force(path: Path) -> None:
+    """Wait until what was written is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

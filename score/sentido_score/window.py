@@ -1,0 +1,35 @@
+"""What travels from a reader through an engine to a writer: some rows, in the input's order."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from sentido_score.texts import Texts
+
+WINDOW_ROWS = 4096
+"""Rows of a window: enough to find texts of one length, few enough to hold several in memory."""
+
+Rows: TypeAlias = list[bytes] | pa.Table
+"""The input's rows as they were read: records of a text format, or a piece of a Parquet file."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place between two rows of the input; everything before it has been read."""
+
+    file: int = 0
+    offset: int = 0  # in the file: bytes after decompression, or rows of a Parquet file
+    line: int = 0  # lines before it, of a text format
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some rows that are scored together. Where windows begin depends on the input alone."""
+
+    rows: Rows
+    texts: Texts
+    end: Position
+
+    def __len__(self) -> int:
+        return self.texts.size
