@@ -2,7 +2,10 @@
 
 import csv
 import json
+import random
+import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,3 +58,40 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def killed(arguments: Sequence[str | Path], out: Path, seconds: float) -> bool:
+    """Run the command, kill it some seconds after it began to work; tell whether it was alive."""
+    lock, command = Path(f"{out}.parts/lock"), [SCORE, *map(str, arguments)]
+    before = lock.stat().st_mtime_ns if lock.exists() else 0
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 60
+        while not (lock.exists() and lock.stat().st_mtime_ns != before):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return True
+        assert code == 0, process.communicate()
+        return False
+
+
+def kill_and_resume(
+    arguments: Sequence[str | Path], out: Path, kills: int, most: float = 0.5
+) -> None:
+    """Kill runs at random moments of their work and resume them, so often; then let it finish.
+
+    `most`: seconds that a run works at most before it is killed.
+    """
+    generator = random.Random(len(str(out)))
+    while kills:
+        if killed([*arguments, "--out", out, "--resume"], out, generator.uniform(0, most)):
+            kills -= 1
+        else:  # it was done before: begin again
+            out.unlink()
+            Path(f"{out}.report.json").unlink()
+    sentido_score(*arguments, "--out", out, "--resume")

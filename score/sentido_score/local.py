@@ -36,7 +36,7 @@ def dimension_of(bundle: Bundle, embed: str | None) -> int:
 
 def encode(bundle: Bundle, texts: Sequence[str]) -> list[Encoding]:
     """Tokenize texts."""
-    return [bundle.tokenizer.encode(text) for text in texts]
+    return bundle.tokenizer.encode_all(texts)
 
 
 def compute(

@@ -5,7 +5,9 @@ every engine cuts alike; an actor a CPU holds the bundle; this process takes the
 and writes. What waits in between is bounded by Ray.
 """
 
+import logging
 import pickle
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,6 @@ import ray
 import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
-from sentido_bundle import Bundle
 
 from sentido_score.engine import Scores
 from sentido_score.errors import ScoreError
@@ -34,6 +35,8 @@ class RayEngine:
 
     def __init__(self, bundle: str | Path, options: Options, address: str | None) -> None:
         """Connect to the cluster, or start one on this machine. Raises ScoreError."""
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module="ray")
         self._folder = str(bundle)
         self._options = options
         loaded = load(bundle, options.precision)
@@ -52,12 +55,16 @@ class RayEngine:
             raise ScoreError("standard input cannot be read by a cluster: name files")
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
+        context.target_max_block_size = 1  # byte: a window a block, not all of them in one
         context.enable_progress_bars = False
         actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        data = ray.data.read_datasource(_Windows(reader, start), override_num_blocks=1)
+        data = ray.data.read_datasource(
+            _Windows(reader, start),
+            override_num_blocks=1,
+            num_cpus=0,  # the actors take them all, and nothing would ever be read
+        )
         data = data.map_batches(
-            _Actor,
-            fn_constructor_args=(self._folder, self._options),
+            _actor(self._folder, self._options),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=1,
@@ -96,17 +103,21 @@ class _Windows(Datasource):  # type: ignore[misc]  # ray has no types here
         return [ReadTask(read, nothing)]
 
 
-class _Actor:
-    """A bundle in a worker process; lives as long as the pool."""
+def _actor(folder: str, options: Options) -> type:
+    """Make the class of the actors; what it is told is in it, and so not in Ray's store."""
 
-    def __init__(self, folder: str, options: Options) -> None:
-        self._bundle: Bundle = load(folder, options.precision)
-        self._embed = options.embed
+    class Actor:
+        """A bundle in a worker process; lives as long as the pool."""
 
-    def __call__(self, table: pa.Table) -> pa.Table:
-        window: Window = pickle.loads(table[_COLUMN][0].as_py())
-        encodings = encode(self._bundle, window.texts.good)
-        return _block((window, compute(self._bundle, encodings, self._embed, threads=1)))
+        def __init__(self) -> None:
+            self._bundle = load(folder, options.precision)
+
+        def __call__(self, table: pa.Table) -> pa.Table:
+            window: Window = pickle.loads(table[_COLUMN][0].as_py())
+            encodings = encode(self._bundle, window.texts.good)
+            return _block((window, compute(self._bundle, encodings, options.embed, threads=1)))
+
+    return Actor
 
 
 def _block(value: object) -> pa.Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sentido_bundle
 import sentido_client
+import sentido_score
 from conftest import BIN, ROOT
 
 PACKAGES = {
@@ -26,6 +27,9 @@ PACKAGES = {
     "export/sentido_export": {
         *("keras", "numpy", "onnx", "onnxruntime", "pyarrow", "tensorflow", "tf2onnx"),
         *("sentido_bundle", "sentido_export"),
+    },
+    "score/sentido_score": {
+        *("numpy", "pyarrow", "ray", "sentido_bundle", "sentido_client", "sentido_score"),
     },
 }
 ENVIRONMENT = {**os.environ, "VENV": str(BIN.parent)}
@@ -66,7 +70,7 @@ def test_a_lock_names_hashes_and_no_hosts(lock: Path) -> None:
     assert all("--hash=sha256:" in entry for entry in entries if not entry.startswith("#"))
 
 
-@pytest.mark.parametrize("lock", ["server", "client", "export", "build"])
+@pytest.mark.parametrize("lock", ["server", "client", "export", "score", "build"])
 def test_a_lock_is_a_part_of_the_whole(lock: str) -> None:
     whole = pins(ROOT / "locks" / "dev.txt")
     for name, versions in pins(ROOT / "locks" / f"{lock}.txt").items():
@@ -77,6 +81,9 @@ def test_the_servers_lock_holds_no_tensorflow_and_the_clients_no_onnxruntime() -
     server, client = pins(ROOT / "locks" / "server.txt"), pins(ROOT / "locks" / "client.txt")
     assert not {"tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx"} & set(server)
     assert not {"onnxruntime", "tensorflow", "tensorflow-cpu"} & set(client)
+    assert not {"ray", "tensorflow", "tensorflow-cpu", "keras"} & set(
+        pins(ROOT / "locks/score.txt")
+    )
     assert "onnxruntime" in server
 
 
@@ -137,6 +144,12 @@ def test_the_public_names_of_the_bundle_are_these() -> None:
         *("Tokenizer", "Truncation"),
         *("check_plain_name", "check_target", "default_bundle", "fit_vocabulary", "normalize"),
         *("pack_bundle", "write_bundle"),
+    }
+
+
+def test_the_public_names_of_the_scorer_are_these() -> None:
+    assert set(sentido_score.__all__) == {
+        *("Counts", "Options", "Report", "ScoreError", "Scorer", "score", "score_batches"),
     }
 
 

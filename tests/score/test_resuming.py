@@ -2,51 +2,25 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from scoring import SCORE, sentido_score, write_csv, write_jsonl, write_parquet
+from scoring import (
+    SCORE,
+    kill_and_resume,
+    killed,
+    sentido_score,
+    write_csv,
+    write_jsonl,
+    write_parquet,
+)
 from sentido_score import Counts, Options, ScoreError, score
 
 PARTS = ("--part-rows", "300")
-
-
-def killed(arguments: Sequence[str | Path], out: Path, seconds: float) -> bool:
-    """Run the command, kill it some seconds after it began to work; tell whether it was alive."""
-    lock, command = Path(f"{out}.parts/lock"), [SCORE, *map(str, arguments)]
-    before = lock.stat().st_mtime_ns if lock.exists() else 0
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        end = time.monotonic() + 60
-        while not (lock.exists() and lock.stat().st_mtime_ns != before):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < end
-            time.sleep(0.005)
-        try:
-            code = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            return True
-        assert code == 0, process.communicate()
-        return False
-
-
-def kill_and_resume(arguments: Sequence[str | Path], out: Path, kills: int) -> None:
-    """Kill runs at random moments of their work and resume them, so often; then let it finish."""
-    generator = random.Random(len(str(out)))
-    while kills:
-        if killed([*arguments, "--out", out, "--resume"], out, generator.uniform(0, 0.5)):
-            kills -= 1
-        else:  # it was done before: begin again
-            out.unlink()
-            Path(f"{out}.report.json").unlink()
-    sentido_score(*arguments, "--out", out, "--resume")
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
@@ -69,14 +43,14 @@ def parted(tmp_path: Path, reviews: list[str]) -> tuple[Path, Path]:
     """Give an input and an output of which some parts are finished, and not all."""
     path, out = write_csv(tmp_path / "in.csv", reviews[:1500]), tmp_path / "out.csv"
 
-    class Enough(Exception):
+    class EnoughError(Exception):
         pass
 
     def watch(counts: Counts, share: float | None) -> None:
         if counts.rows > 800 and share is not None:
-            raise Enough
+            raise EnoughError
 
-    with pytest.raises(Enough):
+    with pytest.raises(EnoughError):
         score(path, out=out, options=Options(part_rows=300), watch=watch)
     assert not out.exists()
     assert json.loads((tmp_path / "out.csv.parts" / "state.json").read_text())["parts"] >= 2
@@ -152,7 +126,15 @@ def test_a_folder_holds_finished_parts_only(tmp_path: Path, reviews: list[str]) 
     result = sentido_score(path, "--out", f"{out}/", *PARTS, "--format", "parquet", code=1)
     assert b"exists" in result.stderr
     again = tmp_path / "again"
-    flags: list[str | Path] = [path, "--out", f"{again}/", *PARTS, "--format", "parquet", "--resume"]
+    flags: list[str | Path] = [
+        path,
+        "--out",
+        f"{again}/",
+        *PARTS,
+        "--format",
+        "parquet",
+        "--resume",
+    ]
     killed(flags, again, 0.1)
     sentido_score(*flags)
     found = [part.read_bytes() for part in sorted(again.iterdir())]

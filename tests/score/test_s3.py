@@ -1,0 +1,95 @@
+"""An object store that speaks S3: read, written, resumed."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
+from scoring import sentido_score, write_csv, write_parquet
+from sentido_score import Options, ScoreError, score
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[fs.FileSystem]:
+    """A server on a free port of loopback, and a bucket in it."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    system, _ = fs.FileSystem.from_uri("s3://bucket?allow_bucket_creation=true")
+    system.create_dir("bucket")
+    yield system
+    system.delete_dir_contents("bucket")  # the next server would still have it
+    server.stop()
+
+
+def names(bucket: fs.FileSystem) -> set[str]:
+    infos = bucket.get_file_info(fs.FileSelector("bucket", recursive=True))
+    return {info.path.removeprefix("bucket/") for info in infos if info.type == fs.FileType.File}
+
+
+def put(bucket: fs.FileSystem, path: Path, name: str) -> None:
+    with bucket.open_output_stream(f"bucket/{name}") as stream:
+        stream.write(path.read_bytes())
+
+
+def test_globs_and_folders_of_an_object_store(
+    tmp_path: Path, reviews: list[str], bucket: fs.FileSystem
+) -> None:
+    for number in range(3):
+        path = write_parquet(tmp_path / f"{number}.parquet", reviews[number::100])
+        put(bucket, path, f"in/{number}.parquet")
+    flags = ("--part-rows", "300", "--format", "parquet")
+    sentido_score("s3://bucket/in/*.parquet", "--out", "s3://bucket/out/", *flags)
+    score(tmp_path / "*.parquet", out=tmp_path / "local.parquet")
+    assert {name for name in names(bucket) if not name.startswith("in/")} == {
+        *("out/part-00000.parquet", "out/part-00001.parquet", "out.report.json"),
+    }
+    found = pq.read_table("bucket/out", filesystem=bucket)
+    assert found.equals(pq.read_table(tmp_path / "local.parquet"))
+    result = sentido_score(
+        "s3://bucket/in/*.parquet", "--out", "s3://bucket/out/", *flags, "--resume"
+    )
+    assert b"is finished already" in result.stderr
+
+
+def test_a_file_of_an_object_store_is_whole_or_not_there(
+    tmp_path: Path, reviews: list[str], bucket: fs.FileSystem
+) -> None:
+    put(bucket, write_csv(tmp_path / "in.csv", reviews[:900]), "in.csv")
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        if "out.csv.parts/part-00001.csv" in names(bucket):
+            raise EnoughError
+
+    options = Options(part_rows=300)
+    with pytest.raises(EnoughError):
+        score("s3://bucket/in.csv", out="s3://bucket/out.csv", options=options, watch=stop)
+    assert "out.csv" not in names(bucket)
+    with bucket.open_input_stream("bucket/out.csv.parts/state.json") as stream:
+        assert json.loads(stream.read())["parts"] == 2
+    score("s3://bucket/in.csv", out="s3://bucket/out.csv", options=options, resume=True)
+    score(tmp_path / "in.csv", out=tmp_path / "out.csv")
+    with bucket.open_input_stream("bucket/out.csv") as stream:
+        assert stream.read() == (tmp_path / "out.csv").read_bytes()
+    assert names(bucket) == {"in.csv", "out.csv", "out.csv.report.json"}
+
+
+def test_what_is_not_there_is_named(bucket: fs.FileSystem) -> None:
+    assert bucket
+    with pytest.raises(ScoreError, match=r"s3://bucket/no\.csv: no such file"):
+        score("s3://bucket/no.csv", out="s3://bucket/out.csv")
+    with pytest.raises(ScoreError, match="no such file system"):
+        score("nope://bucket/no.csv", out="out.csv")
