@@ -10,7 +10,7 @@ PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly lint format run default-bundle bench bench-quick bench-client footprint stubs lock clean
+.PHONY: help setup demo test test-all nightly lint format run default-bundle bench bench-quick bench-client bench-score footprint stubs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,8 +27,9 @@ test: $(VENV)/ready-dev  ## run all tests; what this machine lacks is skipped by
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
 	@$(BIN)/python -m pytest --nothing-missing $(ARGS)
 
-nightly: $(VENV)/ready-dev  ## stream 10 million texts each way in constant memory (about 20 minutes)
+nightly: $(VENV)/ready-dev  ## stream 10 million texts, score 5 million rows, kill and resume (about an hour)
 	@$(BIN)/python -m pytest --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
+	@$(BIN)/python -m pytest --timeout 14400 --score-rows 5000000 --score-kills 60 -s tests/score $(ARGS)
 
 lint: $(VENV)/ready-dev  ## check style, types and the protocol
 	@$(BIN)/ruff check .
@@ -51,6 +52,9 @@ bench-quick: $(VENV)/ready  ## the most important of it, in a minute
 
 bench-client: $(VENV)/ready  ## measure what the client costs (about a minute)
 	@$(BIN)/python bench/bench.py --only client $(ARGS)
+
+bench-score: $(VENV)/ready  ## measure whole files, by each engine (about three minutes)
+	@$(BIN)/python bench/bench.py --only score $(ARGS)
 
 footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 	@$(BIN)/python bench/footprint.py

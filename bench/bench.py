@@ -3,6 +3,7 @@
     make bench              about 10 minutes, and once some minutes more to install the peers
     make bench-quick        about a minute: the floors, the bulk paths, one-text calls
     make bench-client       what each way to ask costs the client
+    make bench-score        whole files: 25,000 reviews by each engine
 
 Every path is a ratio to a floor measured in the same run, since machines are shared and noisy. The
 floors: K, what ONNX Runtime alone computes, one thread a CPU, on batches of pre-tokenized texts
@@ -27,6 +28,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import peers
+import scoring
 from load import Generator, Load, grpc_generator, need_h2load, predict_generator, together
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
@@ -117,7 +119,7 @@ def main() -> None:
     bench = Bench(report, quick=arguments.quick)
     parts: dict[str, Callable[[Bench], None]] = {
         part.__name__: part
-        for part in (bulk, unary, mixed, overload, threads, sizes, life, against, client)
+        for part in (bulk, score, unary, mixed, overload, threads, sizes, life, against, client)
     }
     chosen = QUICK if arguments.quick else [name for name in parts if name != "client"]
     if arguments.only is not None:
@@ -249,6 +251,31 @@ def bulk(bench: Bench) -> None:
     keras = report.add("keras.predict, padded to 500, batches of 128", rates, of=k)
     for name, value, target in (("fp32", fp32, 5.0), ("int8", int8, 7.0)):
         report.add(f"in-process {name}", [value], of=("keras.predict", keras), target=target)
+
+
+def score(bench: Bench) -> None:
+    """Measure whole files: CSV to Parquet in this process, through a server, on Ray."""
+    report, rows = bench.report, 5000 if bench.quick else 25_000
+    report.section("whole files, CSV to Parquet, real reviews")
+    with scoring.reviews_as_csv(rows) as path:
+        rates, k = bench.beside_kernel(lambda: scoring.scored(path))
+        fp32 = report.add(f"sentido-score of {rows:,}", rates, of=k, target=0.8)
+        rates, _ = bench.beside_kernel(lambda: scoring.scored(path, "int8"))
+        report.add("the same, int8", rates, of=("fp32", fp32), target=1.3)
+        with sentido() as server:
+            places = {"address": server.address}
+            rates, k = bench.beside_kernel(lambda: scoring.scored_by(path, "remote", **places))
+            report.add("--engine remote, a server on this machine", rates, of=k, target=0.6)
+            check(server)
+        if scoring.has_ray:
+            rates = [scoring.scored_by(path, "ray") for _ in rounds(report)]
+            of = ("local", fp32)
+            report.add("--engine ray, once started", rates, of=of, target=0.75)
+        if not bench.quick:
+            keras = scoring.keras_with_a_table(path, report.rounds)
+            base = report.add("keras.predict with a table around it", keras)
+            of = ("keras.predict", base)
+            report.add(f"sentido-score of {rows:,}", [fp32], of=of, target=4.5)
 
 
 def batch_calls(bench: Bench, transport: str) -> None:

@@ -45,6 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="texts that the tests of a stream's memory send (default: %(default)s)",
     )
     parser.addoption(
+        "--score-rows",
+        type=int,
+        default=20_000,
+        metavar="N",
+        help="rows that the test of scoring's memory scores (default: %(default)s)",
+    )
+    parser.addoption(
         "--score-kills",
         type=int,
         default=20,

@@ -148,8 +148,7 @@ def test_a_cluster_gives_the_rows_that_this_machine_gives(
     for flags in (("local",), ("ray", "--ray-address", ray_cluster)):
         out = tmp_path / f"{flags[0]}.parquet"
         more = ("--embed", "hidden", "--part-rows", "250")
-        result = sentido_score(path, "--out", out, "--engine", *flags, *more, code=3)
-        assert len(result.stderr.splitlines()) == 1, result.stderr
+        sentido_score(path, "--out", out, "--engine", *flags, *more, code=3)
     tables = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("local", "ray")]
     assert tables[0].equals(tables[1])
 
