@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import peers
-import scoring
+import whole_files
 from load import Generator, Load, grpc_generator, need_h2load, predict_generator, together
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
@@ -257,22 +257,22 @@ def score(bench: Bench) -> None:
     """Measure whole files: CSV to Parquet in this process, through a server, on Ray."""
     report, rows = bench.report, 5000 if bench.quick else 25_000
     report.section("whole files, CSV to Parquet, real reviews")
-    with scoring.reviews_as_csv(rows) as path:
-        rates, k = bench.beside_kernel(lambda: scoring.scored(path))
+    with whole_files.reviews_as_csv(rows) as path:
+        rates, k = bench.beside_kernel(lambda: whole_files.scored(path))
         fp32 = report.add(f"sentido-score of {rows:,}", rates, of=k, target=0.8)
-        rates, _ = bench.beside_kernel(lambda: scoring.scored(path, "int8"))
+        rates, _ = bench.beside_kernel(lambda: whole_files.scored(path, "int8"))
         report.add("the same, int8", rates, of=("fp32", fp32), target=1.3)
         with sentido() as server:
             places = {"address": server.address}
-            rates, k = bench.beside_kernel(lambda: scoring.scored_by(path, "remote", **places))
+            rates, k = bench.beside_kernel(lambda: whole_files.scored_by(path, "remote", **places))
             report.add("--engine remote, a server on this machine", rates, of=k, target=0.6)
             check(server)
-        if scoring.has_ray:
-            rates = [scoring.scored_by(path, "ray") for _ in rounds(report)]
+        if whole_files.has_ray:
+            rates = [whole_files.scored_by(path, "ray") for _ in rounds(report)]
             of = ("local", fp32)
             report.add("--engine ray, once started", rates, of=of, target=0.75)
         if not bench.quick:
-            keras = scoring.keras_with_a_table(path, report.rounds)
+            keras = whole_files.keras_with_a_table(path, report.rounds)
             base = report.add("keras.predict with a table around it", keras)
             of = ("keras.predict", base)
             report.add(f"sentido-score of {rows:,}", [fp32], of=of, target=4.5)

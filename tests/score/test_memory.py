@@ -43,7 +43,8 @@ def test_memory_does_not_grow_with_the_input(
     paths = generate(tmp_path / "in", rows, reviews)
     out, part_rows = tmp_path / "out", min(65_536, rows // 20)
     command = [SCORE, str(tmp_path / "in"), "--out", f"{out}/", "--part-rows", str(part_rows)]
-    began, seen = time.monotonic(), []
+    began = time.monotonic()
+    seen: list[tuple[float, float]] = []  # share of the parts, MiB
     with subprocess.Popen(command) as process:
         while process.poll() is None:
             time.sleep(min(1.0, rows / 100_000))
