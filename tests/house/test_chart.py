@@ -1,5 +1,6 @@
 """The Helm chart: what it renders for several ways to run, and what it refuses."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -14,9 +15,11 @@ import kubernetes_validate
 import pytest
 import yaml
 from conftest import ROOT
+from sentido_server.config import Config
 
 CHART = ROOT / "deploy" / "helm" / "sentido"
 KUBERNETES = ("1.27.0", kubernetes_validate.latest_version())
+VARIABLES = {f"SENTIDO_{field.name.upper()}" for field in dataclasses.fields(Config)}
 SECRETS = {"tls": {"secretName": "cert", "clientCA": True}, "tokens": {"secretName": "tokens"}}
 VALUES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -131,6 +134,11 @@ def test_what_cannot_be_meant_is_refused_by_name(name: str, helm: str, tmp_path:
     result = run(helm, tmp_path, values, "template", "release")
     assert result.returncode == 1
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_every_variable_is_a_setting_of_the_server(name: str, helm: str, tmp_path: Path) -> None:
+    assert settings(render(helm, tmp_path, VALUES[name])).keys() <= VARIABLES
 
 
 @pytest.mark.parametrize("name", VALUES)
