@@ -260,15 +260,15 @@ def score(bench: Bench) -> None:
     with whole_files.reviews_as_csv(rows) as path:
         rates, k = bench.beside_kernel(lambda: whole_files.scored(path))
         fp32 = report.add(f"sentido-score of {rows:,}", rates, of=k, target=0.8)
-        rates, _ = bench.beside_kernel(lambda: whole_files.scored(path, "int8"))
+        rates, _ = bench.beside_kernel(lambda: whole_files.scored(path, precision="int8"))
         report.add("the same, int8", rates, of=("fp32", fp32), target=1.3)
         with sentido() as server:
             places = {"address": server.address}
-            rates, k = bench.beside_kernel(lambda: whole_files.scored_by(path, "remote", **places))
+            rates, k = bench.beside_kernel(lambda: whole_files.scored(path, "remote", **places))
             report.add("--engine remote, a server on this machine", rates, of=k, target=0.6)
             check(server)
         if whole_files.has_ray:
-            rates = [whole_files.scored_by(path, "ray") for _ in rounds(report)]
+            rates = [whole_files.scored_on_ray(path) for _ in rounds(report)]
             of = ("local", fp32)
             report.add("--engine ray, once started", rates, of=of, target=0.75)
         if not bench.quick:

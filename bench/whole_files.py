@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from sentido_bundle import cpus
 from sentido_export.data import load
 from sentido_score import Counts, Options, score
 from servers import BENCH
@@ -33,32 +34,28 @@ def reviews_as_csv(rows: int) -> Iterator[Path]:
         yield path
 
 
-def scored(path: Path, precision: str = "fp32") -> float:
+def scored(path: Path, engine: str = "local", precision: str = "fp32", **places: Any) -> float:
     """Score CSV to Parquet in this process; give the rows a second, loading the bundle included."""
     began = time.perf_counter()
     options = Options(precision=precision)
-    report = score(path, out=path.with_suffix(".parquet"), options=options, overwrite=True)
+    out = path.with_suffix(".parquet")
+    report = score(path, out=out, options=options, engine=engine, overwrite=True, **places)
     return report.rows / (time.perf_counter() - began)
 
 
-def scored_by(path: Path, engine: str, **places: Any) -> float:
-    """Score with another engine; give the rows a second after the first ones are there."""
+def scored_on_ray(path: Path) -> float:
+    """Score on a Ray of this machine; give the rows a second once its actors have started.
+
+    That is from when each of them has given its first window.
+    """
     seen: list[tuple[float, int]] = []
 
     def watch(counts: Counts, _share: float | None) -> None:
         if counts.rows:
             seen.append((time.perf_counter(), counts.rows))
 
-    score(
-        path,
-        out=path.with_suffix(".parquet"),
-        options=Options(),
-        engine=engine,
-        overwrite=True,
-        watch=watch,
-        **places,
-    )
-    (began, first), (ended, last) = seen[0], seen[-1]
+    score(path, out=path.with_suffix(".parquet"), engine="ray", overwrite=True, watch=watch)
+    (began, first), (ended, last) = seen[cpus.granted() - 1], seen[-1]
     return (last - first) / (ended - began)
 
 

@@ -109,6 +109,7 @@ class ParquetPart:
         """See Part."""
         for close in (self._writer.close, self._sink.close):
             _close_anyhow(close)
+        self._writer.is_open = False  # or it tries again when it is collected, and complains
 
 
 def _close_anyhow(close: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ import ray
 import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
+from ray.exceptions import RayError
 
 from sentido_score.engine import Scores
 from sentido_score.errors import ScoreError
@@ -70,8 +71,11 @@ class RayEngine:
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(size=actors),
         )
-        for batch in data.iter_batches(batch_size=1, batch_format="pyarrow"):
-            yield pickle.loads(batch[_COLUMN][0].as_py())
+        try:
+            for batch in data.iter_batches(batch_size=1, batch_format="pyarrow"):
+                yield pickle.loads(batch[_COLUMN][0].as_py())
+        except RayError as error:
+            raise ScoreError(_reason(error)) from error
 
     def close(self) -> None:
         """Disconnect."""
@@ -118,6 +122,17 @@ def _actor(folder: str, options: Options) -> type:
             return _block((window, compute(self._bundle, encodings, options.embed, threads=1)))
 
     return Actor
+
+
+def _reason(error: BaseException) -> str:
+    """Say what failed on the cluster: our own sentence where it is ours."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ScoreError):
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    if cause is not None:
+        return str(cause)
+    lines = str(error).strip().splitlines()
+    return f"on the Ray cluster: {lines[-1] if lines else type(error).__name__}"
 
 
 def _block(value: object) -> pa.Table:

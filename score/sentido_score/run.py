@@ -14,12 +14,14 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import pyarrow as pa
+from pyarrow.fs import LocalFileSystem
 
 from sentido_score.engine import Engine, Scores
 from sentido_score.errors import ScoreError
 from sentido_score.journal import Journal, State, differences, facts
 from sentido_score.options import Options
 from sentido_score.parts import Part, assemble, open_part
+from sentido_score.places import Place
 from sentido_score.quiet import Say, Watch, quiet
 from sentido_score.readers import Reader
 from sentido_score.report import Report, condensed
@@ -35,6 +37,8 @@ from sentido_score.storage import (
 )
 from sentido_score.target import Target
 from sentido_score.window import Position, Window
+
+_STANDARD_OUTPUT = Place(LocalFileSystem(), "standard output")
 
 
 def run(
@@ -148,10 +152,15 @@ class _Writer:
         began = time.monotonic()
         with open(os.dup(sys.stdout.fileno()), "wb") as stdout:
             part = self._open(stdout, is_first=True)
-            for window, scores in self._scored(Position()):
-                self._write(part, window, scores)
-                stdout.flush()
-            part.close()
+            try:
+                with writing(_STANDARD_OUTPUT), closing(self._scored(Position())) as scored:
+                    for window, scores in scored:
+                        self._write(part, window, scores)
+                        stdout.flush()
+                    part.close()
+            except BaseException:
+                part.abandon()
+                raise
         seconds = time.monotonic() - began
         return Report.of(self._counts, seconds, self._engine.name, self._engine.model, about)
 
