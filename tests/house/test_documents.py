@@ -25,7 +25,8 @@ def commands() -> list[str]:
     """The commands of the README that call a server or an exporter that this test can give."""
     lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
     found = [line.split(" #")[0].strip() for line in lines]
-    return [line for line in found if re.match(r"\.venv/bin/(sentido |sentido-export |sentido-score )", line)]
+    program = re.compile(r"\.venv/bin/sentido(-export|-score)? ")
+    return [line for line in found if program.match(line)]
 
 
 @pytest.mark.parametrize("command", commands())
