@@ -139,9 +139,11 @@ class CsvReader:
             position = end = len(MARK)
         while True:
             found = match(buffer, position)
-            if found is None:
-                found_any = any_match(buffer, position)
-                if found_any is None and not is_last and len(buffer) - position <= MOST_RECORD:
+            if found is None or found.end() - position > MOST_RECORD:
+                found, found_any = None, any_match(buffer, position)
+                if found_any is not None and found_any.end() - position > MOST_RECORD:
+                    found_any = None  # a quote was closed by one far behind it
+                elif found_any is None and not is_last and len(buffer) - position <= MOST_RECORD:
                     more = _more(source, len(buffer) - position)
                     is_last = more is None
                     buffer, position = buffer[position:] + (more or b""), 0
@@ -178,7 +180,7 @@ class CsvReader:
         """Give a bad record as many fields as there are columns, and what is wrong with it."""
         wanted, delimiter = len(self.names), self.dialect.delimiter
         if not is_closed:
-            problem = f"a quote that does not end within {MOST_RECORD >> 20} MiB"
+            problem = f"a quote that is not closed, or a record over {MOST_RECORD >> 20} MiB"
             return delimiter * (wanted - 1), Fault(f"line {line}: {problem}")
         fields = self.dialect.split(raw)
         if len(fields) == wanted:

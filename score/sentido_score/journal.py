@@ -48,7 +48,7 @@ class State:
 
 def facts(reader: Reader, model: Model, target: Target, options: Options) -> dict[str, Any]:
     """Say what decides the rows of the output: the same facts, the same rows."""
-    files: list[InputFile] = list(getattr(reader, "files", ()))
+    files: list[InputFile] = list(reader.files)
     settings = dataclasses.asdict(options) | {"format": target.format}
     del settings["precision"]  # the model's
     return {

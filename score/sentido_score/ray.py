@@ -52,7 +52,7 @@ class RayEngine:
 
     def scored(self, reader: Reader, start: Position) -> Iterator[tuple[Window, Scores]]:
         """Read and score on the cluster; see Engine. Raises ScoreError."""
-        if any(file.place is None for file in getattr(reader, "files", ())):
+        if any(file.place is None for file in reader.files):
             raise ScoreError("standard input cannot be read by a cluster: name files")
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True

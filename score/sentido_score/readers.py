@@ -42,6 +42,10 @@ class Reader(Protocol):
         """Its name, one of FORMATS."""
 
     @property
+    def files(self) -> Sequence[InputFile]:
+        """What it reads, in order."""
+
+    @property
     def names(self) -> Sequence[str]:
         """The input's columns."""
 

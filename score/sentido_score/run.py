@@ -61,7 +61,7 @@ def run(
     writer = _Writer(reader, engine, columns, target, options, max_errors, watch)
     if target.place is None:
         return writer.stream(about)
-    _check_standard_input(reader, resume)
+    _check_input(reader, target, resume)
     if target.is_folder:
         make_folder(target.whole)
     if not resume and not overwrite:
@@ -84,10 +84,14 @@ def run(
     return report
 
 
-def _check_standard_input(reader: Reader, resume: bool) -> None:
-    files = getattr(reader, "files", ())
-    if resume and any(file.place is None for file in files):
-        raise ScoreError("standard input cannot be read again: --resume needs files")
+def _check_input(reader: Reader, target: Target, resume: bool) -> None:
+    """Raise ScoreError for an input that cannot be resumed, or that the output would replace."""
+    replaced = [target.whole, *target.leftovers()]
+    for file in reader.files:
+        if file.place is None and resume:
+            raise ScoreError("standard input cannot be read again: --resume needs files")
+        if file.place in replaced:
+            raise ScoreError(f"{file.name}: is also the input: choose another output")
 
 
 def _refuse_existing(target: Target) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scoring import read_csv, read_jsonl, sentido_score, write_csv, write_jsonl, write_parquet
 from sentido_bundle import Bundle
@@ -82,6 +82,7 @@ PIECES = ["a", "b", " ", '"', ",", "\n", "\r\n", "'", "é", "\t"]
 FIELD = st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=12),
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
@@ -140,9 +141,19 @@ def test_bad_rows_of_csv_have_an_error_in_their_place(tmp_path: Path) -> None:
         "4": "line 5: not UTF-8",
         "5": "line 6: something stands behind a closing quote",
         "6": "",
-        "": "line 9: a quote that does not end within 16 MiB",
+        "": "line 9: a quote that is not closed, or a record over 16 MiB",
     }
     assert [row["label"] != "" for row in found] == [True, *[False] * 4, True, False]
+
+
+def test_a_quote_that_is_closed_far_behind_is_the_error_of_its_line(tmp_path: Path) -> None:
+    path, rest = tmp_path / "in.csv", "1,fine,x\n" * 3
+    far = "y" * (17 << 20)
+    path.write_text(f'id,text,n\n0,"open,x\n{rest}2,{far},z\n3,"closed",x\n{rest}')
+    errors = [error for each in score_batches(path) for error in each["error"].to_pylist()]
+    assert errors[0] == "line 2: a quote that is not closed, or a record over 16 MiB"
+    assert errors[1:4] == [None] * 3
+    assert errors[-4:] == [None] * 4
 
 
 def test_bad_rows_of_json_lines_have_an_error_in_their_place(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""The command: what a person at a terminal sees, and what a program gets."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from scoring import SCORE, sentido_score, write_csv
+from sentido_score.progress import duration
+
+
+def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
+    """Run the command with a terminal as its standard error; give its code and what it said."""
+    ours, theirs = os.openpty()
+    command = [SCORE, *map(str, arguments)]
+    with subprocess.Popen(command, stderr=theirs) as process:
+        os.close(theirs)
+        said = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                said += chunk
+        except OSError:  # how a terminal ends
+            pass
+        os.close(ours)
+        return process.wait(60), said.decode()
+
+
+def test_a_terminal_sees_progress_and_a_sum_and_a_pipe_sees_nothing(
+    tmp_path: Path, reviews: list[str]
+) -> None:
+    path = write_csv(tmp_path / "in.csv", reviews[::4])
+    flags = (path, "--out", tmp_path / "out.csv", "--part-rows", "500", "--overwrite")
+    code, said = on_a_terminal(*flags)
+    assert code == 0
+    assert "texts/s" in said
+    assert " left" in said
+    assert f"{len(reviews[::4]):,} rows in " in said
+    assert sentido_score(*flags).stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(41.7, "42 s"), (185, "3 min 5 s"), (7830, "2 h 10 min")]
+)
+def test_times_are_said_in_words(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_bad_flags_end_with_2_or_a_sentence(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    sentido_score(path, code=2)
+    for flags, said in (
+        (("--delimiter", "ab"), b"delimiter is 'ab', one ASCII character is needed"),
+        (("--part-rows", "0"), b"part_rows is 0, it must be 1 or more"),
+        (("--bundle", "/nowhere"), b"bundle /nowhere"),
+        (("--resume", "--overwrite"), b"choose one"),
+    ):
+        result = sentido_score(path, "--out", tmp_path / "o.csv", *flags, code=1)
+        assert said in result.stderr
+    result = sentido_score(path, "--out", tmp_path / "o.unknown", code=1)
+    assert b"its name tells no format: end it in .parquet, .csv or .jsonl" in result.stderr
+    result = sentido_score(tmp_path / "no.csv", "--out", tmp_path / "o.csv", code=1)
+    assert b"no.csv: no such file or folder" in result.stderr
+
+
+def test_an_output_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    result = sentido_score(path, "--out", "/proc/nowhere/out.csv", code=1)
+    assert b"/proc/nowhere" in result.stderr
+
+
+def test_an_input_is_never_overwritten_by_its_output(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    before = path.read_bytes()
+    result = sentido_score(path, "--out", path, "--overwrite", code=1)
+    assert b"is also the input" in result.stderr
+    assert path.read_bytes() == before
