@@ -10,10 +10,19 @@ In constant memory, restartable, on one machine, through servers or on a Ray clu
 """
 
 from sentido_score.errors import ScoreError
-from sentido_score.options import Options
+from sentido_score.options import Options, Servers
 from sentido_score.report import Report
 from sentido_score.results import Counts
 from sentido_score.score import score, score_batches
 from sentido_score.scorer import Scorer
 
-__all__ = ["Counts", "Options", "Report", "ScoreError", "Scorer", "score", "score_batches"]
+__all__ = [
+    "Counts",
+    "Options",
+    "Report",
+    "ScoreError",
+    "Scorer",
+    "Servers",
+    "score",
+    "score_batches",
+]

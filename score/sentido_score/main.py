@@ -15,7 +15,7 @@ from types import FrameType
 from sentido_bundle import Precision
 
 from sentido_score.errors import ScoreError
-from sentido_score.options import EMBEDDINGS, FORMATS, Options
+from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers
 from sentido_score.places import STANDARD
 from sentido_score.progress import Progress, duration
 from sentido_score.report import Report
@@ -102,8 +102,15 @@ def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
         out=arguments.out,
         options=options,
         engine=arguments.engine,
-        address=arguments.address,
-        remote_model=arguments.model,
+        servers=Servers(
+            arguments.address,
+            arguments.model,
+            arguments.tls_ca,
+            arguments.tls_cert,
+            arguments.tls_key,
+            arguments.token_file,
+            arguments.insecure_tokens,
+        ),
         ray_address=arguments.ray_address,
         resume=arguments.resume,
         overwrite=arguments.overwrite,
@@ -218,6 +225,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     engine.add_argument(
         "--model", default="", help="of remote: the model to ask; default: the server's"
+    )
+    for flag, text in (
+        ("--tls-ca", "of remote: connect over TLS; a PEM file of the authorities to trust"),
+        ("--tls-cert", "of remote: a PEM file of a certificate to show to the server"),
+        ("--tls-key", "of remote: a PEM file of that certificate's key"),
+        ("--token-file", "of remote: a file that holds the bearer token to send"),
+    ):
+        variable = "SENTIDO_" + flag[2:].replace("-", "_").upper()
+        default = os.environ.get(variable)
+        engine.add_argument(flag, metavar="FILE", default=default, help=f"{text} ({variable})")
+    engine.add_argument(
+        "--insecure-tokens",
+        action="store_true",
+        help="of remote: send the token over plain text to other machines",
     )
     engine.add_argument(
         "--ray-address",

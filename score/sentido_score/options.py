@@ -42,3 +42,16 @@ class Options:
         for name in ("max_text_characters", "part_rows"):
             if getattr(self, name) < 1:
                 raise ScoreError(f"{name} is {getattr(self, name)}, it must be 1 or more")
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the servers of the engine `remote` are, and what lets in there; see `Client`."""
+
+    address: str = "localhost:50051"  # "host:port", or "dns:///name:port" for all of a name's
+    model: str = ""  # to ask; "": the server's default
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    token_file: str | None = None
+    insecure_tokens: bool = False

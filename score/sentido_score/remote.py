@@ -6,6 +6,7 @@ A server that stops or is full is waited for; what it had not answered is asked 
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Literal
 
@@ -24,7 +25,7 @@ from sentido_client import (
 from sentido_score.engine import Model, Scores
 from sentido_score.errors import ScoreError
 from sentido_score.in_order import in_order, read_ahead
-from sentido_score.options import Options
+from sentido_score.options import Options, Servers
 from sentido_score.quiet import Say
 from sentido_score.readers import Reader
 from sentido_score.window import Position, Window
@@ -42,21 +43,28 @@ class RemoteEngine:
 
     name = "remote"
 
-    def __init__(self, address: str, model: str, options: Options, say: Say) -> None:
+    def __init__(self, servers: Servers, options: Options, say: Say) -> None:
         """Ask the server which model it has. Raises ScoreError if none answers or it is another."""
-        self._asked = model
+        self._asked = servers.model
         self._embed = options.embed
         self._say = say
         self._closing = Event()
         try:
-            self._client = Client(address)
-            facts = self._client.model(model)
+            self._client = Client(
+                servers.address,
+                tls_ca=servers.tls_ca,
+                tls_cert=servers.tls_cert,
+                tls_key=servers.tls_key,
+                token=_token(servers.token_file),
+                insecure_tokens=servers.insecure_tokens,
+            )
+            facts = self._client.model(servers.model)
         except (SentidoError, ValueError) as error:
             raise ScoreError(str(error)) from error
         if facts.precision != options.precision:
             self.close()
             raise ScoreError(
-                f"the server at {address} computes in {facts.precision}, not in"
+                f"the server at {servers.address} computes in {facts.precision}, not in"
                 f" {options.precision}: choose --precision {facts.precision} or another server"
             )
         self.model = Model(facts.name, facts.bundle_digest, facts.labels, facts.precision)
@@ -139,6 +147,16 @@ class RemoteEngine:
             return list(self._client.embed(texts, model=self._asked, kind=kind))
         except InvalidRequestError:
             return self._client.embed(texts, model=self._asked, kind=kind, errors="return")
+
+
+def _token(path: str | None) -> str | None:
+    """Read a bearer token. Raises ScoreError if it cannot be read."""
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ScoreError(f"{path}: no token can be read: {error}") from error
 
 
 def _described(error: InvalidRequestError) -> str:

@@ -12,7 +12,7 @@ from sentido_bundle import default_bundle
 from sentido_score.engine import Engine
 from sentido_score.errors import ScoreError
 from sentido_score.local import LocalEngine
-from sentido_score.options import Options
+from sentido_score.options import Options, Servers
 from sentido_score.quiet import Say, Watch, quiet
 from sentido_score.report import Report
 from sentido_score.run import run
@@ -30,8 +30,7 @@ def score(
     out: str | os.PathLike[str],
     options: Options | None = None,
     engine: str = "local",
-    address: str = "localhost:50051",
-    remote_model: str = "",
+    servers: Servers | None = None,
     ray_address: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -42,7 +41,7 @@ def score(
     """Score files into a file or a folder.
 
     `source`: paths, URIs, globs or folders, "-" for standard input. `bundle`: a folder, None for
-    the default one. `engine`: "local", "remote" (servers at `address`, asked for `remote_model`) or
+    the default one. `engine`: "local", "remote" (through `servers`) or
     "ray" (`ray_address`, None for this machine). `watch` is told of every few thousand rows, `say`
     what a caller should know.
 
@@ -58,8 +57,7 @@ def score(
             engine,
             bundle,
             options,
-            address=address,
-            remote_model=remote_model,
+            servers=servers,
             ray_address=ray_address,
             say=say,
         )
@@ -99,8 +97,7 @@ def open_engine(
     bundle: str | Path | None,
     options: Options,
     *,
-    address: str = "localhost:50051",
-    remote_model: str = "",
+    servers: Servers | None = None,
     ray_address: str | None = None,
     say: Say = quiet,
 ) -> Engine:
@@ -115,7 +112,7 @@ def open_engine(
         if name == "remote":
             from sentido_score.remote import RemoteEngine
 
-            return RemoteEngine(address, remote_model, options, say)
+            return RemoteEngine(servers or Servers(), options, say)
         from sentido_score.ray import RayEngine
 
         return RayEngine(folder, options, ray_address)

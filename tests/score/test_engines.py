@@ -16,7 +16,7 @@ from processes import server
 from ray_programs import CLUSTER, MAP_BATCHES
 from scoring import SCORE, kill_and_resume, sentido_score, write_jsonl, write_parquet
 from sentido_bundle import default_bundle
-from sentido_score import Options, ScoreError, Scorer, score, score_batches
+from sentido_score import Options, ScoreError, Scorer, Servers, score, score_batches
 
 AWKWARD = ["", "zzzz qqqq", "good " * 700, "Ünïcode, 映画 and 🎬", 'a "quote"\nand a line']
 
@@ -60,7 +60,7 @@ def test_a_server_gives_the_rows_that_this_machine_gives(
     for path in (lines, table):
         for engine in ("local", "remote"):
             out = tmp_path / f"{engine}{path.suffix}"
-            score(path, out=out, options=options, engine=engine, address=remote)
+            score(path, out=out, options=options, engine=engine, servers=Servers(remote))
     assert (tmp_path / "local.jsonl").read_bytes() == (tmp_path / "remote.jsonl").read_bytes()
     tables = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("local", "remote")]
     assert tables[0].equals(tables[1])
@@ -85,10 +85,25 @@ def test_a_server_that_cannot_do_what_is_asked_is_said_at_once(tmp_path: Path, r
     path = write_jsonl(tmp_path / "in.jsonl", ["fine"])
     options, out = Options(precision="int8"), tmp_path / "o.jsonl"
     with pytest.raises(ScoreError, match="computes in fp32, not in int8"):
-        score(path, out=out, options=options, engine="remote", address=remote)
+        score(path, out=out, options=options, engine="remote", servers=Servers(remote))
     flags = ("--engine", "remote", "--address", "127.0.0.1:1")
     result = sentido_score(path, "--out", out, *flags, code=1)
     assert b"no server is ready at 127.0.0.1:1" in result.stderr
+
+
+def test_a_server_that_wants_a_token_gets_it(tmp_path: Path) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["fine"]), tmp_path / "out.jsonl"
+    (tmp_path / "tokens").write_text(f"call {'t' * 40}\n")
+    (tmp_path / "token").write_text(f"{'t' * 40}\n")
+    for file in ("tokens", "token"):
+        (tmp_path / file).chmod(0o600)
+    with server("--token-file", str(tmp_path / "tokens")) as one:
+        flags = ("--engine", "remote", "--address", one.address)
+        result = sentido_score(path, "--out", out, *flags, code=1)
+        assert b"token" in result.stderr
+        sentido_score(path, "--out", out, *flags, "--token-file", tmp_path / "token")
+    result = sentido_score(path, "--out", out, *flags, "--token-file", "/nowhere", code=1)
+    assert b"/nowhere: no token can be read" in result.stderr
 
 
 def test_a_server_that_stops_and_comes_back_is_waited_for(
@@ -135,7 +150,7 @@ def test_a_run_may_go_on_with_another_engine(
 
     options = Options(part_rows=300)
     with pytest.raises(EnoughError):
-        score(path, out=out, options=options, engine="remote", address=remote, watch=stop)
+        score(path, out=out, options=options, engine="remote", servers=Servers(remote), watch=stop)
     score(path, out=out, options=options, resume=True)
     score(path, out=tmp_path / "local.jsonl")
     assert out.read_bytes() == (tmp_path / "local.jsonl").read_bytes()
