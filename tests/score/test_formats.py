@@ -18,6 +18,7 @@ from sentido_bundle import Bundle
 from sentido_score import Options, ScoreError, score, score_batches
 from sentido_score.csv_reader import CsvReader
 from sentido_score.places import expand
+from sentido_score.source import open_source
 from sentido_score.window import Position
 
 TEXTS = [
@@ -227,6 +228,17 @@ def test_compressed_files_are_read_and_written(ending: str, tmp_path: Path) -> N
         assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()) == out.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.txt"])
+def test_a_run_may_go_on_at_the_very_end_of_a_compressed_file(name: str, tmp_path: Path) -> None:
+    lines = {"in.csv": "text\na\nb", "in.jsonl": '{"text": "a"}\n{"text": "b"}', "in.txt": "a\nb"}
+    path = tmp_path / f"{name}.gz"
+    path.write_bytes(gzip.compress(lines[name].encode()))  # no line end at the end
+    reader = open_source(path, Options())
+    (window,) = reader.windows(Position())
+    assert window.texts.good == ["a", "b"]
+    assert list(reader.windows(window.end)) == []
+
+
 def test_a_compressed_file_that_is_cut_off_is_an_error_and_no_end(tmp_path: Path) -> None:
     data = gzip.compress(write_csv(tmp_path / "in.csv", TEXTS * 100).read_bytes())
     (tmp_path / "in.csv.gz").write_bytes(data[: len(data) // 2])
@@ -309,7 +321,7 @@ def test_columns_chooses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["hidden", "mean"])
 def test_vectors_are_float32_of_a_fixed_size(kind: str, tmp_path: Path, bundle: Bundle) -> None:
-    path = write_parquet(tmp_path / "in.parquet", [*TEXTS, None])
+    path = write_parquet(tmp_path / "in.parquet", [TEXTS[0], None, *TEXTS[1:]])
     for out in ("parquet", "jsonl", "csv"):
         score(path, out=tmp_path / f"out.{out}", options=Options(embed=kind))
     found = pq.read_table(tmp_path / "out.parquet")["embedding"]
@@ -319,12 +331,18 @@ def test_vectors_are_float32_of_a_fixed_size(kind: str, tmp_path: Path, bundle: 
         wanted = np.stack([bundle.embed_mean(each) for each in ids])
     assert found.type == pa.list_(pa.float32(), wanted.shape[1])
     vectors = found.to_pylist()
-    assert vectors.pop() is None
+    assert vectors.pop(1) is None
     assert np.array_equal(np.array(vectors, np.float32), wanted)
-    *rows, bad = read_jsonl(tmp_path / "out.jsonl")
+    first, bad, *others = read_jsonl(tmp_path / "out.jsonl")
+    rows = [first, *others]
+    assert [row["token_count"] for row in rows] == [
+        bundle.tokenizer.encode(text).token_count for text in TEXTS
+    ]
     assert np.array_equal(np.array([row["embedding"] for row in rows], np.float32), wanted)
     assert bad["embedding"] is None
-    texts = [json.loads(row["embedding"]) for row in read_csv(tmp_path / "out.csv")[:-1]]
+    found = [row["embedding"] for row in read_csv(tmp_path / "out.csv")]
+    assert found.pop(1) == ""
+    texts = [json.loads(each) for each in found]
     assert np.array_equal(np.array(texts, np.float32), wanted)
 
 
