@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 
 from sentido_score.errors import ScoreError
 from sentido_score.options import Options
@@ -111,6 +112,9 @@ class CsvReader:
 
     def table(self, rows: Rows) -> tuple[pa.Table, dict[int, str]]:
         """Give the records as columns of strings; bytes that are not UTF-8 are replaced."""
+        assert isinstance(rows, list)
+        if (table := self._fast_table(rows)) is not None:
+            return table, {}
         split, value = self.dialect.split, self.dialect.value
         match = self.dialect.record(len(self.names), range(len(self.names))).match
         fields = []
@@ -122,6 +126,29 @@ class CsvReader:
             for column in (zip(*fields, strict=True) if fields else [[] for _ in self.names])
         ]
         return pa.table(columns, names=list(self.names)), {}
+
+    def _fast_table(self, rows: list[bytes]) -> pa.Table | None:
+        """Have pyarrow take the records apart; None where it would see others, or stumble."""
+        data = b"\n".join([*rows, b""])
+        if not rows or len(self.names) == 1 or data.startswith(MARK):
+            return None
+        places = [str(place) for place in range(len(self.names))]
+        try:
+            table = pacsv.read_csv(
+                pa.py_buffer(data),
+                pacsv.ReadOptions(column_names=places, use_threads=False, block_size=len(data)),
+                pacsv.ParseOptions(
+                    delimiter=self.dialect.delimiter.decode(),
+                    quote_char='"' if self.dialect.quotes else False,
+                    newlines_in_values=self.dialect.quotes,
+                ),
+                pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(places, pa.string()), strings_can_be_null=False
+                ),
+            )
+        except pa.ArrowInvalid:  # not UTF-8, or a line end that it takes for one
+            return None
+        return table.rename_columns(list(self.names)) if len(table) == len(rows) else None
 
     def share(self, position: Position) -> float | None:
         """Give the part of the input's bytes before a position."""

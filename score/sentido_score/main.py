@@ -36,15 +36,12 @@ examples:
 exit codes: 0 every row was scored; 1 the run could not go on (--resume goes on); 2 a bad flag;
 3 the output is finished, but some rows have an error in their place; 130 interrupted"""
 
-_SWITCH = 0.0005  # seconds that a thread keeps Python for itself while one that computes waits
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     arguments = _parser().parse_args(argv)
     # gRPC reads this when it is imported: its own lines are no use beside ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    sys.setswitchinterval(_SWITCH)
     signal.signal(signal.SIGTERM, _terminate)
     progress = Progress(sys.stderr)
     again = "" if arguments.out == STANDARD or arguments.source == [STANDARD] else _AGAIN

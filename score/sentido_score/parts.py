@@ -19,7 +19,7 @@ from sentido_score.storage import move, publish, scratch, writing
 from sentido_score.target import Target
 from sentido_score.window import Rows
 
-_GROUP_ROWS = 16_384  # of a Parquet file: what is held in memory to be written at once
+_GROUP_ROWS = 8192  # of a Parquet file: what is held in memory to be written at once
 _BLOCK = 8 << 20
 
 Results = dict[str, pa.Array]

@@ -9,6 +9,7 @@ import logging
 import pickle
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,26 +55,22 @@ class RayEngine:
         """Read and score on the cluster; see Engine. Raises ScoreError."""
         if any(file.place is None for file in reader.files):
             raise ScoreError("standard input cannot be read by a cluster: name files")
-        context = ray.data.DataContext.get_current()
-        context.execution_options.preserve_order = True
-        context.target_max_block_size = 1  # byte: a window a block, not all of them in one
-        context.enable_progress_bars = False
         actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        data = ray.data.read_datasource(
-            _Windows(reader, start),
-            override_num_blocks=1,
-            num_cpus=0,  # the actors take them all, and nothing would ever be read
-        )
-        data = data.map_batches(
-            _actor(self._folder, self._options),
-            batch_size=1,
-            batch_format="pyarrow",
-            num_cpus=1,
-            compute=ray.data.ActorPoolStrategy(size=actors),
-        )
         try:
-            for batch in data.iter_batches(batch_size=1, batch_format="pyarrow"):
-                yield pickle.loads(batch[_COLUMN][0].as_py())
+            with _in_order():
+                data = ray.data.read_datasource(
+                    _Windows(reader, start),
+                    override_num_blocks=1,
+                    num_cpus=0,  # the actors take them all, and nothing would ever be read
+                ).map_batches(
+                    _actor(self._folder, self._options),
+                    batch_size=1,
+                    batch_format="pyarrow",
+                    num_cpus=1,
+                    compute=ray.data.ActorPoolStrategy(size=actors),
+                )
+                for batch in data.iter_batches(batch_size=1, batch_format="pyarrow"):
+                    yield pickle.loads(batch[_COLUMN][0].as_py())
         except RayError as error:
             raise ScoreError(_reason(error)) from error
 
@@ -81,6 +78,28 @@ class RayEngine:
         """Disconnect."""
         if self._is_ours:
             ray.shutdown()
+
+
+@contextmanager
+def _in_order() -> Iterator[None]:
+    """Have Ray Data keep windows apart and in order, and its settings as they were afterwards."""
+    context = ray.data.DataContext.get_current()
+    before = (
+        context.execution_options.preserve_order,
+        context.target_max_block_size,
+        context.enable_progress_bars,
+    )
+    context.execution_options.preserve_order = True
+    context.target_max_block_size = 1  # byte: a window a block, not all of them in one
+    context.enable_progress_bars = False
+    try:
+        yield
+    finally:
+        (
+            context.execution_options.preserve_order,
+            context.target_max_block_size,
+            context.enable_progress_bars,
+        ) = before
 
 
 class _Windows(Datasource):  # type: ignore[misc]  # ray has no types here
