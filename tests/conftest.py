@@ -47,14 +47,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--score-rows",
         type=int,
-        default=20_000,
+        default=10_000,
         metavar="N",
         help="rows that the test of scoring's memory scores (default: %(default)s)",
     )
     parser.addoption(
         "--score-kills",
         type=int,
-        default=20,
+        default=8,
         metavar="N",
         help="times that the tests of scoring kill each engine's runs (default: %(default)s)",
     )
