@@ -89,6 +89,8 @@ class Bundle:
             return cls.parse(read_files(directory), precision)
         except BundleError as error:
             raise BundleError(f"bundle {directory}: {error}") from error
+        except OSError as error:
+            raise BundleError(f"bundle {directory}: cannot be read: {error.strerror}") from error
 
     @classmethod
     def parse(cls, files: Mapping[str, bytes], precision: str = Precision.FP32) -> Self:

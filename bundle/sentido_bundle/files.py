@@ -4,6 +4,7 @@ Nothing is trusted: not the sizes, not the digests, not where a link leads.
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,9 @@ def _read_file(directory: Path, name: str, size: int) -> bytes:
 
 def _open(directory: Path, name: str) -> Any:
     path = directory / name
-    if not path.resolve().is_relative_to(directory.resolve()):
-        raise BundleError(f"{name}: leads out of the bundle's directory, to {path.resolve()}")
+    led = Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError for links in a circle
+    if not led.is_relative_to(os.path.realpath(directory)):
+        raise BundleError(f"{name}: leads out of the bundle's directory, to {led}")
     if not path.exists():
         raise BundleError(f"{name} is missing")
     if not path.is_file():

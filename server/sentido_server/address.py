@@ -14,7 +14,11 @@ LONGEST_PATH = 107  # bytes that a Unix socket's may have, on Linux
 def check_address(listen: str) -> None:
     """Raise ValueError, saying what is wrong, unless `listen` can be given to gRPC."""
     if listen.startswith("unix:"):
-        _check_socket(Path(listen.removeprefix("unix:")))
+        path = Path(listen.removeprefix("unix:"))
+        try:
+            _check_socket(path)
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}") from error
         return
     host, colon, port = listen.rpartition(":")
     if not (colon and host and port.isdecimal() and int(port) < 65536):
@@ -72,6 +76,4 @@ def _check_socket(path: Path) -> None:
             probe.connect(str(path))
         except ConnectionRefusedError:
             return  # left behind by a server that is gone
-        except OSError as error:
-            raise ValueError(f"{path}: {error.strerror}") from error
     raise ValueError("another server listens on it")

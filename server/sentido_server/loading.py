@@ -5,6 +5,7 @@ folder, which is never changed itself. What is loaded is verified as at the star
 included, beside what is served, and then takes its place; what is refused changes nothing.
 """
 
+import os
 import threading
 import time
 from collections import Counter
@@ -74,7 +75,9 @@ class Loader:
 
     def _load(self, directory: Path) -> Bundle:
         started = time.monotonic()
-        folder = directory.resolve()  # once: a link may be pointed elsewhere while it is read
+        # Once: a link may be pointed elsewhere while it is read. Path.resolve() raises RuntimeError
+        # for links in a circle.
+        folder = Path(os.path.realpath(directory))
         bundle = Bundle.load(folder, self._precision)
         self.seconds[bundle.name] = time.monotonic() - started
         record.event(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 _CONFIG_VARIABLE = "SENTIDO_CONFIG"
+_MOST_DIGITS = 1000  # more than any setting has; Python reads no number of 4,301
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _Config = TypeVar("_Config")
 _Field = dataclasses.Field[Any]
@@ -52,7 +53,10 @@ def load(
     values: dict[str, Any] = {}
     origins = dict.fromkeys((field.name for field in fields), "default")
     try:
-        file = flags["config"] or environ.get(_CONFIG_VARIABLE)
+        file = flags["config"]
+        if file == "":
+            raise SettingError("--config: '' is not a path")
+        file = file or environ.get(_CONFIG_VARIABLE)
         for found in (
             _in_file(file, fields),
             _in_environ(environ, fields),
@@ -131,7 +135,8 @@ def _in_flags(flags: Mapping[str, Any], fields: Sequence[_Field]) -> _Found:
 def _from_text(field: _Field, text: str) -> Any:
     """Read a number or a switch; what is none is refused later, as it is."""
     if field.type is int:
-        return int(text) if text.isdecimal() and text.isascii() else text
+        is_number = text.isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS
+        return int(text) if is_number else text
     return _BOOLEANS.get(text.lower(), text) if field.type is bool else text
 
 

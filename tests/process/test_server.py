@@ -297,6 +297,23 @@ def test_a_missing_bundle_is_one_sentence(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("flag", ["--bundle", "--token-file", "--listen"])
+def test_a_path_that_cannot_be_looked_at_is_one_sentence(flag: str) -> None:
+    path = "/" + "a" * 300
+    listen = f"unix:{path}/a" if flag == "--listen" else "127.0.0.1:0"
+    code, message = failure("--listen", listen, *([] if flag == "--listen" else [flag, path]))
+    assert code == 1
+    assert message.count("\n") == 1
+    assert "File name too long" in message
+
+
+def test_links_in_a_circle_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    code, message = failure("--listen", "127.0.0.1:0", "--bundle", str(tmp_path / "circle"))
+    assert code == 1
+    assert message.startswith(f"sentido-server: bundle {tmp_path / 'circle'}: no such directory")
+
+
 def test_two_bundles_of_one_name_are_a_start_up_error() -> None:
     twice = ["--bundle", str(default_bundle())] * 2
     code, message = failure("--listen", "127.0.0.1:0", *twice)

@@ -23,6 +23,12 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(default_bundle(), tmp_path / "bundle"))
 
 
+def test_a_file_that_is_a_link_in_a_circle_is_missing(copy: Path) -> None:
+    (copy / "vocabulary.json").unlink()
+    (copy / "vocabulary.json").symlink_to("vocabulary.json")
+    assert refusal(copy) == "vocabulary.json is missing"
+
+
 def refusal(directory: Path, precision: str = "fp32") -> str:
     with pytest.raises(BundleError) as caught:
         Bundle.load(directory, precision)

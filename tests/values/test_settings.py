@@ -102,6 +102,13 @@ def test_a_file_that_cannot_be_read_is_named(
     assert refused(capsys, SENTIDO_CONFIG=str(missing)) == message
     (tmp_path / "latin").write_bytes(b'listen = "\xe9"')
     assert " is not TOML: 'utf-8'" in refused(capsys, "--config", str(tmp_path / "latin"))
+    assert refused(capsys, "--config", "") == "--config: '' is not a path"
+
+
+def test_a_number_longer_than_python_reads_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, "--max-texts", "9" * 5000)
+    assert message.startswith("--max-texts: '999")
+    assert message.endswith("9' is not a whole number from 1 to 2147483647")
 
 
 def test_a_flag_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:
