@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -10,6 +9,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
@@ -69,6 +69,8 @@ async def serve(config: Config) -> AsyncIterator[Running]:
 
     Raises StartError if the address cannot be bound, BundleError if a bundle is bad.
     """
+    checker = Health(SERVICES)
+    probed, health_address = _probed(config, checker)
     _check(config.listen)
     access, certificates = read_secrets(config)
     metrics = None if config.metrics_listen == "off" else Metrics([rpc.path for rpc in RPCS])
@@ -82,7 +84,6 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     loader = Loader(config.bundle, config.precision, use)
     transport = AioTransport(pipeline)
     native = _native(config, pipeline)
-    checker = Health(SERVICES)
     server = grpc.aio.server(options=connection_options(config, behind_native=native is not None))
     transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])
     health_pb2_grpc.add_HealthServicer_to_server(checker, server)
@@ -96,11 +97,6 @@ async def serve(config: Config) -> AsyncIterator[Running]:
     else:
         address = _with_port(config.listen, native.port)
         _bind(server, f"unix:{native.fallback}")
-    probed, health_address = None, None
-    if config.health_listen != "off":
-        probed = grpc.aio.server(options=connection_options(config, behind_native=False))
-        health_pb2_grpc.add_HealthServicer_to_server(checker, probed)
-        health_address = _with_port(config.health_listen, _bind(probed, config.health_listen))
     exposition = ExitStack()
     metrics_address = None
     await checker.set_serving(False)
@@ -241,11 +237,28 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
         raise StartError(f"cannot listen on {config.listen!r}: {error}") from error
 
 
+def _probed(config: Config, checker: Health) -> tuple[grpc.aio.Server | None, str | None]:
+    """Bind the port for health alone, where it is asked for; give its real address too.
+
+    Raises StartError.
+    """
+    listen = config.health_listen
+    if listen == "off":
+        return None, None
+    try:
+        check_address(listen)
+    except ValueError as error:
+        raise StartError(f"cannot listen for health on {listen!r}: {error}") from error
+    server = grpc.aio.server(options=connection_options(config, behind_native=False))
+    health_pb2_grpc.add_HealthServicer_to_server(checker, server)
+    return server, _with_port(listen, _bind(server, listen))
+
+
 def _tracing(config: Config) -> "Tracing | None":
     """Make what sends spans, where it is asked for. Raises StartError."""
     if config.otlp_endpoint == "off":
         return None
-    if not re.match("https?://[^/]", config.otlp_endpoint):
+    if not _is_url(config.otlp_endpoint):
         raise StartError(
             f"--otlp-endpoint {config.otlp_endpoint!r}: a URL such as http://localhost:4317 is"
             " needed, or off"
@@ -257,6 +270,14 @@ def _tracing(config: Config) -> "Tracing | None":
             f"--otlp-endpoint needs OpenTelemetry ({error}): pip install 'sentido-server[tracing]'"
         ) from error
     return Tracing(config.otlp_endpoint)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # also of a port that is none
+        return False
 
 
 @contextmanager

@@ -1,14 +1,20 @@
 """Shows the server's counts to Prometheus: its text format over HTTP, on a port of its own."""
 
+import socket
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from typing import Any
 
 from google.rpc import code_pb2
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, MetricsHandler, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from sentido_server import record
 from sentido_server.address import check_address
 from sentido_server.batcher import Counts
 from sentido_server.histogram import Histogram
@@ -129,15 +135,39 @@ def exposed(listen: str, collector: Collector) -> Iterator[str]:
 
     Raises OSError or ValueError if it cannot be bound.
     """
+    if listen.startswith("unix:"):
+        raise ValueError("an address and a port are needed, such as 127.0.0.1:9464")
     check_address(listen)
     host, _, port = listen.rpartition(":")
     registry = CollectorRegistry()
     registry.register(collector)
     ProcessCollector(registry=registry)
-    server, thread = start_http_server(int(port), host.strip("[]"), registry)
+    server = _Server(host.strip("[]"), int(port), _Scrape.factory(registry))
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     try:
         yield f"{host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Scrape(MetricsHandler):
+    timeout = 10  # seconds that a scraper may be silent, and hold a thread
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers scrapes, each on a thread. Lives within `exposed`."""
+
+    def __init__(self, host: str, port: int, scrape: Any) -> None:
+        """Bind. Raises OSError."""
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        self.address_family, _, _, _, address = found[0]
+        super().__init__(address[:2], scrape)  # type: ignore[arg-type]
+
+    def handle_error(self, *_: Any) -> None:
+        """Log what goes wrong as a line like all others; that a scraper leaves is nothing wrong."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, OSError):
+            record.failure("scrape failed", error)

@@ -1,6 +1,7 @@
 """`sentido-server --check`: a server's health, asked for by its own command."""
 
 import os
+import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ import grpc
 import pytest
 from certificates import authority, certificate
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from processes import SERVER, server
+from processes import SERVER, failure, server
 from sentido.v1.prediction_pb2 import PredictRequest
 from sentido.v1.prediction_pb2_grpc import PredictionServiceStub
 
@@ -29,18 +30,18 @@ def check(*flags: str, **environment: str) -> tuple[int, str, str]:
 def test_it_says_that_a_server_is_serving_wherever_it_listens(
     transport: str, tmp_path: Path
 ) -> None:
-    socket = f"unix:{tmp_path}/server.sock"
+    path = f"unix:{tmp_path}/server.sock"
     with (
         server("--listen", "0.0.0.0:0", "--transport", transport) as everywhere,
-        server("--listen", socket, "--transport", transport),
+        server("--listen", path, "--transport", transport),
     ):
         port = everywhere.address.rpartition(":")[2]
         said = f"sentido-server: 127.0.0.1:{port} is SERVING\n"
         assert check("--check", f"127.0.0.1:{port}") == (0, said, "")
         assert check("--listen", f"0.0.0.0:{port}", "--check") == (0, said, "")
         assert check("--check", SENTIDO_LISTEN=f"0.0.0.0:{port}") == (0, said, "")
-        said = f"sentido-server: {socket} is SERVING\n"
-        assert check("--check", "--listen", socket) == (0, said, "")
+        said = f"sentido-server: {path} is SERVING\n"
+        assert check("--check", "--listen", path) == (0, said, "")
 
 
 def test_it_has_a_plain_port_of_its_own_beside_tls(tmp_path: Path) -> None:
@@ -55,6 +56,28 @@ def test_it_has_a_plain_port_of_its_own_beside_tls(tmp_path: Path) -> None:
         assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
     said = "sentido-server: --check speaks plain text: give a server with TLS --health-listen\n"
     assert check(*tls, "--check") == (1, "", said)
+
+
+@pytest.mark.parametrize("listen", ["50052", "127.0.0.1:99999"])
+def test_a_bad_address_for_health_is_one_sentence(listen: str) -> None:
+    code, message = failure("--listen", "127.0.0.1:0", "--health-listen", listen)
+    assert (code, message) == (
+        1,
+        f"sentido-server: cannot listen for health on {listen!r}: an address and a port are needed,"
+        " such as 127.0.0.1:50051\n",
+    )
+
+
+def test_a_used_port_for_health_is_one_sentence_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        flags = ("--listen", "127.0.0.1:0", "--health-listen", address)
+        code, message = failure(*flags, **{**os.environ, "TMPDIR": str(tmp_path)})
+    assert code == 1
+    assert message == (
+        f"sentido-server: cannot listen for health on {address!r}: the port is in use\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_fails_where_nobody_answers(tmp_path: Path) -> None:

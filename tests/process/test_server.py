@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -183,6 +184,26 @@ def test_a_log_that_nobody_reads_any_more_costs_no_call() -> None:
             assert [call.exception() for call in calls] == [None] * len(calls)
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(timeout=10) == 0
+
+
+def test_a_scraper_that_leaves_or_asks_for_nonsense_is_no_traceback_in_the_log() -> None:
+    with server("--metrics-listen", "127.0.0.1:0") as running:
+        host, _, port = running.lines[-1]["metrics"].partition(":")
+
+        def ask(request: bytes) -> bytes:
+            with socket.create_connection((host, int(port)), timeout=10) as asking:
+                asking.sendall(request)
+                asking.settimeout(10)
+                return b"".join(iter(lambda: asking.recv(65536), b""))
+
+        with socket.create_connection((host, int(port))) as leaving:
+            leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            leaving.sendall(b"GET / HTTP/1.1\r\n")  # and closed by a reset
+        ask(b"GET / HTTP/1.1\r\nAccept: application/openmetrics-text; version=x\r\n\r\n")
+        assert b"sentido_model_info{" in ask(b"GET / HTTP/1.1\r\n\r\n")
+        running.process.send_signal(signal.SIGTERM)
+        assert running.end() == 0  # every line was JSON
+        assert [line["event"] for line in running.lines].count("scrape failed") <= 1
 
 
 def test_settings_come_from_variables_and_flags_win() -> None:

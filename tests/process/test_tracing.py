@@ -179,7 +179,9 @@ def test_the_callers_trace_is_in_the_log_without_a_collector_too(transport: str)
         assert sum(stages) <= line["milliseconds"]
 
 
-@pytest.mark.parametrize("endpoint", ["localhost:4317", "http://", "ftp://host:1"])
+@pytest.mark.parametrize(
+    "endpoint", ["localhost:4317", "http://", "ftp://host:1", "http://[::1", "http://a:99999"]
+)
 def test_a_bad_endpoint_is_one_sentence(endpoint: str) -> None:
     code, message = failure("--otlp-endpoint", endpoint)
     assert code == 1
@@ -189,9 +191,11 @@ def test_a_bad_endpoint_is_one_sentence(endpoint: str) -> None:
     )
 
 
-@pytest.mark.parametrize("listen", ["9464", "127.0.0.1:http", "unix:/x/y"])
+@pytest.mark.parametrize("listen", ["9464", "127.0.0.1:http", "unix:/tmp/metrics"])
 def test_a_bad_address_for_metrics_is_one_sentence(listen: str) -> None:
     code, message = failure("--listen", "127.0.0.1:0", "--metrics-listen", listen)
     assert code == 1
-    assert message.startswith(f"sentido-server: cannot listen for metrics on {listen!r}: ")
+    assert message.startswith(
+        f"sentido-server: cannot listen for metrics on {listen!r}: an address and a port are needed"
+    )
     assert message.count("\n") == 1
