@@ -2,19 +2,30 @@
 
 import asyncio
 import os
+import signal
 import sys
-
-from sentido_bundle import BundleError
-
-from sentido_server import record
-from sentido_server.config import Config, StartError
 
 
 def main() -> int:
     """Run the command; return its exit code."""
+    # Before the imports that take time. What SIGHUP asks for is about to be done. SIGTERM has no
+    # default for the first process of a container, which would have to be killed.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+    try:
+        return _main()
+    except KeyboardInterrupt:  # before the signals are the server's
+        return 130
+
+
+def _main() -> int:
     # gRPC reads this when it is imported: its own lines are no use beside ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from sentido_bundle import BundleError
+
+    from sentido_server import record
     from sentido_server.check import check, split
+    from sentido_server.config import Config, StartError
 
     address, argv = split(sys.argv[1:])
     config = Config.load(argv, os.environ)
@@ -30,8 +41,6 @@ def main() -> int:
     except (StartError, BundleError) as error:
         print(f"sentido-server: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:  # before the signals are ours
-        return 130
     return 0
 
 

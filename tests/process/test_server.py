@@ -1,6 +1,7 @@
 """`sentido-server` as a process: how it starts, what it says, and how it ends."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 from conftest import BIN, raw_stream, raw_unary
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from processes import Server, failure, server
+from processes import SERVER, Server, failure, server
 from sentido.v1 import prediction_pb2
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client, UnavailableError
@@ -259,6 +260,36 @@ def test_int8_of_a_bundle_without_a_twin_is_one_sentence(tmp_path: Path) -> None
     )
     with server(*flags) as running, Client(running.address) as client:
         assert client.model().precision == "fp32"
+
+
+@contextmanager
+def starting(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
+    """A server that waits for its settings, from a pipe."""
+    pipe = folder / "sentido.toml"
+    os.mkfifo(pipe)
+    command = [SERVER, "--config", str(pipe), "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process, pipe
+        finally:
+            process.kill()
+
+
+def test_a_hangup_before_it_can_be_heard_does_not_end_it(tmp_path: Path) -> None:
+    with starting(tmp_path) as (process, pipe):
+        with pipe.open("w"):  # which waits until the server reads
+            process.send_signal(signal.SIGHUP)
+        running = Server(process)
+        process.send_signal(signal.SIGTERM)
+        assert running.end() == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_it_serves_ends_it_at_once(number: int, code: int, tmp_path: Path) -> None:
+    with starting(tmp_path) as (process, pipe), pipe.open("w"):
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+        assert (process.returncode, said) == (code, "")
 
 
 def test_a_port_in_use_is_one_sentence() -> None:
