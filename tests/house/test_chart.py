@@ -208,6 +208,19 @@ def test_a_bundle_comes_from_a_volume_or_an_image(name: str, helm: str, tmp_path
     assert settings(resources).get("SENTIDO_BUNDLE") == served[name]
 
 
+def test_a_bundle_is_copied_out_of_an_image_again_and_again(helm: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "image" / "bundle", tmp_path / "current"
+    source.mkdir(parents=True)
+    (source / "manifest.json").write_text("{}")
+    values = {"bundle": {"image": {"repository": "mine", "tag": "2", "path": str(source)}}}
+    pod = render(helm, tmp_path, values)["Deployment"]["spec"]["template"]["spec"]
+    *copy, to = pod["initContainers"][0]["command"]
+    assert to == "/bundles/current"
+    for _ in range(2):  # as Kubernetes does when it makes a pod's sandbox anew
+        subprocess.run([*copy, target], check=True)
+        assert [file.name for file in target.iterdir()] == ["manifest.json"]
+
+
 def test_a_setting_wins_and_a_large_number_stays_whole(helm: str, tmp_path: Path) -> None:
     found = settings(render(helm, tmp_path, VALUES["own"]))
     assert found["SENTIDO_MAX_TEXT_CHARACTERS"] == "2000000"
