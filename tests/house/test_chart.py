@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -14,7 +16,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import BIN, ROOT
 from sentido_server.config import Config
 
 CHART = ROOT / "deploy" / "helm" / "sentido"
@@ -219,6 +221,14 @@ def test_a_bundle_is_copied_out_of_an_image_again_and_again(helm: str, tmp_path:
     for _ in range(2):  # as Kubernetes does when it makes a pod's sandbox anew
         subprocess.run([*copy, target], check=True)
         assert [file.name for file in target.iterdir()] == ["manifest.json"]
+
+
+def test_the_command_that_the_chart_names_is_one() -> None:
+    notes = (CHART / "templates" / "NOTES.txt").read_text()
+    (line,) = re.findall(r"^  sentido (.*)", notes, re.MULTILINE)
+    words = shlex.split(re.sub(r"{{.*?}}", "x", line))
+    said = subprocess.run([BIN / "sentido", *words, "--help"], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
 
 
 def test_a_setting_wins_and_a_large_number_stays_whole(helm: str, tmp_path: Path) -> None:
