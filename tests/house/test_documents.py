@@ -5,10 +5,11 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BIN, ROOT
+from conftest import BIN, ROOT, config, running
 from sentido_server.app import RPCS
 from sentido_server.config import Config
 from sentido_server.settings import flag, variable
@@ -27,6 +28,13 @@ def commands() -> list[str]:
     found = [line.split(" #")[0].strip() for line in lines]
     program = re.compile(r"\.venv/bin/sentido(-export|-score)? ")
     return [line for line in found if program.match(line)]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address of a server as the README starts one: both transports are tested elsewhere."""
+    with running(config()) as address:
+        yield address
 
 
 @pytest.mark.parametrize("command", commands())
