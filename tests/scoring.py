@@ -89,9 +89,8 @@ def kill_and_resume(
     """
     generator = random.Random(len(str(out)))
     while kills:
-        if killed([*arguments, "--out", out, "--resume"], out, generator.uniform(0, most)):
-            kills -= 1
-        else:  # it was done before: begin again
-            out.unlink()
+        kills -= killed([*arguments, "--out", out, "--resume"], out, generator.uniform(0, most))
+        if out.exists() and not Path(f"{out}.parts/run.json").exists():
+            out.unlink()  # it was done before: begin again
             Path(f"{out}.report.json").unlink()
     sentido_score(*arguments, "--out", out, "--resume")
