@@ -5,13 +5,13 @@ wrote) and by anyone who wants predictions in their own process.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from sentido_bundle.golden import GoldenText, parse_golden
 from sentido_bundle.manifest import INT8_MODEL, Manifest, Precision
 from sentido_bundle.session import check_graph, embedding_matrix, open_session
 from sentido_bundle.tokenizer import Tokenizer
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 LEAST_ROWS, MOST_ROWS = 4, 16
 """Texts that are run at once, of any length; fewer compute slower, more gain nothing."""
@@ -158,9 +161,8 @@ class Bundle:
         """
         threads = cpus.granted() if threads is None else threads
         windows = [texts[i : i + _WINDOW] for i in range(0, len(texts), _WINDOW)]
-        with ThreadPoolExecutor(threads) as pool:
-            encodings = chain.from_iterable(pool.map(self.tokenizer.encode_all, windows))
-            return self.run([encoding.ids for encoding in encodings], threads=threads)
+        encodings = chain.from_iterable(_on_threads(self.tokenizer.encode_all, windows, threads))
+        return self.run([encoding.ids for encoding in encodings], threads=threads)
 
     def run(self, sequences: Sequence[NDArray[np.int32]], *, threads: int = 1) -> Outputs:
         """Run the model on ids, (tokens,) each, in batches of near length.
@@ -180,13 +182,7 @@ class Bundle:
             batch = self.run_batch([sequences[i] for i in rows])
             outputs.probabilities[rows], outputs.hidden[rows] = batch.probabilities, batch.hidden
 
-        batches = _batches([len(ids) for ids in sequences])
-        if threads == 1 or len(batches) == 1:
-            for rows in batches:
-                run_rows(rows)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(run_rows, batches))
+        _on_threads(run_rows, _batches([len(ids) for ids in sequences]), threads)
         return outputs
 
     def run_batch(self, sequences: Sequence[NDArray[np.int32]]) -> Outputs:
@@ -278,6 +274,14 @@ def normalize(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         vectors, np.where(lengths == 0, 1, lengths), dtype=np.float32
     )
     return unit
+
+
+def _on_threads(work: Callable[[T], U], items: Sequence[T], threads: int) -> list[U]:
+    """Do the work for each item, in order; on threads only where there is something for several."""
+    if threads == 1 or len(items) <= 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
 
 
 def _batches(lengths: Sequence[int]) -> list[list[int]]:
