@@ -146,7 +146,7 @@ class Pipeline:
         """Answer one message. `finish` is called once, on this thread or another."""
         message = _Message(rpc, call, entry, finish, self._abandoned)
         if rpc.queues and not self.has_room():
-            message.fail(self._batcher.full())
+            message.fail(self._full())
             self._flush()
         elif rpc.admin:
             self._admin.submit(self._start, message, body)
@@ -154,26 +154,31 @@ class Pipeline:
             self._start(message, body)
         else:
             self._count_preparing(len(body))
-            self._preparing.submit(self._start_large, message, body)
-
-    def _start_large(self, message: "_Message", body: bytes) -> None:
-        try:
-            self._start(message, body)
-        finally:
-            self._count_preparing(-len(body))
+            self._preparing.submit(self._start, message, body, len(body))
 
     def _count_preparing(self, size: int) -> None:
         with self._lock:
             self._preparing_bytes += size
 
-    def _start(self, message: "_Message", body: bytes) -> None:
-        """Parse, prepare, and queue what is to be computed."""
+    def _full(self) -> QueueFull:
+        """Say what is full: what waits to be computed, or what is being tokenized."""
+        if self._batcher.has_room:
+            size, most = self._preparing_bytes, self._most_preparing_bytes
+            return _queue_full(f"{size} bytes are being tokenized, {most} may")
+        return _queue_full(f"{self._batcher.full()} tokens")
+
+    def _start(self, message: "_Message", body: bytes, counted: int = 0) -> None:
+        """Parse, prepare, and queue what is to be computed. `counted` bytes are being prepared."""
         message.started = time.monotonic()
         try:
-            message.check_wanted()
-            assert self._state is not None  # begin() let the call pass
-            request = parse(message.rpc.request, body)
-            plan = message.rpc.prepare(self._state, request)
+            try:
+                message.check_wanted()
+                assert self._state is not None  # begin() let the call pass
+                request = parse(message.rpc.request, body)
+                plan = message.rpc.prepare(self._state, request)
+            finally:  # before the answer: who gets it may call again at once
+                if counted:
+                    self._count_preparing(-counted)
             message.counts = message.entry.add(plan)
             message.prepared = time.monotonic()
             if not plan.items:
@@ -266,7 +271,7 @@ class _Message:
             case Fault():
                 return error
             case Full():
-                return QueueFull(f"the queue is full: {error} tokens; try again", _RETRY_SECONDS)
+                return _queue_full(f"{error} tokens")
             case Closed():
                 return Unavailable(_SHUTTING_DOWN)
             case Dropped() if self._call.is_expired():
@@ -274,6 +279,10 @@ class _Message:
             case Dropped():
                 return Cancelled("the caller left before the call was computed")
         return internal(error, self.entry.rpc)
+
+
+def _queue_full(why: str) -> QueueFull:
+    return QueueFull(f"the queue is full: {why}; try again", _RETRY_SECONDS)
 
 
 def internal(error: Exception, rpc: str) -> Internal:

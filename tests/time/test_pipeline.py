@@ -181,11 +181,33 @@ def test_a_full_queue_refuses_before_it_reads_and_goes_on_with_what_needs_no_que
         outcome = refused.outcome()
         assert isinstance(outcome, QueueFull)
         assert outcome.retry_seconds > 0
+        assert f"{len(large)} bytes are being tokenized" in str(outcome)
         send(made, other, replace(rpc(), queues=False))
         assert isinstance(other.outcome(), bytes)
     finally:
         go_on.set()
     assert isinstance(busy.outcome(), bytes)
+    made.close()
+
+
+@pytest.mark.parametrize("characters", [10**6, 1000], ids=["answered", "too long"])
+def test_a_large_request_has_left_its_room_when_its_outcome_comes(
+    bundle: Bundle, characters: int
+) -> None:
+    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=1), Access(None))
+    made.open(State(Catalog([bundle]), TextLimits(characters, 10, 10**8), "test"))
+    large = PredictRequest(text="good " * 1000).SerializeToString()
+    rooms = []
+
+    class Next(Call):
+        def finish(self, outcome: Outcome) -> None:
+            rooms.append(made.has_room())
+            super().finish(outcome)
+
+    call = Next()
+    send(made, call, rpc(), large)
+    assert isinstance(call.outcome(), bytes) == (characters > 1000)
+    assert rooms == [True]
     made.close()
 
 
