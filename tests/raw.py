@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -62,6 +63,7 @@ class Raw:
             H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
         )
         self.h2.initiate_connection()
+        self.received = bytearray()
         self.flush()
 
     def __enter__(self) -> Self:
@@ -98,26 +100,43 @@ class Raw:
                 return "closed"
             if not received:
                 return "closed"
-            try:
-                events = self.h2.receive_data(received)
-            except ProtocolError as error:
-                if "ConnectionState.CLOSED" in str(error):  # what comes behind a GOAWAY
-                    return "closed"
-                raise
-            for event in events:
-                if isinstance(event, ResponseReceived | TrailersReceived):
-                    found |= {k.decode(): v.decode() for k, v in event.headers or ()}
-                elif isinstance(event, DataReceived):
-                    self.h2.acknowledge_received_data(len(event.data), event.stream_id)
-                elif isinstance(event, ConnectionTerminated):
-                    return "closed"
-                elif isinstance(event, StreamReset) and event.stream_id == stream:
-                    return "reset"
-                elif isinstance(event, StreamEnded) and event.stream_id == stream:
-                    return described(found)
+            for frame in self.frames(received):
+                if (end_of_stream := self.take(frame, stream, found)) is not None:
+                    return end_of_stream
             with suppress(OSError):
                 self.flush()
         return "nothing"
+
+    def frames(self, received: bytes) -> Iterator[bytes]:
+        """The whole frames so far. One by one: h2 forgets those before one that it refuses."""
+        self.received += received
+        while len(self.received) >= 9:  # the header, RFC 9113, section 4.1
+            size = 9 + int.from_bytes(self.received[:3])
+            if len(self.received) < size:
+                return
+            yield bytes(self.received[:size])
+            del self.received[:size]
+
+    def take(self, frame: bytes, stream: int, found: dict[str, str]) -> str | None:
+        """How the stream ends, if it is this frame that ends it."""
+        try:
+            events = self.h2.receive_data(frame)
+        except ProtocolError as error:
+            if "ConnectionState.CLOSED" in str(error):  # what comes behind a GOAWAY
+                return "closed"
+            raise
+        for event in events:
+            if isinstance(event, ResponseReceived | TrailersReceived):
+                found |= {k.decode(): v.decode() for k, v in event.headers or ()}
+            elif isinstance(event, DataReceived):
+                self.h2.acknowledge_received_data(len(event.data), event.stream_id)
+            elif isinstance(event, ConnectionTerminated):
+                return "closed"
+            elif isinstance(event, StreamReset) and event.stream_id == stream:
+                return "reset"
+            elif isinstance(event, StreamEnded) and event.stream_id == stream:
+                return described(found)
+        return None
 
 
 def described(headers: dict[str, str]) -> str:
