@@ -38,6 +38,8 @@ OPTIONS = [
     *_SIZES,
     ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.per_rpc_retry_buffer_size", 32 * 1024 * 1024),  # a larger call would not be retried
+    # Channels that share a connection and watch its health crash now and then (docs/decisions.md).
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.initial_reconnect_backoff_ms", 200),

@@ -447,3 +447,15 @@ def test_auto_without_the_package_is_grpcio() -> None:
         assert running.lines[-1]["transport"] == "grpcio"
         process.send_signal(signal.SIGTERM)
         assert running.end() == 0
+
+
+def test_two_clients_of_a_process_share_no_connection() -> None:
+    with (
+        server() as running,
+        Client(running.address) as one,
+        Client(running.address) as two,
+    ):
+        for client in (one, two, one):
+            client.predict("good")
+        first, second, third = [running.wait_for("call")["peer"] for _ in range(3)]
+    assert first == third != second
