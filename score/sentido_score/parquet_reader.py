@@ -10,7 +10,7 @@ from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import InputFile, readable
 from sentido_score.texts import check
-from sentido_score.window import WINDOW_ROWS, Position, Rows, Window
+from sentido_score.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
 
 _BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be large
 
@@ -88,14 +88,15 @@ class ParquetReader:
                     continue
                 batches = parquet.iter_batches(size, row_groups=[group], use_threads=False)
                 while (batch := _next(file, batches)) is not None:
-                    at += batch.num_rows
-                    if at <= skip or not batch.num_rows:
-                        continue
-                    table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
-                    texts = check(
-                        _values(table[self.options.text_column]), self.options.max_text_characters
-                    )
-                    yield Window(table, texts, Position(number, at))
+                    for piece in _pieces(batch, FIRST_ROWS if at == 0 else 0):
+                        at += piece.num_rows
+                        if at > skip:
+                            yield self._window(piece, Position(number, at))
+
+    def _window(self, batch: pa.RecordBatch, end: Position) -> Window:
+        table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
+        column = table[self.options.text_column]
+        return Window(table, check(_values(column), self.options.max_text_characters), end)
 
     def table(self, rows: Rows) -> tuple[pa.Table, dict[int, str]]:
         """Give the rows as they are."""
@@ -121,6 +122,11 @@ def _next(file: InputFile, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch 
     assert file.place is not None
     with readable(file.place):
         return next(batches, None)
+
+
+def _pieces(batch: pa.RecordBatch, rows: int) -> list[pa.RecordBatch]:
+    """Give the first rows of a batch and the others, whichever there are."""
+    return [piece for piece in (batch.slice(0, rows), batch.slice(rows)) if piece.num_rows]
 
 
 def _values(column: pa.ChunkedArray) -> list[object]:

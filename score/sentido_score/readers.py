@@ -13,7 +13,7 @@ import pyarrow as pa
 from sentido_score.options import Options
 from sentido_score.places import InputFile, open_bytes, readable
 from sentido_score.texts import check
-from sentido_score.window import WINDOW_ROWS, Position, Rows, Window
+from sentido_score.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
 
 CHUNK = 1 << 20
 """Bytes of a text format that are read at once."""
@@ -70,7 +70,9 @@ def text_windows(
     for number in range(start.file, len(files)):
         begin = start if number == start.file else Position(number)
         left = records(files[number], begin)
-        while found := list(islice(left, size)):
+        count = min(FIRST_ROWS, size) if begin.offset == 0 else size
+        while found := list(islice(left, count)):
+            count = size
             texts = check((record.text for record in found), options.max_text_characters)
             rows = [record.raw for record in found]
             yield Window(rows, texts, Position(number, found[-1].end, found[-1].line))

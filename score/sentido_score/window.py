@@ -10,6 +10,9 @@ from sentido_score.texts import Texts
 WINDOW_ROWS = 4096
 """Rows of a window: enough to find texts of one length, few enough to hold several in memory."""
 
+FIRST_ROWS = 512
+"""Rows of a file's first window: the CPUs have work before much is read."""
+
 Rows: TypeAlias = list[bytes] | pa.Table
 """The input's rows as they were read: records of a text format, or a piece of a Parquet file."""
 
