@@ -280,7 +280,7 @@ def score(bench: Bench) -> None:
             report.add("--engine ray, once started", rates, of=of, target=0.75)
         if not bench.quick:
             keras = whole_files.keras_with_a_table(path, report.rounds)
-            base = report.add("keras.predict with a table around it", keras)
+            base = report.add("keras.predict with pandas around it", keras)
             of = ("keras.predict", base)
             report.add(f"sentido-score of {rows:,}", [fp32], of=of, target=4.5)
 

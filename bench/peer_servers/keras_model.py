@@ -4,7 +4,7 @@ Its weights are random, which takes as long. Imported by `keras_predict.py` and 
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -30,7 +30,9 @@ def untrained(bundle: Bundle) -> Any:
     )
 
 
-def predict(model: Any, sequences: Iterable[NDArray[np.int32]]) -> NDArray[np.float32]:
+def predict(
+    model: Any, sequences: Iterable[Sequence[int] | NDArray[np.int32]]
+) -> NDArray[np.float32]:
     """Pad on the left, as the tutorials do, and predict: (texts, 1)."""
     padded = keras.utils.pad_sequences(list(sequences), TOKENS)
     predicted: NDArray[np.float32] = model.predict(np.asarray(padded), batch_size=128, verbose=0)
