@@ -53,7 +53,7 @@ bench-quick: $(VENV)/ready  ## the most important of it, in a minute
 bench-client: $(VENV)/ready  ## measure what the client costs (about a minute)
 	@$(BIN)/python bench/bench.py --only client $(ARGS)
 
-bench-score: $(VENV)/ready  ## measure whole files, by each engine (about three minutes)
+bench-score: $(VENV)/ready  ## measure whole files, by each engine (about six minutes)
 	@$(BIN)/python bench/bench.py --only score $(ARGS)
 
 footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
