@@ -86,12 +86,25 @@ def run(
 
 def _check_input(reader: Reader, target: Target, resume: bool) -> None:
     """Raise ScoreError for an input that cannot be resumed, or that the output would replace."""
-    replaced = [target.whole, *target.leftovers()]
+    replaced = {_entry(place) for place in [target.whole, *target.leftovers()]}
     for file in reader.files:
         if file.place is None and resume:
             raise ScoreError("standard input cannot be read again: --resume needs files")
-        if file.place in replaced:
+        if file.place is not None and replaced & {_entry(file.place), _file(file.place)}:
             raise ScoreError(f"{file.name}: is also the input: choose another output")
+
+
+def _entry(place: Place) -> str:
+    """Give the one name of what a rename to a place replaces: links of folders are followed."""
+    if not place.is_local:
+        return place.name
+    folder, name = os.path.split(place.path)
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def _file(place: Place) -> str:
+    """Give the one name of what is read from a place: all links are followed."""
+    return os.path.realpath(place.path) if place.is_local else place.name
 
 
 def _refuse_existing(target: Target) -> None:

@@ -33,7 +33,13 @@ class Target:
             return cls(None, False, _known(options.format or same, reader), None)
         place = locate(name)
         found, compression = format_of(place.path)
-        is_folder = name.endswith("/") or place.kind() == fs.FileType.Directory
+        kind = place.kind()
+        if kind == fs.FileType.Unknown:  # a file would take its place
+            raise ScoreError(
+                f"{place.name}: is a device, a pipe or a socket: name a file or a folder, or - for"
+                " standard output"
+            )
+        is_folder = name.endswith("/") or kind == fs.FileType.Directory
         if is_folder:
             return cls(place, True, _known(options.format or same, reader), None)
         if found == "text":

@@ -74,3 +74,29 @@ def test_an_input_is_never_overwritten_by_its_output(tmp_path: Path) -> None:
     result = sentido_score(path, "--out", path, "--overwrite", code=1)
     assert b"is also the input" in result.stderr
     assert path.read_bytes() == before
+
+
+def test_other_names_of_the_input_are_no_output_either(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    before = path.read_bytes()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "folder").symlink_to(tmp_path)
+    (tmp_path / "link.csv").symlink_to(path)
+    for source, out in (
+        (path, f"{tmp_path}/sub/../in.csv"),
+        (path, tmp_path / "folder" / "in.csv"),
+        (tmp_path / "link.csv", path),
+    ):
+        result = sentido_score(source, "--out", out, "--overwrite", code=1)
+        assert b"is also the input" in result.stderr
+        assert path.read_bytes() == before
+    sentido_score(path, "--out", tmp_path / "link.csv", "--overwrite")  # replaces the link alone
+    assert path.read_bytes() == before
+
+
+def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    path, pipe = write_csv(tmp_path / "in.csv", ["x"]), tmp_path / "out.csv"
+    os.mkfifo(pipe)
+    result = sentido_score(path, "--out", pipe, "--overwrite", code=1)
+    assert b"out.csv: is a device, a pipe or a socket" in result.stderr
+    assert pipe.is_fifo()
