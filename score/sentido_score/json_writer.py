@@ -63,7 +63,11 @@ class JsonWriter:
     def _chosen(self, raw: object) -> bytes:
         value = parse(raw) if isinstance(raw, bytes) and raw else {}
         assert isinstance(value, dict)
-        return dumps({name: value[name] for name in self.columns.inputs if name in value})[:-1]
+        chosen = {name: value[name] for name in self.columns.inputs if name in value}
+        try:
+            return dumps(chosen)[:-1]
+        except UnicodeEncodeError:  # a lone surrogate: escaped, as it came
+            return json.dumps(chosen).encode()[:-1]
 
     def _clash(self, raw: bytes) -> str | None:
         value = parse(raw)

@@ -132,12 +132,12 @@ def _pieces(batch: pa.RecordBatch, rows: int) -> list[pa.RecordBatch]:
 def _values(column: pa.ChunkedArray) -> list[object]:
     """Give a column's values; what is not UTF-8 as bytes."""
     try:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
         if not pa.types.is_binary(column.type) and not pa.types.is_large_binary(column.type):
             return list(column.to_pylist())
     except UnicodeDecodeError:
         pass
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     return [_decoded(value) for value in column.cast(pa.large_binary()).to_pylist()]
 
 

@@ -74,6 +74,15 @@ class Columns:
             renamed,
         )
 
+    def refuse_doubles(self, names: Sequence[str]) -> None:
+        """Raise ScoreError if a chosen name is that of several of the input's columns."""
+        for name in self.inputs:
+            if (count := names.count(name)) > 1:
+                raise ScoreError(
+                    f"the input has {count} columns {name!r}: give each another name, or choose"
+                    " others with --columns"
+                )
+
 
 def _result_types(model: Model, dimension: int, options: Options) -> dict[str, pa.DataType]:
     kinds: dict[str, pa.DataType] = {"label": pa.string()}

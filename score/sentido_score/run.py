@@ -57,6 +57,8 @@ def run(
     columns = Columns.plan(reader.names, engine.model, engine.dimension, options)
     for old, new in columns.renamed.items():
         say(f"the input has a column {old!r}, so the result is called {new!r}")
+    if not (columns.are_all_inputs and reader.format == target.format in ("csv", "tsv")):
+        columns.refuse_doubles(list(reader.names))
     about = facts(reader, engine.model, target, options)
     writer = _Writer(reader, engine, columns, target, options, max_errors, watch)
     if target.place is None:

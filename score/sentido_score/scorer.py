@@ -26,6 +26,7 @@ def batches(source: Source, engine: Engine, options: Options) -> Iterator[pa.Rec
     """Score a source as it is read; give its rows with the results, some thousand at a time."""
     reader = open_source(source, options)
     columns = Columns.plan(reader.names, engine.model, engine.dimension, options)
+    columns.refuse_doubles(list(reader.names))
     maker = TableMaker(reader, columns)
     with closing(engine.scored(reader, Position())) as scored:  # type: ignore[type-var]
         for window, scores in scored:

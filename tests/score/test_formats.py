@@ -417,3 +417,29 @@ def test_values_of_parquet_become_text_that_can_be_read_again(tmp_path: Path) ->
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert lines[1].startswith('a,2024-01-02 00:00:00.000000,1.50,"[1, 2]",nan,/w==,"",')
     assert lines[2].startswith("b,,,,0.1,,,")
+
+
+def test_two_columns_of_one_name_pass_through_csv_and_are_refused_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("a,a,text\n1,2,good\n")
+    for out, columns in (("x.jsonl", None), ("x.parquet", None), ("x.csv", ("a", "label"))):
+        with pytest.raises(ScoreError, match="2 columns 'a'"):
+            score(path, out=tmp_path / out, options=Options(columns=columns))
+    assert score(path, out=tmp_path / "x.csv").rows == 1
+    assert (tmp_path / "x.csv").read_text().splitlines()[1].startswith("1,2,good,positive,")
+
+
+def test_chosen_columns_may_hold_a_lone_surrogate(tmp_path: Path) -> None:
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    path.write_text('{"text": "\\ud800"}\n{"text": "good"}\n')
+    report = score(path, out=out, options=Options(columns=("text", "label")))
+    assert (report.rows, report.errors) == (2, 1)
+    assert [row["text"] for row in read_jsonl(out)] == ["\ud800", "good"]
+
+
+def test_binary_texts_in_a_dictionary_are_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    texts = pa.array([b"good", None, b"\xff", b"bad"], pa.binary()).dictionary_encode()
+    pq.write_table(pa.table({"text": texts}), path)
+    report = score(path, out=tmp_path / "out.parquet")
+    assert (report.rows, report.errors) == (4, 2)
