@@ -50,6 +50,8 @@ def score(
     options = options or Options()
     if resume and overwrite:
         raise ScoreError("--resume goes on with what --overwrite would throw away: choose one")
+    if max_errors is not None and max_errors < 0:
+        raise ScoreError(f"max_errors is {max_errors}, it must be 0 or more")
     reader = open_source(source, options)
     target = Target.open(out, reader, options)
     with closing(

@@ -51,6 +51,7 @@ def test_bad_flags_end_with_2_or_a_sentence(tmp_path: Path) -> None:
     for flags, said in (
         (("--delimiter", "ab"), b"delimiter is 'ab', one ASCII character is needed"),
         (("--part-rows", "0"), b"part_rows is 0, it must be 1 or more"),
+        (("--max-errors", "-1"), b"max_errors is -1, it must be 0 or more"),
         (("--bundle", "/nowhere"), b"bundle /nowhere"),
         (("--resume", "--overwrite"), b"choose one"),
     ):
