@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from sentido_score.json_reader import parse
-from sentido_score.plain import dumps, strings
+from sentido_score.plain import dumps, objects, strings
 from sentido_score.readers import Reader
 from sentido_score.results import Columns
 from sentido_score.window import WINDOW_ROWS, Rows
@@ -25,8 +25,8 @@ class JsonWriter:
         """Give each object without its last brace, and by row what has no place in it."""
         if self.reader.format != "jsonl":
             table, errors = self.reader.table(rows)
-            objects = table.select(list(self.columns.inputs)).to_pylist()
-            return [dumps(each)[:-1] for each in objects], errors
+            chosen = table.select(list(self.columns.inputs))
+            return [dumps(each)[:-1] for each in objects(chosen)], errors
         if not self.columns.are_all_inputs:
             return [self._chosen(raw) for raw in rows], {}
         given, errors = [], {}

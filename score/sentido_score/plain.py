@@ -8,6 +8,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def strings(column: pa.Array | pa.ChunkedArray) -> Sequence[str | None]:
@@ -22,6 +23,28 @@ def strings(column: pa.Array | pa.ChunkedArray) -> Sequence[str | None]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
         return [None if value is None else _text(value) for value in _values(column)]
     return values
+
+
+def objects(table: pa.Table) -> list[dict[str, Any]]:
+    """Give each row as a dict; what Python's times cannot hold is text by then."""
+    for index, field in enumerate(table.schema):
+        column = table.column(index)
+        if pa.types.is_temporal(field.type) and not _is_held(column):
+            text = pc.replace_substring_regex(column.cast(pa.string()), r"^(\S+) (\d)", r"\1T\2")
+            table = table.set_column(index, field.name, text)
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _is_held(column: pa.ChunkedArray) -> bool:
+    """Whether Python's datetime holds every value: to the microsecond, in the years 1 to 9999."""
+    if getattr(column.type, "unit", None) == "ns":
+        return False
+    try:
+        column.to_pylist()
+    except (OverflowError, ValueError):
+        return False
+    return True
 
 
 def dumps(value: dict[str, Any]) -> bytes:

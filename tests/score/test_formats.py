@@ -419,6 +419,26 @@ def test_values_of_parquet_become_text_that_can_be_read_again(tmp_path: Path) ->
     assert lines[2].startswith("b,,,,0.1,,,")
 
 
+def test_times_that_python_cannot_hold_become_text_too(tmp_path: Path) -> None:
+    late, odd = pa.array([2**62, 0]).cast(pa.timestamp("us")), pa.array([1, None])
+    table = pa.table(
+        {
+            "text": ["a", "b"],
+            "late": late,
+            "stamp": odd.cast(pa.timestamp("ns", "UTC")),
+            "time": odd.cast(pa.time64("ns")),
+            "span": odd.cast(pa.duration("ns")),
+        }
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    score(tmp_path / "in.parquet", out=tmp_path / "out.jsonl")
+    first, second = read_jsonl(tmp_path / "out.jsonl")
+    assert first["late"] == f"<value out of range: {2**62}>"
+    assert second["late"] == "1970-01-01T00:00:00.000000"
+    assert (first["stamp"], second["stamp"]) == ("1970-01-01T00:00:00.000000001Z", None)
+    assert (first["time"], first["span"]) == ("00:00:00.000000001", "1")
+
+
 def test_two_columns_of_one_name_pass_through_csv_and_are_refused_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text("a,a,text\n1,2,good\n")
