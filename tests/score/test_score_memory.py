@@ -30,10 +30,10 @@ def generate(folder: Path, rows: int, reviews: list[str]) -> list[Path]:
     return paths
 
 
-def resident(process: "subprocess.Popen[bytes]") -> float:
-    """Give a process' memory in MiB."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+def resident(process: "subprocess.Popen[bytes]") -> float | None:
+    """Give a process' memory in MiB; None if it has just ended."""
+    memory = Path(f"/proc/{process.pid}/status").read_text().partition("VmRSS:")[2]
+    return int(memory.split()[0]) / 1024 if memory else None
 
 
 def test_memory_does_not_grow_with_the_input(
@@ -49,8 +49,8 @@ def test_memory_does_not_grow_with_the_input(
         while process.poll() is None:
             time.sleep(min(1.0, rows / 100_000))
             done = len(list(out.glob("part-*"))) / (rows / part_rows)
-            if process.poll() is None and (done > 0 or not seen):
-                seen.append((done, resident(process)))
+            if (mib := resident(process)) is not None and (done > 0 or not seen):
+                seen.append((done, mib))
     assert process.returncode == 0
     thirds = [max(mib for done, mib in seen if low <= done < low + 0.34) for low in (0, 0.33, 0.66)]
     shown = " ".join(f"{mib:.0f}" for mib in thirds)
