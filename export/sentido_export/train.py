@@ -2,8 +2,11 @@
 
 import itertools
 import math
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,13 +68,14 @@ def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, se
     snapshots = _Snapshots(recipe.averaged_epochs)
     epochs = itertools.count()
     try:
-        model.fit(
-            _dataset(lambda: _training_batches(train_set, recipe, (seed, next(epochs))), steps),
-            epochs=recipe.epochs,
-            validation_data=validation,
-            callbacks=[snapshots, stopping],
-            shuffle=False,  # the batches are
-        )
+        with _interrupted_between_batches() as interrupts:
+            model.fit(
+                _dataset(lambda: _training_batches(train_set, recipe, (seed, next(epochs))), steps),
+                epochs=recipe.epochs,
+                validation_data=validation,
+                callbacks=[snapshots, stopping, interrupts],
+                shuffle=False,  # the batches are
+            )
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryError("choose fewer --units, --dimensions, --words or --batch-size") from error
     if recipe.averaged_epochs > 1:
@@ -81,6 +85,41 @@ def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, se
             return f"mean of epochs {snapshots.first} to {snapshots.last}"
         model.set_weights(best)
     return f"epoch {stopping.best_epoch + 1}"
+
+
+class _Interrupts(keras.callbacks.Callback):  # type: ignore[misc]
+    """Raises KeyboardInterrupt behind the batch in which it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = False
+
+    def note(self, *_: object) -> None:
+        """Take a signal."""
+        self.came = True
+
+    def on_train_batch_end(self, *_: object, **__: object) -> None:
+        """See Keras."""
+        if self.came:
+            raise KeyboardInterrupt
+
+    on_test_batch_end = on_train_batch_end
+
+
+@contextmanager
+def _interrupted_between_batches() -> Iterator[_Interrupts]:
+    """Hold SIGINT back: TensorFlow can crash on an exception in the middle of its work."""
+    interrupts = _Interrupts()
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield interrupts
+        return
+    before = signal.signal(signal.SIGINT, interrupts.note)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupts.came:  # behind the last batch
+        raise KeyboardInterrupt
 
 
 class _Snapshots(keras.callbacks.Callback):  # type: ignore[misc]
