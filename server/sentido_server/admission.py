@@ -3,7 +3,7 @@
 A *source* is whoever must not starve the others: a connection, or, where a connection does not tell
 callers apart (a Unix socket), a single call. One source alone may hold everything. While others
 hold something too, whoever asks beyond an equal share is refused, and whoever asks within it is
-not, even if the first source has filled everything: so at most twice the bound is ever held.
+not, even if the first source has filled everything: so all others together hold as much again.
 """
 
 import threading
@@ -46,7 +46,8 @@ class Allowance:
             return True
         held = self._held.get(source, 0)
         sources = len(self._held) + (held == 0)
-        return held + wanted <= self.most // sources and self._total + wanted <= 2 * self.most
+        is_share = held + wanted <= self.most // sources
+        return is_share and self._total + wanted - max(self._held.values()) <= self.most
 
     def take(self, source: Source, amount: int) -> bool:
         """Hold `amount` more for a source if there is room; tell whether there was."""

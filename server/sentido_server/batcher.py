@@ -69,7 +69,8 @@ class _Waiting(Generic[Item, Result]):
     source: Source
     item: Item
     size: int
-    done: Callable[[Result | Exception], None]
+    index: int  # among those that were submitted with it
+    done: Callable[[int, Result | Exception], None]
     is_dropped: Callable[[], bool]
     is_taken: bool = False
 
@@ -122,15 +123,24 @@ class Batcher(Generic[Item, Result]):
         `done(index, result)` is called for each. `is_dropped` is asked when an item's turn comes;
         an item that its caller has given up is not computed and gets Dropped.
         """
+        waiting = [
+            _Waiting(source, item, size, index, done, is_dropped)
+            for index, (item, size) in enumerate(items)
+        ]
+        by_size: dict[int, list[_Waiting[Item, Result]]] = {}
+        for each in waiting:
+            by_size.setdefault(each.size, []).append(each)
         total = sum(size for _, size in items)
-        with self._lock:
+        with self._lock:  # for no longer than it must be: everybody needs it
             if self._closed:
                 raise Closed("the batcher is closed")
             if not self.has_room(source):
                 raise self.full()
             self._queued.add(source, total)
-            for index, (item, size) in enumerate(items):
-                self._add(_Waiting(source, item, size, _with_index(done, index), is_dropped))
+            self._by_age.setdefault(source, deque()).extend(waiting)
+            self._waiting += len(waiting)
+            for size, of_size in by_size.items():
+                self._add(size, of_size)
             self._wake(len(items))
 
     def has_room(self, source: Source) -> bool:
@@ -154,13 +164,11 @@ class Batcher(Generic[Item, Result]):
         for thread in self._threads:
             thread.join()
 
-    def _add(self, waiting: _Waiting[Item, Result]) -> None:
-        if waiting.size not in self._by_size:
-            self._by_size[waiting.size] = deque()
-            insort(self._sizes, waiting.size)
-        self._by_size[waiting.size].append(waiting)
-        self._by_age.setdefault(waiting.source, deque()).append(waiting)
-        self._waiting += 1
+    def _add(self, size: int, waiting: Sequence[_Waiting[Item, Result]]) -> None:
+        if size not in self._by_size:
+            self._by_size[size] = deque()
+            insort(self._sizes, size)
+        self._by_size[size].extend(waiting)
 
     def _wake(self, count: int) -> None:
         """Wake threads, under the lock. The last to work first: its caches are still warm."""
@@ -238,7 +246,7 @@ class Batcher(Generic[Item, Result]):
         kept = []
         for waiting in batch:
             if waiting.is_dropped():
-                waiting.done(Dropped("given up before it was computed"))
+                waiting.done(waiting.index, Dropped("given up before it was computed"))
             else:
                 kept.append(waiting)
         self._count(kept, len(batch) - len(kept))
@@ -250,10 +258,10 @@ class Batcher(Generic[Item, Result]):
                 raise BadResults(f"{len(results)} results for {len(kept)} items")
         except Exception as error:  # whatever it is, it is these callers' answer
             for waiting in kept:
-                waiting.done(error)
+                waiting.done(waiting.index, error)
             return
         for waiting, result in zip(kept, results, strict=True):
-            waiting.done(result)
+            waiting.done(waiting.index, result)
 
     def _count(self, kept: list[_Waiting[Item, Result]], dropped: int) -> None:
         size = sum(waiting.size for waiting in kept)
@@ -267,12 +275,6 @@ class Batcher(Generic[Item, Result]):
                 self.counts.padding += padded - size
                 self.counts.rows.add(len(kept))
                 self.counts.padded.add(padded)
-
-
-def _with_index(
-    done: Callable[[int, Result | Exception], None], index: int
-) -> Callable[[Result | Exception], None]:
-    return lambda result: done(index, result)
 
 
 def _drop_taken(queue: deque[_Waiting[Item, Result]]) -> bool:

@@ -99,7 +99,7 @@ class Config:
     )
     reflection: bool = setting(True, "tell what services there are (grpc.reflection)")
     max_connection_calls: int = setting(
-        1024, "calls and streams in flight a connection; more have to wait", least=1, most=65535
+        100, "calls and streams in flight per connection; more have to wait", least=1, most=65535
     )
     max_connections: int = setting(
         1000, "connections at once, with grpcio; more are closed at once", least=1

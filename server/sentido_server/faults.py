@@ -19,7 +19,7 @@ Each carries its status code; `status()` gives the google.rpc.Status that goes o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -41,6 +41,11 @@ class Fault(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def bare(self) -> Self:
+        """Return the fault without where it was raised, whose frames hold whole requests."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
 
     def details(self) -> Sequence[Message]:
         """Give the google.rpc details that explain the fault to a program."""

@@ -160,6 +160,7 @@ class GrpcioTransport:
         def handle(requests: _Requests, context: grpc.ServicerContext) -> bytes:
             call = GrpcioCall(context)
             with self._begun(rpc, call, context) as entry:
+                self._pipeline.check_room(rpc, entry)
                 body = self._receiver.message(requests, context)
                 call.keep(self._pipeline.submit(rpc, call, entry, body, call.outcomes.put))
                 return _answer(call.outcomes.get())
@@ -204,7 +205,7 @@ class GrpcioTransport:
         try:
             yield entry
         except Fault as error:
-            fault = error
+            fault = error.bare()
         except (_Left, grpc.RpcError):
             is_left = True
         except GeneratorExit:  # of a stream that is sent no further

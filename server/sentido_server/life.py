@@ -4,24 +4,30 @@ The main thread does nothing but wait for signals, so that it hears them whateve
 lives on another.
 """
 
+import gc
 import os
 import signal
+import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sentido_bundle import BundleError
 
-from sentido_server import record
+from sentido_server import log, memory
 from sentido_server.app import Running, serve
 from sentido_server.config import Config
 from sentido_server.loading import Loader
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_ENDED = signal.SIGUSR1  # sent by ourselves: the server has ended
-_SIGNALS = (*_STOPS, signal.SIGHUP, _ENDED)
+_ENDED = 0  # in the place of a signal's number: the server has ended
 _SAME_SECONDS = 0.5  # in which a second signal is the first one, sent twice
+_SWITCH_SECONDS = 0.0005  # after which a thread lets others have Python's lock; 5 ms by default
+_COLLECTIONS = 20_000, 20, 20  # of garbage: by far fewer than Python makes by itself
 _LOADING_SECONDS = 1.0  # for a load to end by itself: no call was accepted yet
+_FOREVER = float("inf")
 GRACE_SECONDS = 5.0
 """Beyond the times for the delay and for draining; then the process ends, whatever hangs."""
 
@@ -31,50 +37,77 @@ def run(config: Config) -> int:
 
     A second signal ends the process at once. Raises StartError or BundleError if it cannot start.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before there are threads, which inherit it
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: None)  # an ignored signal could not be waited for
     threading.excepthook = _on_death
-    life = _Life(config)
-    _wait(life, config)
+    memory.return_large_blocks()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with _signals() as (inbox, outbox):
+        life = _Life(config, lambda: outbox.send(bytes([_ENDED])))
+        code = _wait(life, config, inbox)
     if life.error is not None:
         raise life.error
-    return 0
+    return code
 
 
-def _wait(life: "_Life", config: Config) -> None:
-    """Hand signals to the server until it has ended, or must end."""
-    stopped = end = float("inf")
+@contextmanager
+def _signals() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Turn signals into bytes, each its number, whichever thread the system interrupts for them."""
+    inbox, outbox = socket.socketpair()
+    outbox.setblocking(False)
+    for number in (*_STOPS, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    with inbox, outbox:
+        signal.set_wakeup_fd(outbox.fileno(), warn_on_full_buffer=False)
+        try:
+            yield inbox, outbox
+        finally:
+            signal.set_wakeup_fd(-1)
+
+
+def _wait(life: "_Life", config: Config, inbox: socket.socket) -> int:
+    """Hand signals to the server until it has ended, or must end; return the exit code."""
+    stopped = end = _FOREVER
+    code = 0
     while True:
-        left = min(end - time.monotonic(), threading.TIMEOUT_MAX)
-        caught = signal.sigtimedwait(_SIGNALS, max(0.0, left))
+        number = _next(inbox, end)
         now = time.monotonic()
-        if caught is None:
-            if now >= end:
-                record.warning("stopped at once", reason="something did not end in time")
-                _exit(0 if life.running is None else 1)
-        elif caught.si_signo == _ENDED:
-            return
-        elif caught.si_signo == signal.SIGHUP:
+        if number is None:
+            log.warning("stopped at once", reason="something did not end in time")
+            _exit(code or 1)
+        elif number == _ENDED:
+            return code
+        elif number == signal.SIGHUP:
             life.reload()
-        elif stopped == float("inf"):
+        elif stopped == _FOREVER:
             stopped = now
-            drain = config.drain_delay + config.drain_seconds + GRACE_SECONDS
-            end = now + (_LOADING_SECONDS if life.running is None else drain)
-            record.event("stopping", signal=signal.Signals(caught.si_signo).name)
+            log.event("stopping", signal=signal.Signals(number).name)
+            if life.running is None:
+                code, end = 128 + number, now + _LOADING_SECONDS
+            else:
+                end = now + config.drain_delay + config.drain_seconds + GRACE_SECONDS
             life.stop()
         elif now - stopped > _SAME_SECONDS:
-            record.event("stopped at once", signal=signal.Signals(caught.si_signo).name)
+            log.event("stopped at once", signal=signal.Signals(number).name)
             _exit(1)
+
+
+def _next(inbox: socket.socket, end: float) -> int | None:
+    """Return the number of the next signal, None if there is none until then (monotonic)."""
+    inbox.settimeout(None if end == _FOREVER else max(0.001, end - time.monotonic()))
+    try:
+        return inbox.recv(1)[0]
+    except TimeoutError:
+        return None
 
 
 class _Life:
     """The server on a thread of its own, from its making until it has stopped."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, ended: Callable[[], object]) -> None:
+        """Start; `ended` is called in the end."""
         self.running: Running | None = None  # None: it is loading, or has not begun to
         self.error: BaseException | None = None  # that ended it
         self._config = config
+        self._ended = ended
         self._started = time.monotonic()
         self._stopping = threading.Event()
         self._hung_up = threading.Event()
@@ -93,13 +126,14 @@ class _Life:
             with serve(self._config) as running:
                 self._announce(running)
                 self.running = running
+                _collect_less()
                 reloads = (running.loader, self._hung_up)
                 threading.Thread(
                     target=_reload_on, args=reloads, name="reload", daemon=True
                 ).start()
                 self._stopping.wait()
             counts = running.counts
-            record.event(
+            log.event(
                 "stopped",
                 batches=counts.batches,
                 texts=counts.items,
@@ -110,10 +144,10 @@ class _Life:
         except BaseException as error:
             self.error = error
         finally:
-            os.kill(os.getpid(), _ENDED)
+            self._ended()
 
     def _announce(self, running: Running) -> None:
-        record.event(
+        log.event(
             "serving",
             address=running.address,
             transport=running.transport,
@@ -125,6 +159,16 @@ class _Life:
         )
 
 
+def _collect_less() -> None:
+    """Look for garbage less often, and not among what was loaded: it stops all threads.
+
+    Counted references free all but cycles, and what calls leave behind has none.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTIONS)
+
+
 def _reload_on(loader: Loader, hung_up: threading.Event) -> None:
     """Load every bundle again after each signal. Ends with the process."""
     while hung_up.wait():
@@ -134,19 +178,19 @@ def _reload_on(loader: Loader, hung_up: threading.Event) -> None:
         except BundleError:  # the loader has said so
             pass
         except Exception as error:  # whatever it is, the next signal must be heard
-            record.failure("reload failed", error)
+            log.failure("reload failed", error)
 
 
 def _on_death(death: threading.ExceptHookArgs) -> None:
     """Log the exception that ended a thread; without some threads there is no server any more."""
     name = death.thread.name if death.thread else "?"
     if death.exc_value is not None:
-        record.failure("a thread ended", death.exc_value, thread=name)
+        log.failure("a thread ended", death.exc_value, thread=name)
     if "_serve" in name or name.partition("-")[0] in ("front", "compute", "prepare"):
         _exit(1)
 
 
 def _exit(code: int) -> None:
     """End the process as it is: threads that hang cannot be ended otherwise."""
-    sys.stdout.flush()
+    log.flush()
     os._exit(code)

@@ -122,6 +122,11 @@ class Pipeline:
         """Whether the queue would take a message of the call now."""
         return self._batcher.has_room(source_of(entry.peer, entry))
 
+    def check_room(self, rpc: Rpc[Any], entry: CallRecord) -> None:
+        """Raise QueueFull if a message of the call would be refused: it need not be received."""
+        if rpc.queues and not self.has_room(entry):
+            raise _queue_full(f"{self._batcher.full()} tokens")
+
     def close(self) -> None:
         """Finish what waits and was not abandoned, and wait for the compute threads to end."""
         self._admin.close()
@@ -292,7 +297,7 @@ class Message:
 
     def fail(self, error: Exception) -> None:
         """Answer with a Fault: the one raised, or that of what went wrong."""
-        self._end(self._fault(error))
+        self._end(self._fault(error).bare())
 
     def _end(self, outcome: Outcome) -> None:
         """Note what each stage took, up to the one that it ended in, and finish."""

@@ -70,6 +70,9 @@ def connection_options(config: Config, behind_native: bool) -> list[tuple[str, i
         return options
     options += [
         ("grpc.max_concurrent_streams", config.max_connection_calls),
+        # It would refuse calls of those who keep to the number above, as it also counts calls
+        # that have ended for the caller and not yet for the server.
+        ("grpc.http.overload_protection", 0),
         ("grpc.max_allowed_incoming_connections", config.max_connections),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _PING_SECONDS * 1000),
