@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 from sentido_bundle import BundleError
 
-from sentido_server import embedding, models, prediction, record, tokenization
+from sentido_server import embedding, log, models, prediction, tokenization
 from sentido_server.address import check_address
 from sentido_server.aio import AioTransport
 from sentido_server.batcher import Counts
@@ -123,7 +123,7 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         end = time.monotonic() + config.drain_seconds
         drains = [each.drain(config.drain_seconds) for each in (transport, native) if each]
         if not all(await asyncio.gather(*drains)):
-            record.event("drain timed out", seconds=config.drain_seconds)
+            log.event("drain timed out", seconds=config.drain_seconds)
             pipeline.abandon()
         checker.end_watches()
         await server.stop(_GOODBYE_SECONDS)
@@ -148,9 +148,10 @@ async def run(config: Config) -> None:
 
     def on_signal(name: str) -> None:
         if stopping.is_set():
-            record.event("stopped at once", signal=name)
+            log.event("stopped at once", signal=name)
+            log.flush()
             os._exit(1)  # a compute thread cannot be interrupted otherwise
-        record.event("stopping", signal=name)
+        log.event("stopping", signal=name)
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -158,7 +159,7 @@ async def run(config: Config) -> None:
     hung_up = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, hung_up.set)
     async with serve(config) as running:
-        record.event(
+        log.event(
             "serving",
             address=running.address,
             transport=running.transport,
@@ -172,7 +173,7 @@ async def run(config: Config) -> None:
         await stopping.wait()
         reloading.cancel()
     counts = running.counts
-    record.event(
+    log.event(
         "stopped",
         batches=counts.batches,
         texts=counts.items,
@@ -192,7 +193,7 @@ async def _reload_on(hung_up: asyncio.Event, loader: Loader) -> None:
         except BundleError:  # the loader has said so
             pass
         except Exception as error:  # whatever it is, the next signal must be heard
-            record.failure("reload failed", error)
+            log.failure("reload failed", error)
 
 
 def _check(listen: str) -> None:
@@ -209,7 +210,7 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
         return None
     if reason := config.needs_grpcio():
         if config.transport == "auto":
-            record.event("transport", transport="grpcio", reason=f"{reason} needs it")
+            log.event("transport", transport="grpcio", reason=f"{reason} needs it")
             return None
         raise StartError(
             f"--transport native has no {reason}: use --transport grpcio, or leave {reason} to a"

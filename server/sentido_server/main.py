@@ -23,24 +23,25 @@ def _main() -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from sentido_bundle import BundleError
 
-    from sentido_server import record
+    from sentido_server import log, stderr
     from sentido_server.check import check, split
     from sentido_server.config import Config, StartError
 
+    stderr.make_sure_of_it()
     address, argv = split(sys.argv[1:])
     config = Config.load(argv, os.environ)
     if address is not None:
         serving, message = check(address, config)
         print(f"sentido-server: {message}", file=sys.stdout if serving else sys.stderr)
         return 0 if serving else 1
-    record.set_up(config.log_format)
-    from sentido_server.app import run
+    with stderr.into_the_log(config.log_format):
+        from sentido_server.app import run
 
-    try:
-        asyncio.run(run(config))
-    except (StartError, BundleError) as error:
-        print(f"sentido-server: {error}", file=sys.stderr)
-        return 1
+        try:
+            asyncio.run(run(config))
+        except (StartError, BundleError) as error:
+            log.say(f"sentido-server: {error}")
+            return 1
     return 0
 
 

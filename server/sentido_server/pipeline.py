@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sentido_server import record
+from sentido_server import log
 from sentido_server.access import Access, Metadata
 from sentido_server.batcher import Batcher, Closed, Counts, Dropped, Full, Limits
 from sentido_server.faults import (
@@ -288,7 +288,7 @@ def _queue_full(why: str) -> QueueFull:
 def internal(error: Exception, rpc: str) -> Internal:
     """Give the Fault of a bug: the caller gets an id, the log everything."""
     error_id = secrets.token_hex(8)
-    record.failure("internal error", error, id=error_id, rpc=rpc)
+    log.failure("internal error", error, id=error_id, rpc=rpc)
     return Internal(error_id)
 
 
