@@ -111,8 +111,8 @@ class _Log:
             self._is_urgent.clear()
             while self._waiting:
                 self._write_notice()
-                lines = self._take(self._room())
-                self._drop(len(lines) - self._write(lines))
+                if lines := self._take(self._room()):
+                    self._drop(len(lines) - self._write(lines))
 
     def _write_notice(self) -> None:
         """Write how many lines were dropped since it was last written, if any were."""
@@ -131,6 +131,7 @@ class _Log:
         """
         if not self._pipe_bytes:
             return _PIECE_BYTES
+        unread: int
         (unread,) = struct.unpack("i", fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)))
         return max(select.PIPE_BUF, self._pipe_bytes - 2 * (unread + resource.getpagesize()))
 

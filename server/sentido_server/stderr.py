@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sentido_server import log
 
@@ -44,7 +44,8 @@ def into_the_log(log_format: str) -> Iterator[None]:
     log.set_up(log_format, ours)
     faulthandler.enable(_that_never_waits(ours))
     others, theirs = os.pipe()
-    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    with suppress(OSError):  # a limit of this machine: it stays as small as pipes are
+        fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     os.dup2(theirs, _STDERR)
     os.close(theirs)
     reading = threading.Thread(target=_read, args=(others,), name="stderr", daemon=True)
@@ -67,7 +68,8 @@ def _that_never_waits(stream: int) -> int:
     Return the stream itself if that cannot be, as with a socket.
     """
     try:
-        return os.open(f"/proc/self/fd/{stream}", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
+        return os.open(f"/proc/self/fd/{stream}", flags)
     except OSError:
         return stream
 
