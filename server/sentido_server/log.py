@@ -33,10 +33,10 @@ from sentido_server.lines import (
 
 GOODBYE_SECONDS = 1.0  # that the last lines may take, whatever their reader does
 _FLUSH_SECONDS = 0.1  # that a call's line may wait for others
-_MANY_WAITING = 100  # lines that are written at once
+_MANY_WAITING = 100  # lines of calls, which do not wait for more
 _MOST_WAITING = 1500  # lines; more are dropped
-_MORE_WAITING = 1800  # the same of lines that are no call's, for which calls leave room
-_PIECE_BYTES = 1 << 18  # written at once
+_MORE_WAITING = 1800  # lines, when one that is not a call's is added: calls leave room for it
+_PIECE_BYTES = 1 << 18  # that are written at once
 
 
 class _Log:
@@ -90,7 +90,10 @@ class _Log:
             self._add_urgent(_encoded(line))
 
     def flush(self, seconds: float) -> bool:
-        """Wait until the lines added so far are written, at most so long; tell whether they are."""
+        """Wait until the lines added so far are written or dropped; return whether they are.
+
+        Waits so many seconds at most.
+        """
         written = threading.Event()
         self._add_urgent(written)
         return written.wait(max(0.0, seconds))
@@ -224,7 +227,10 @@ def call(line: Call) -> None:
 
 
 def flush(seconds: float = GOODBYE_SECONDS) -> bool:
-    """Wait until the lines logged so far are written, at most so long; tell whether they are."""
+    """Wait until the lines logged so far are written or dropped; return whether they are.
+
+    Waits so many seconds at most.
+    """
     return _log is None or _log.flush(seconds)
 
 
