@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 from urllib.request import urlopen
 
 import grpc
@@ -52,7 +52,7 @@ def calls_and_dropped(lines: list[dict[str, Any]]) -> tuple[int, int]:
     return calls, sum(line["lines"] for line in lines if line["event"] == "lines dropped")
 
 
-def read_until_complete(log: TextIO, lines: list[dict[str, Any]], count: int) -> None:
+def read_until_complete(log: IO[str], lines: list[dict[str, Any]], count: int) -> None:
     """Read lines of the log until each of so many calls is written in it or said to be dropped."""
     missing = count - sum(calls_and_dropped(lines))
     while missing > 0:
