@@ -17,7 +17,7 @@ import pytest
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client
 from sentido_export.data import load
-from sentido_server import record
+from sentido_server import log
 from sentido_server.app import Running, serve
 from sentido_server.config import Config
 
@@ -133,7 +133,7 @@ def config(**settings: Any) -> Config:
 @pytest.fixture(scope="session", autouse=True)
 def quiet_log() -> None:
     """Keep the servers' logs out of the tests' output."""
-    record.set_up("json", open(os.devnull, "w"))  # noqa: SIM115
+    log.set_up("json", os.open(os.devnull, os.O_WRONLY))
 
 
 @pytest.fixture(scope="session")

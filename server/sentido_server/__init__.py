@@ -4,5 +4,6 @@ In reading order: `app.py` puts everything together; `rpc.py` says what an RPC i
 `embedding.py`, `tokenization.py` and `models.py` are the RPCs, two plain functions each, on what
 `texts.py` and `catalog.py` check; `pipeline.py` runs them by one set of rules over the `Call` of a
 transport, of which `aio.py` is the first; `faults.py` is everything that can be answered instead.
-`loading.py` loads bundles, again too; `record.py`, `metrics.py` and `tracing.py` say what went on.
+`loading.py` loads bundles, again too; `record.py`, `metrics.py`, `tracing.py` and `log.py` say what
+went on.
 """

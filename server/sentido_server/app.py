@@ -13,7 +13,7 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 
-from sentido_server import embedding, models, prediction, record, tokenization
+from sentido_server import embedding, log, models, prediction, tokenization
 from sentido_server.address import check_address
 from sentido_server.admission import Allowance, Slots
 from sentido_server.batcher import Counts
@@ -137,7 +137,7 @@ def serve(config: Config) -> Iterator[Running]:
             each.drain(max(0, end - time.monotonic())) for each in (transport, native) if each
         ]
         if not all(drained):
-            record.event("drain timed out", seconds=config.drain_seconds)
+            log.event("drain timed out", seconds=config.drain_seconds)
             pipeline.abandon()
         checker.end_watches()
         server.stop(_GOODBYE_SECONDS).wait()
@@ -166,7 +166,7 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
         return None
     if reason := config.needs_grpcio():
         if config.transport == "auto":
-            record.event("transport", transport="grpcio", reason=f"{reason} needs it")
+            log.event("transport", transport="grpcio", reason=f"{reason} needs it")
             return None
         raise StartError(
             f"--transport native has no {reason}: use --transport grpcio, or leave {reason} to a"

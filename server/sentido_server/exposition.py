@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from sentido_server import record
+from sentido_server import log
 from sentido_server.address import check_address
 from sentido_server.batcher import Counts
 from sentido_server.histogram import Histogram
@@ -46,7 +46,7 @@ class ServerCollector(Collector):
         with self._metrics.lock:
             self._metrics.settle()
             families = [*self._calls(), *self._texts()]
-        return [*families, *self._batches(), *self._models()]
+        return [*families, *self._batches(), *self._models(), _log_lines()]
 
     def _calls(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -118,6 +118,12 @@ class ServerCollector(Collector):
         yield from (info, seconds, reloads)
 
 
+def _log_lines() -> Metric:
+    return CounterMetricFamily(
+        "sentido_log_lines_dropped", "Lines of the log that were not written.", log.dropped()
+    )
+
+
 def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
     return HistogramMetricFamily(name, text, [*histogram.cumulative()], histogram.sum)
 
@@ -170,4 +176,4 @@ class _Server(ThreadingHTTPServer):
         """Log what goes wrong as a line like all others; that a scraper leaves is nothing wrong."""
         error = sys.exception()
         if error is not None and not isinstance(error, OSError):
-            record.failure("scrape failed", error)
+            log.failure("scrape failed", error)

@@ -15,7 +15,7 @@ from pathlib import Path
 from sentido.v1.common_pb2 import ModelSelector
 from sentido_bundle import Bundle, BundleError
 
-from sentido_server import record
+from sentido_server import log
 from sentido_server.catalog import Catalog
 from sentido_server.rpc import Reloaded
 
@@ -80,7 +80,7 @@ class Loader:
         folder = Path(os.path.realpath(directory))
         bundle = Bundle.load(folder, self._precision)
         self.seconds[bundle.name] = time.monotonic() - started
-        record.event(
+        log.event(
             "loaded",
             model=bundle.name,
             version=bundle.manifest.version,
@@ -105,7 +105,7 @@ class Loader:
             load()
         except Exception as error:
             self.reloads["failure"] += 1
-            record.event("reload failed", error=str(error))
+            log.event("reload failed", error=str(error))
             raise
         self.reloads["success"] += 1
-        record.event("reloaded", models={each.name: each.digest for each in self.catalog.bundles})
+        log.event("reloaded", models={each.name: each.digest for each in self.catalog.bundles})

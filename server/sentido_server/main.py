@@ -22,24 +22,25 @@ def _main() -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from sentido_bundle import BundleError
 
-    from sentido_server import record
+    from sentido_server import log, stderr
     from sentido_server.check import check, split
     from sentido_server.config import Config, StartError
 
+    stderr.make_sure_of_it()
     address, argv = split(sys.argv[1:])
     config = Config.load(argv, os.environ)
     if address is not None:
         serving, message = check(address, config)
         print(f"sentido-server: {message}", file=sys.stdout if serving else sys.stderr)
         return 0 if serving else 1
-    record.set_up(config.log_format)
-    from sentido_server.life import run
+    with stderr.into_the_log(config.log_format):
+        from sentido_server.life import run
 
-    try:
-        return run(config)
-    except (StartError, BundleError) as error:
-        print(f"sentido-server: {error}", file=sys.stderr)
-        return 1
+        try:
+            return run(config)
+        except (StartError, BundleError) as error:
+            log.say(f"sentido-server: {error}")
+            return 1
 
 
 if __name__ == "__main__":

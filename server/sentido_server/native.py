@@ -18,7 +18,7 @@ from typing import Any, Self
 from google.rpc import code_pb2
 from pygrpc_native import EVENT_CANCEL, NativeGrpcFront
 
-from sentido_server import record
+from sentido_server import log
 from sentido_server.access import Metadata
 from sentido_server.address import LONGEST_PATH
 from sentido_server.faults import Cancelled, DeadlineExceeded, Fault, MessageTooLarge
@@ -138,7 +138,7 @@ class NativeTransport:
             try:
                 events = self._front.recv_batch_details(_MOST_EVENTS)
             except Exception as error:
-                record.failure("the front failed", error)
+                log.failure("the front failed", error)
                 time.sleep(_POLL_SECONDS)
                 continue
             if events is None:
@@ -199,7 +199,7 @@ class NativeTransport:
             if self._front.respond(id, outcome):
                 return int(code_pb2.OK)
         except Exception as error:  # it must not end the thread that computed the answer
-            record.failure("an answer cannot be sent", error, rpc=call.entry.rpc)
+            log.failure("an answer cannot be sent", error, rpc=call.entry.rpc)
             return int(code_pb2.INTERNAL)
         return int((DeadlineExceeded if call.is_expired() else Cancelled).code)
 

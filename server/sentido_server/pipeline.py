@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sentido_server import record
+from sentido_server import log
 from sentido_server.access import Access, Metadata
 from sentido_server.admission import Allowance, source_of
 from sentido_server.batcher import Batcher, Closed, Counts, Dropped, Full, Limits
@@ -329,7 +329,7 @@ def _queue_full(why: str) -> QueueFull:
 def internal(error: Exception, rpc: str) -> Internal:
     """Give the Fault of a bug: the caller gets an id, the log everything."""
     error_id = secrets.token_hex(8)
-    record.failure("internal error", error, id=error_id, rpc=rpc)
+    log.failure("internal error", error, id=error_id, rpc=rpc)
     return Internal(error_id)
 
 

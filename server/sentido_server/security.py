@@ -5,7 +5,7 @@ The rules a call are the pipeline's (`access.py`); here is what a connection and
 
 import grpc
 
-from sentido_server import record, tls
+from sentido_server import log, tls
 from sentido_server.access import Access
 from sentido_server.address import is_local
 from sentido_server.config import Config, StartError
@@ -25,7 +25,7 @@ def read_secrets(config: Config) -> tuple[Access, grpc.ServerCredentials | None]
     """
     for file in (config.token_file, config.tls_key):
         if file is not None and is_open_to_all(file):
-            record.warning("a secret can be read by everyone on the machine", file=str(file))
+            log.warning("a secret can be read by everyone on the machine", file=str(file))
     try:
         access = Access(config.token_file)
         if config.tls_cert is not None and config.tls_key is not None:
@@ -39,7 +39,7 @@ def read_secrets(config: Config) -> tuple[Access, grpc.ServerCredentials | None]
                 " give --tls-cert and --tls-key, listen on 127.0.0.1 behind a proxy, or take the"
                 " risk with --insecure-tokens"
             )
-        record.warning(
+        log.warning(
             "plain text beyond this machine",
             address=config.listen,
             reason="texts and answers can be read and changed on their way: give --tls-cert and"

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from sentido_server import record
+from sentido_server import log
 from sentido_server.metrics import STAGES, Marks
 from sentido_server.record import CallRecord
 
@@ -96,7 +96,7 @@ class Tracing:
 
 class _ToOurLog(logging.Handler):
     def emit(self, entry: logging.LogRecord) -> None:
-        record.event("tracing failed", error=entry.getMessage())
+        log.event("tracing failed", error=entry.getMessage())
 
 
 def _nanoseconds(monotonic: float, to_epoch: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from sentido_server import record
+from sentido_server import log
 
 Value = TypeVar("Value")
 _Marks = list[tuple[int, ...]]
@@ -44,12 +44,12 @@ class Watched(Generic[Value]):
         try:
             value = self._read()
         except FileError as error:
-            record.warning("kept what was read before", reason=str(error))
+            log.warning("kept what was read before", reason=str(error))
         else:
             if self._look() != marks:  # of files that belong together, one was seen too early
                 return
             self._value = value
-            record.event("read again", files=[str(file) for file in self._files])
+            log.event("read again", files=[str(file) for file in self._files])
         self._marks = marks
 
     def _look(self) -> _Marks:

@@ -171,6 +171,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
         running.wait_for("stopping")
         running.process.send_signal(signal.SIGTERM)
         assert running.end(timeout=5) == 1
+        assert running.lines[-1]["event"] == "stopped at once"
         assert all(future.exception() is not None for future in calls)
 
 
