@@ -7,6 +7,7 @@ strings (so no-break spaces, `\r` and ideographic spaces stay inside words), loo
 drop unknown words or give them the id of `oov_token`; then keep the last `max_tokens` ids.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ _BULK_CHARACTERS = 8_000
 
 _WINDOW_CHARACTERS = 100_000
 """About so much is tokenized at once, so that what is computed on the way stays in the cache."""
+
+
+_PIECE_WORDS = 1000
+"""Words of a vocabulary that are looked at in one step, which other threads have to wait for."""
 
 
 @dataclass(frozen=True)
@@ -209,10 +214,11 @@ class _Bytes:
     """
 
     _SPECIAL = "\t\n\r\x0b\x0c\0"
+    _SPECIAL_IN = re.compile(f"[{_SPECIAL}]")
     _NO_CHARACTER = "\xff"
 
     def __init__(self, ids: Mapping[str, int], preprocessing: Preprocessing) -> None:
-        self._ids = {_utf8(word): id for word, id in ids.items()}
+        self._ids = {word.encode("utf-8", "surrogatepass"): id for word, id in ids.items()}
         self._words = WordTable(self._ids)
         self._lower = preprocessing.lower
         table = [chr(code) for code in range(256)]
@@ -233,7 +239,9 @@ class _Bytes:
         """Give one, or None where the settings or the vocabulary need the general way."""
         if preprocessing.split != " " or not preprocessing.filters.isascii():
             return None
-        if any(not set(cls._SPECIAL).isdisjoint(word) for word in ids):
+        words = list(ids)
+        pieces = (words[i : i + _PIECE_WORDS] for i in range(0, len(words), _PIECE_WORDS))
+        if any(cls._SPECIAL_IN.search("".join(piece)) for piece in pieces):
             return None
         return cls(ids, preprocessing)
 
