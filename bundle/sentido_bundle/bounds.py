@@ -12,7 +12,7 @@ VOCABULARY_BYTES = 1 << 25
 GOLDEN_BYTES = 1 << 24
 GRAPH_BYTES = 1 << 22  # of model.onnx and tokens.onnx, whose large tensors are in weights.bin
 INT8_GRAPH_BYTES = 1 << 26  # holds the quantized weights
-WEIGHTS_BYTES = 2 << 30
+WEIGHTS_BYTES = 1 << 28  # the embedding matrix, vocabulary * embedding, among them
 
 FILE_BYTES = {
     "manifest.json": MANIFEST_BYTES,
@@ -34,7 +34,7 @@ LABEL_CHARACTERS = 100
 
 # Text to ids.
 NUM_WORDS = 2**31 - 1  # Keras' num_words, which may be any number over that of the words
-VOCABULARY = 1_000_000  # words
+VOCABULARY = 500_000  # words
 WORD_CHARACTERS = 1000  # of a word and of oov_token
 SPLIT_CHARACTERS = 8  # each filtered character becomes so many
 FILTERS_CHARACTERS = 1000
@@ -49,7 +49,7 @@ GRAPH_NAME_BYTES = 1000
 
 # The golden texts.
 GOLDEN_TEXTS = 1000
-GOLDEN_TEXT_BYTES = 1 << 20  # of one, as it stands in the file
+GOLDEN_TEXT_BYTES = 1 << 19  # of one, as it stands in the file
 GOLDEN_TOKENS = 50_000  # of all
 
 # Products.

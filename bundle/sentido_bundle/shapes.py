@@ -118,6 +118,8 @@ class _Walk:
 
     def shape(self, name: str) -> Shape:
         """Give the shape of a value, computed or stored."""
+        if not name:
+            raise ValueError("an input is left out")
         return self.shapes[name] if name in self.shapes else self.stored[name].shape
 
     def integers(self, name: str) -> list[int]:
@@ -140,9 +142,9 @@ class _Walk:
         kinds = [self.kinds.get(name, "stored") for name in node.inputs]
         operator = node.operator
         if operator in ("Identity", "Cast"):
-            to = node.attributes.get("to", (1,))[0]
-            if operator == "Cast" and to not in _CASTS.get(kinds[0], ()):
-                raise ValueError(f"casts to type {quoted(to)}")
+            to = _integers(node, "to")[0] if operator == "Cast" else None
+            if to is not None and to not in _CASTS.get(kinds[0], ()):
+                raise ValueError(f"casts to type {to}")
             return kinds[0]
         if operator == "Gather":
             return "" if kinds == ["stored", "ids"] else _misused("ids")
@@ -168,7 +170,7 @@ def _misused(what: str) -> str:
 
 def _gather(walk: _Walk, node: Node) -> list[Shape]:
     table, ids = node.inputs
-    if node.attributes.get("axis", (0,)) != (0,):
+    if _integers(node, "axis", 0) != (0,):
         raise ValueError("axis is not 0")
     return [(*walk.shape(ids), *walk.shape(table)[1:])]
 
@@ -180,10 +182,10 @@ def _same(walk: _Walk, node: Node) -> list[Shape]:
 
 def _transpose(walk: _Walk, node: Node) -> list[Shape]:
     (shape,) = _same(walk, node)
-    order = node.attributes.get("perm", tuple(reversed(range(len(shape)))))
+    order = _integers(node, "perm", *reversed(range(len(shape))))
     if sorted(order) != list(range(len(shape))):
         raise ValueError(f"perm is {quoted(order)} for the shape {shape}")
-    return [tuple(shape[int(axis)] for axis in order)]
+    return [tuple(shape[axis] for axis in order)]
 
 
 def _squeeze(walk: _Walk, node: Node) -> list[Shape]:
@@ -213,7 +215,7 @@ def _elementwise(walk: _Walk, node: Node) -> list[Shape]:
 def _softmax(walk: _Walk, node: Node) -> list[Shape]:
     (shape,) = _same(walk, node)
     last = len(shape) - 1
-    axis = _axis(node.attributes.get("axis", (-1,))[0], len(shape))
+    axis = _axis(_integers(node, "axis", -1)[0], len(shape))
     if axis != last or not isinstance(shape[last], int):
         raise ValueError(f"axis {axis} of the shape {shape} is not that of the labels")
     return [shape]
@@ -221,7 +223,7 @@ def _softmax(walk: _Walk, node: Node) -> list[Shape]:
 
 def _concat(walk: _Walk, node: Node) -> list[Shape]:
     shapes = [list(walk.shape(name)) for name in node.inputs]
-    axis = _axis(node.attributes["axis"][0], len(shapes[0]))
+    axis = _axis(_integers(node, "axis")[0], len(shapes[0]))
     joined = 0
     for shape in shapes:
         size = shape[axis] if axis < len(shape) else ""
@@ -244,10 +246,10 @@ def _gemm(walk: _Walk, node: Node) -> list[Shape]:
     numbers = (*node.attributes.get("alpha", (1.0,)), *node.attributes.get("beta", (1.0,)))
     if any(not isinstance(x, float) or not abs(x) <= bounds.WEIGHT for x in numbers):
         raise ValueError(f"alpha and beta are {quoted(numbers)}")
-    if node.attributes.get("transA", (0,)) != (0,):
+    if _integers(node, "transA", 0) != (0,):
         raise ValueError("transA is not 0")
     left, right, *bias = node.inputs
-    product = _times(walk, left, right, turned=node.attributes.get("transB", (0,)) != (0,))
+    product = _times(walk, left, right, turned=_integers(node, "transB", 0) != (0,))
     if len(bias) > 1 or any(_broadcast(product, walk.shape(name)) != product for name in bias):
         raise ValueError(f"adds something of another shape than {product}")
     return [product]
@@ -299,10 +301,19 @@ def _broadcast(left: Sequence[Size], right: Sequence[Size]) -> Shape:
     return tuple(reversed(sizes))
 
 
-def _axis(axis: object, count: int) -> int:
-    if not isinstance(axis, int) or not -count <= axis < count:
-        raise ValueError(f"axis {quoted(axis)} of {count}")
+def _axis(axis: int, count: int) -> int:
+    if not -count <= axis < count:
+        raise ValueError(f"axis {axis} of {count}")
     return axis % count
+
+
+def _integers(node: Node, name: str, *default: int) -> tuple[int, ...]:
+    """Give an attribute of integers, of which there is one at least."""
+    values = node.attributes.get(name, default)
+    integers = tuple(value for value in values if isinstance(value, int))
+    if not integers or len(integers) < len(values):
+        raise ValueError(f"{name} is {quoted(values)}, and not of integers")
+    return integers
 
 
 _Rule = tuple[frozenset[str], Callable[[_Walk, Node], list[Shape]]]

@@ -312,7 +312,7 @@ def test_too_few_texts_of_a_label_are_counted(tmp_path: Path) -> None:
         (["--data", "nope.csv"], 1, "sentido-export: no file or folder nope.csv"),
         (["--out", "."], 1, "sentido-export: . exists; a bundle is never changed"),
         (["--out", "/proc/x"], 1, "sentido-export: /proc/x cannot be written"),
-        (["--words", "1"], 2, "'1' is not a whole number from 2 to 10000000"),
+        (["--words", "1"], 2, "'1' is not a whole number from 2 to 500000"),
         (["--max-tokens", "100000000000"], 2, "is not a whole number from 1 to 100000"),
         (["--seed", "5000000000"], 2, "is not a whole number from 0 to 4294967295"),
         (["--validation", "0.5"], 2, "'0.5' is not a number between 0 and 0.5"),
