@@ -171,14 +171,14 @@ class Tokenizer:
         """
         lowered = text.lower() if self.preprocessing.lower else text
         split = self.preprocessing.split
-        source: Sequence[int] = range(len(text))  # of each lowered character
+        source: Sequence[int] | NDArray[np.int32] = range(len(text))  # of each lowered character
         if len(lowered) != len(text):
             source = [i for i, c in enumerate(text) for _ in c.lower()]
         translated = lowered.translate(self._filters)
         if len(split) != 1 and len(translated) != len(lowered):
-            source = [
-                source[i] for i, c in enumerate(lowered) for _ in self._filters.get(ord(c), c)
-            ]
+            lengths = (len(self._filters.get(ord(c), c)) for c in lowered)
+            counts = np.fromiter(lengths, np.int32, len(lowered))
+            source = np.repeat(np.asarray(source, np.int32), counts)
         pieces = translated.split(split)
         starts = accumulate((len(piece) + len(split) for piece in pieces), initial=0)
         for word, start in zip(pieces, starts, strict=False):
@@ -187,8 +187,8 @@ class Tokenizer:
                 yield Token(
                     id=found if found is not None else (self._oov_id or 0),
                     text=word,
-                    start=source[start],
-                    end=source[start + len(word) - 1] + 1,
+                    start=int(source[start]),
+                    end=int(source[start + len(word) - 1]) + 1,
                     out_of_vocabulary=found is None,
                 )
 

@@ -76,7 +76,8 @@ def sized(sizes: Sizes, **preprocessing: object) -> Files:
         "weights.bin": bytes(data),
         "vocabulary.json": json.dumps(words, indent=0).encode(),
     }
-    files["golden.json"] = json.dumps([golden_text(files, sizes, words)]).encode()
+    split = str(preprocessing.get("split", " "))
+    files["golden.json"] = json.dumps([golden_text(files, sizes, words, split)]).encode()
     manifest = {
         "schema_version": 1,
         "name": "made",
@@ -150,7 +151,9 @@ def _model(
     return bytes(helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString())
 
 
-def golden_text(files: Files, sizes: Sizes, words: Sequence[str]) -> dict[str, object]:
+def golden_text(
+    files: Files, sizes: Sizes, words: Sequence[str], split: str = " "
+) -> dict[str, object]:
     """Ask ONNX Runtime itself for one golden text."""
     dimensions = Dimensions(sizes.vocabulary, sizes.embedding, sizes.hidden)
     shapes = outputs_of("model.onnx", dimensions, len(sizes.labels))
@@ -162,7 +165,7 @@ def golden_text(files: Files, sizes: Sizes, words: Sequence[str]) -> dict[str, o
         {"token_ids": ids.reshape(1, -1), "lengths": np.array([len(ids)], np.int32)},
     )
     hidden, probabilities = (np.asarray(answer)[0].tolist() for answer in answers)
-    text = " ".join(words[i] for i in ids)
+    text = split.join(words[i] for i in ids)
     return {"text": text, "ids": ids.tolist(), "hidden": hidden, "probabilities": probabilities}
 
 
