@@ -17,7 +17,7 @@ has use for them: https://onnx.ai/onnx/operators/.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ Size = int | str
 Shape = tuple[Size, ...]
 
 _LEAST_OPSET = 13  # before it Softmax and Squeeze had other rules
-_TYPES = {1: np.dtype("<f4"), 7: np.dtype("<i8")}  # TensorProto.DataType of the tensors read here
+_TYPES: Mapping[int, Any] = {1: "<f4", 7: "<i8"}  # TensorProto.DataType of the tensors read here
 _FLOAT32, _INT64 = 1, 7
 _CASTS = {"ids": (6, 7), "": (1,), "share": (1,)}  # what may be cast to what: no number is cut
 
@@ -92,10 +92,12 @@ class _Walk:
                         f" {bounds.WEIGHT:g} is allowed"
                     )
 
-    def values(self, tensor: Tensor) -> NDArray[np.generic]:
+    def values(self, tensor: Tensor) -> NDArray[Any]:
         """Give the numbers of a stored tensor, (elements,)."""
         data = self._weights if tensor.inline is None else tensor.inline
-        return np.frombuffer(data, _TYPES[tensor.data_type], math.prod(tensor.shape), tensor.offset)
+        kind, count = _TYPES[tensor.data_type], math.prod(tensor.shape)
+        values: NDArray[Any] = np.frombuffer(data, kind, count, tensor.offset)
+        return values
 
     def pass_through(self, node: Node) -> None:
         """Note what a node gives. Raises ValueError for what a bundle has no use for."""

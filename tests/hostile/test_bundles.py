@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 def test_no_spoiled_bundle_does_harm(pytestconfig: pytest.Config, figures: dict[str, str]) -> None:
     count = pytestconfig.getoption("--bundle-mutations")
-    command = [sys.executable, HERE / "try_bundles.py", "0", str(count)]
+    command = [sys.executable, str(HERE / "try_bundles.py"), "0", str(count)]
     tried = subprocess.run(command, capture_output=True, text=True)
     assert tried.returncode == 0, tried.stderr[-4000:]
     found = json.loads(tried.stdout)
