@@ -28,9 +28,10 @@ def quoted(value: object) -> str:
 
 
 def printable(message: str) -> str:
-    """Return the message, shortened if it is too long, with what is not printable escaped."""
+    """Return the message without its middle if it is long, what is not printable escaped."""
     if len(message) > _MESSAGE_CHARACTERS:
-        message = message[:_MESSAGE_CHARACTERS] + "..."
+        half = _MESSAGE_CHARACTERS // 2
+        message = f"{message[:half]}...{message[-half:]}"
     return message if message.isprintable() else "".join(map(_escaped, message))
 
 

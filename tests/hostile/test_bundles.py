@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from ctypes import CDLL, get_errno
 from pathlib import Path
 from typing import Any
@@ -204,8 +204,9 @@ def test_names_from_a_bundle_are_escaped_and_short_in_messages(files: Files) -> 
 
 
 def test_a_message_of_onnx_runtime_is_escaped_and_short() -> None:
-    message = str(BundleError("it says: \x1b[2J\n" + "x" * 1_000_000))
+    message = str(BundleError("it says: \x1b[2J\n" + "x" * 1_000_000 + " and that is wrong"))
     assert message.startswith("it says: \\x1b[2J\\nxxx")
+    assert message.endswith("xxx and that is wrong")
     assert len(message) < 1100
 
 
@@ -357,27 +358,28 @@ def test_what_is_swapped_in_while_a_bundle_is_opened_is_not_waited_for(
                 Bundle.load(folder)
 
 
-class swapping:  # noqa: N801
-    """Swaps two paths all the time, atomically, on a thread of its own."""
+@contextmanager
+def swapping(one: Path, other: Path) -> Iterator[None]:
+    """Swap two paths all the time, atomically, on a thread of its own."""
+    library = CDLL(None, use_errno=True)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    paths = os.fsencode(one), os.fsencode(other)
+    over = threading.Event()
+    failures = []
 
-    def __init__(self, one: Path, other: Path) -> None:
-        self._paths = [os.fsencode(one), os.fsencode(other)]
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._swap)
+    def swap() -> None:
+        while not over.is_set() and not failures:
+            if library.renameat2(here, paths[0], here, paths[1], exchange):
+                failures.append(get_errno())
 
-    def _swap(self) -> None:
-        library = CDLL(None, use_errno=True)
-        here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-        while not self._over.is_set():
-            if library.renameat2(here, self._paths[0], here, self._paths[1], exchange):
-                raise OSError(get_errno(), "renameat2")
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    assert not failures
 
 
 def colliding_words(count: int) -> Iterator[bytes]:
