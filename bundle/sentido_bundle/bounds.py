@@ -43,7 +43,7 @@ MAX_TOKENS = 100_000
 # The model.
 EMBEDDING = 4096
 HIDDEN = 4096
-WEIGHT = 1e6  # the largest number of a stored tensor: sums of products of such cannot overflow
+WEIGHT = 1e5  # the largest number of a stored tensor: what a graph makes of such cannot overflow
 GRAPH_FIELDS = 256  # of one message in an ONNX file: the nodes and tensors of a graph among them
 GRAPH_NAME_BYTES = 1000
 

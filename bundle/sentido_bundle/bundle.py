@@ -50,7 +50,7 @@ class Outputs:
     hidden: NDArray[np.float32]  # (texts, hidden)
 
     def row(self, index: int) -> "Outputs":
-        """Give the vectors of one text: (labels,) and (hidden,)."""
+        """Return the vectors of one text: (labels,) and (hidden,)."""
         return Outputs(self.probabilities[index], self.hidden[index])
 
 
@@ -90,7 +90,7 @@ class Bundle:
         self._tokens = tokens
 
     def __del__(self) -> None:
-        """Give the large parts back one after another, between which other threads have their turn.
+        """Free the large parts one after another, between which other threads have their turn.
 
         Freeing hundreds of megabytes keeps Python's lock, and a server does so after a reload.
         """
@@ -272,7 +272,7 @@ class Bundle:
                     raise BundleError(f"{where}: {self._graph} gives other bits than alone")
 
     def _trial_ids(self, length: int) -> NDArray[np.int32]:
-        """Give ids of many words, as many as the model may read at most."""
+        """Return ids of many words, as many as the model may read at most."""
         words = self.manifest.dimensions.vocabulary - 1  # without padding
         count = min(length, self.tokenizer.preprocessing.max_tokens) if words else 0
         return (np.arange(count) * 7919 % max(1, words) + 1).astype(np.int32)
@@ -290,7 +290,7 @@ class Bundle:
             )
 
     def _difference(self, where: str, got: Outputs, wanted: Outputs, source: str) -> float:
-        """Give the largest difference of two answers; raise BundleError above the tolerance."""
+        """Return the largest difference of two answers; raise BundleError above the tolerance."""
         int8 = self.manifest.int8 if self.precision is Precision.INT8 else None
         tolerance = int8.tolerance if int8 else self.manifest.parity.tolerance
         largest = 0.0

@@ -28,7 +28,7 @@ _FLOAT32, _INT8 = 1, 3  # TensorProto.DataType
 
 
 def outputs_of(name: str, sizes: Dimensions, labels: int) -> Mapping[str, Shape]:
-    """Give the names and shapes of what the graph `name` must give."""
+    """Return the names and shapes of what the graph `name` must give."""
     if name == "tokens.onnx":
         return {
             "embeddings": (BATCH, TIME, sizes.embedding),
@@ -107,27 +107,34 @@ def open_session(
     )
     try:
         session = InferenceSession(files[name], options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
+        found = [_signature(side) for side in (session.get_inputs(), session.get_outputs())]
+    # ONNX Runtime has a dozen exception types without a common base, and names need not be UTF-8.
+    except Exception as error:
         raise BundleError(f"{name}: ONNX Runtime refuses it: {error}") from error
-    _check_signature(f"{name}: inputs", session.get_inputs(), _INPUTS, _INPUT_TYPE)
-    _check_signature(f"{name}: outputs", session.get_outputs(), outputs, _OUTPUT_TYPE)
+    _check_signature(f"{name}: inputs", found[0], _INPUTS, _INPUT_TYPE)
+    _check_signature(f"{name}: outputs", found[1], outputs, _OUTPUT_TYPE)
     return session
 
 
+def _signature(side: Sequence[Any]) -> dict[str, tuple[list[int | None], str]]:
+    """Return the shape and the type of each input or output; None: a size that varies by run."""
+    return {item.name: (_plain(item.shape), item.type) for item in side}
+
+
+def _plain(shape: Sequence[object]) -> list[int | None]:
+    return [size if isinstance(size, int) else None for size in shape]
+
+
 def _check_signature(
-    where: str, found: Sequence[Any], wanted: Mapping[str, Shape], kind: str
+    where: str,
+    found: Mapping[str, tuple[list[int | None], str]],
+    wanted: Mapping[str, Shape],
+    kind: str,
 ) -> None:
-    """Raise BundleError unless the shapes are these; None is a size that differs between runs."""
-    shapes = {
-        item.name: [size if isinstance(size, int) else None for size in item.shape]
-        for item in found
-    }
-    plain = {
-        name: [size if isinstance(size, int) else None for size in shape]
-        for name, shape in wanted.items()
-    }
+    shapes = {name: shape for name, (shape, _) in found.items()}
+    plain = {name: _plain(shape) for name, shape in wanted.items()}
     if shapes != plain:
         raise BundleError(f"{where} are {quoted(shapes)}, {plain} are needed")
-    if any(item.type != kind for item in found):
-        types = [item.type for item in found]
+    types = [type for _, type in found.values()]
+    if any(type != kind for type in types):
         raise BundleError(f"{where} are {quoted(types)}, {kind} is needed")

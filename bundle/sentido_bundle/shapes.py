@@ -7,7 +7,8 @@ run stand by name: (BATCH, TIME, 32). A graph is refused unless all of this hold
   answer cannot depend on the texts beside it, and what a run allocates is bounded by its tokens and
   the sizes in the manifest;
 - ids are only looked up in the embedding matrix, and lengths only told to the LSTM;
-- stored numbers are at most `bounds.WEIGHT`, so that no sum of products of them is infinite;
+- stored numbers are at most `bounds.WEIGHT`, so that nothing which so few operators make of them is
+  infinite;
 - probabilities come out of a Sigmoid or Softmax, or are 1 less such a one: within 0 to 1.
 
 Used by `session.py`. The rules are those of ONNX' operators from opset 13 on, as far as a bundle
@@ -93,7 +94,7 @@ class _Walk:
                     )
 
     def values(self, tensor: Tensor) -> NDArray[Any]:
-        """Give the numbers of a stored tensor, (elements,)."""
+        """Return the numbers of a stored tensor, (elements,)."""
         data = self._weights if tensor.inline is None else tensor.inline
         kind, count = _TYPES[tensor.data_type], math.prod(tensor.shape)
         values: NDArray[Any] = np.frombuffer(data, kind, count, tensor.offset)
@@ -119,13 +120,13 @@ class _Walk:
                 self.shapes[name], self.kinds[name] = shape, kind
 
     def shape(self, name: str) -> Shape:
-        """Give the shape of a value, computed or stored."""
+        """Return the shape of a value, computed or stored."""
         if not name:
             raise ValueError("an input is left out")
         return self.shapes[name] if name in self.shapes else self.stored[name].shape
 
     def integers(self, name: str) -> list[int]:
-        """Give the elements of a small stored tensor of integers."""
+        """Return the elements of a small stored tensor of integers."""
         tensor = self.stored.get(name)
         if tensor is None or tensor.data_type != _INT64 or math.prod(tensor.shape) > 4:
             raise ValueError(f"{quoted(name)} is not a stored tensor of a few int64")
@@ -140,7 +141,7 @@ class _Walk:
             raise ValueError(f"gives the shape {shape}, larger than a classifier needs")
 
     def _kind(self, node: Node) -> str:
-        """Give what the values that the node gives are."""
+        """Return what the values that the node gives are."""
         kinds = [self.kinds.get(name, "stored") for name in node.inputs]
         operator = node.operator
         if operator in ("Identity", "Cast"):
@@ -245,9 +246,9 @@ def _matmul(walk: _Walk, node: Node) -> list[Shape]:
 
 
 def _gemm(walk: _Walk, node: Node) -> list[Shape]:
-    numbers = (*node.attributes.get("alpha", (1.0,)), *node.attributes.get("beta", (1.0,)))
-    if any(not isinstance(x, float) or not abs(x) <= bounds.WEIGHT for x in numbers):
-        raise ValueError(f"alpha and beta are {quoted(numbers)}")
+    for name in ("alpha", "beta"):
+        if node.attributes.get(name, (1.0,)) != (1.0,):
+            raise ValueError(f"{name} is not 1")
     if _integers(node, "transA", 0) != (0,):
         raise ValueError("transA is not 0")
     left, right, *bias = node.inputs
@@ -258,7 +259,7 @@ def _gemm(walk: _Walk, node: Node) -> list[Shape]:
 
 
 def _times(walk: _Walk, left: str, right: str, turned: bool = False) -> Shape:
-    """Give the shape of values times a stored matrix."""
+    """Return the shape of values times a stored matrix."""
     matrix = walk.stored.get(right)
     if left in walk.stored or matrix is None or len(matrix.shape) != 2:
         raise ValueError("multiplies by something else than a stored matrix")
@@ -310,7 +311,7 @@ def _axis(axis: int, count: int) -> int:
 
 
 def _integers(node: Node, name: str, *default: int) -> tuple[int, ...]:
-    """Give an attribute of integers, of which there is one at least."""
+    """Return an attribute of integers, of which there is one at least."""
     values = node.attributes.get(name, default)
     integers = tuple(value for value in values if isinstance(value, int))
     if not integers or len(integers) < len(values):

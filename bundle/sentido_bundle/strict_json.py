@@ -46,7 +46,7 @@ def parse_json(name: str, data: bytes) -> Any:
 def parse_array(
     name: str, data: bytes, element: bytes, what: str, window: int
 ) -> Iterator[list[Any]]:
-    """Parse a JSON array in pieces; give the elements of each.
+    """Parse a JSON array in pieces; yield the elements of each.
 
     `element`: the regular expression of one, which with the space around it takes at most `window`
     bytes; `what`: their name in the plural. Raises BundleError where the array breaks off.

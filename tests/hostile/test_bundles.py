@@ -257,6 +257,7 @@ ONE = np.ones(1, np.float32)
         (node("Transpose", ["before"], "hidden"), "multiplies (3, 'batch') by (3, 2)"),
         (node("Gemm", ["before", "before"], "hidden"), "by something else than a stored matrix"),
         (node("Gemm", ["before", "D"], "hidden", transA=1), "transA is not 0"),
+        (node("Gemm", ["before", "D"], "hidden", alpha=1e30), "alpha is not 1"),
         (node("Add", ["before", "token_ids"], "hidden"), "may only be looked up"),
         (node("Concat", ["before", "before"], "hidden", axis=0), "joins along axis 0"),
         (add_tensor(node("Add", ["before", "x"], "hidden"), LARGE), "larger than a classifier"),
@@ -281,6 +282,15 @@ def test_a_graph_of_older_operators_with_other_rules_is_refused(files: Files) ->
     model.opset_import[0].version = 12
     found = refusal({**files, "model.onnx": model.SerializeToString()})
     assert found == "model.onnx: opset 12, 13 or a later one is needed"
+
+
+def test_the_name_of_a_size_that_is_not_utf_8_is_refused(files: Files) -> None:
+    model = onnx.load_model_from_string(files["model.onnx"])
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "name"
+    data = model.SerializeToString().replace(b"name", b"\xbfame")
+    assert "model.onnx: ONNX Runtime refuses it: 'utf-8' codec" in refusal(
+        {**files, "model.onnx": data}
+    )
 
 
 @pytest.mark.parametrize(
