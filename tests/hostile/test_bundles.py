@@ -375,7 +375,7 @@ def swapping(one: Path, other: Path) -> Iterator[None]:
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     paths = os.fsencode(one), os.fsencode(other)
     over = threading.Event()
-    failures = []
+    failures: list[int] = []
 
     def swap() -> None:
         while not over.is_set() and not failures:
