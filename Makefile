@@ -27,8 +27,9 @@ test: $(VENV)/ready-dev  ## run all tests; what this machine lacks is skipped by
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
 	@$(BIN)/python -m pytest --nothing-missing $(ARGS)
 
-nightly: $(VENV)/ready-dev  ## stream 10 million texts, score 5 million rows, kill and resume (about an hour)
+nightly: $(VENV)/ready-dev  ## stream 10 million texts, score 5 million rows, kill and resume, spoil 20,000 bundles (over an hour)
 	@$(BIN)/python -m pytest --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
+	@$(BIN)/python -m pytest --timeout 14400 --bundle-mutations 20000 -s tests/hostile/test_bundles.py $(ARGS)
 	@$(BIN)/python -m pytest --timeout 14400 --score-rows 5000000 --score-kills 60 -s tests/score $(ARGS)
 
 lint: $(VENV)/ready-dev  ## check style, types and the protocol

@@ -55,6 +55,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="times that the tests of scoring kill each engine's runs (default: %(default)s)",
     )
+    parser.addoption(
+        "--bundle-mutations",
+        type=int,
+        default=150,
+        metavar="N",
+        help="spoiled bundles that the tests try to load and run (default: %(default)s)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

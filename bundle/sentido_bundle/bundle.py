@@ -22,7 +22,8 @@ from sentido_bundle.errors import BundleError
 from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import GoldenText, parse_golden
 from sentido_bundle.manifest import INT8_MODEL, Manifest, Precision
-from sentido_bundle.session import check_graph, embedding_matrix, open_session
+from sentido_bundle.session import check_graph, embedding_matrix, open_session, outputs_of
+from sentido_bundle.shapes import check_shapes
 from sentido_bundle.tokenizer import Tokenizer
 
 T = TypeVar("T")
@@ -37,6 +38,9 @@ BATCH_TOKENS = 1280
 _GROUP = 4  # batches whose inputs are made together: what makes them is in the cache then
 _WINDOW = 64  # texts that are tokenized at once
 
+_TRIAL_LENGTHS = ((0, 1, 2, 3, 5, 8, 13, 21), (3, 500))
+"""Tokens of the texts that each loaded bundle is tried with, batch by batch."""
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -44,6 +48,10 @@ class Outputs:
 
     probabilities: NDArray[np.float32]  # (texts, labels)
     hidden: NDArray[np.float32]  # (texts, hidden)
+
+    def row(self, index: int) -> "Outputs":
+        """Return the vectors of one text: (labels,) and (hidden,)."""
+        return Outputs(self.probabilities[index], self.hidden[index])
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,14 @@ class Bundle:
         self._model = model
         self._tokens = tokens
 
+    def __del__(self) -> None:
+        """Free the large parts one after another, between which other threads have their turn.
+
+        Freeing hundreds of megabytes keeps Python's lock, and a server does so after a reload.
+        """
+        for name in ("_model", "_tokens", "embeddings"):
+            self.__dict__.pop(name, None)
+
     @classmethod
     def load(cls, directory: str | Path, precision: str = Precision.FP32) -> Self:
         """Read, check and verify the bundle in `directory`, to run in "fp32" or "int8".
@@ -116,29 +132,24 @@ class Bundle:
         sizes, labels = manifest.dimensions, len(manifest.labels)
         vocabulary = parse_vocabulary(files["vocabulary.json"], manifest)
         graphs = {name: check_graph(name, files, sizes) for name in (model, "tokens.onnx")}
+        embeddings = embedding_matrix(graphs, files["weights.bin"], sizes)
+        sessions = []
+        for name, graph in graphs.items():
+            outputs = outputs_of(name, sizes, labels)
+            check_shapes(name, graph, files["weights.bin"], sizes, labels, outputs)
+            sessions.append(open_session(name, files, outputs))
         bundle = cls(
             manifest,
             hashlib.sha256(files["manifest.json"]).hexdigest(),
             precision,
             Tokenizer(vocabulary, manifest.preprocessing),
-            embedding_matrix(graphs, files["weights.bin"], sizes),
-            open_session(
-                model,
-                files,
-                {"probabilities": [None, labels], "hidden": [None, sizes.hidden]},
-            ),
-            open_session(
-                "tokens.onnx",
-                files,
-                {
-                    "embeddings": [None, None, sizes.embedding],
-                    "hidden_steps": [None, None, sizes.hidden],
-                },
-            ),
+            embeddings,
+            *sessions,
         )
         golden = parse_golden(files["golden.json"], sizes.hidden, labels)
         try:
             bundle.verify(golden)
+            bundle.verify_rows()
         except BundleError:
             raise
         except Exception as error:  # of ONNX Runtime, which has no base class for them
@@ -225,10 +236,9 @@ class Bundle:
         """Compare with what Keras answered; return the largest difference.
 
         Raises BundleError for other ids, for a difference above the tolerance that is recorded for
-        the precision, or if tokens.onnx and the embedding matrix disagree with it.
+        the precision, for probabilities that are none, or if tokens.onnx and the embedding matrix
+        disagree with it.
         """
-        int8 = self.manifest.int8 if self.precision is Precision.INT8 else None
-        tolerance = int8.tolerance if int8 else self.manifest.parity.tolerance
         for index, text in enumerate(golden):
             ids = self.tokenizer.encode(text.text).ids
             if not np.array_equal(ids, text.ids):
@@ -236,28 +246,76 @@ class Bundle:
         outputs = self.run([text.ids for text in golden])
         largest = 0.0
         for index, text in enumerate(golden):
-            for name, got, want in (
-                ("hidden state", outputs.hidden[index], text.hidden),
-                ("probabilities", outputs.probabilities[index], text.probabilities),
-            ):
-                difference = float(np.abs(got - want).max())
-                if not difference <= tolerance:  # not: NaN is no match
-                    raise BundleError(
-                        f"golden text {index}: the {name} of {INT8_MODEL if int8 else 'model.onnx'}"
-                        f" differ from golden.json by {difference:.2g}, at most {tolerance:.2g} is"
-                        " allowed"
-                    )
-                largest = max(largest, difference)
-            self._verify_tokens(index, text)
+            where, row = f"golden text {index}", outputs.row(index)
+            self._check_probabilities(where, row)
+            wanted = Outputs(text.probabilities, text.hidden)
+            largest = max(largest, self._difference(where, row, wanted, "golden.json"))
+            self._verify_tokens(where, text.ids, text.hidden)
         return largest
 
-    def _verify_tokens(self, index: int, text: GoldenText) -> None:
-        rows, steps = self._run_tokens(text.ids)
-        if not np.array_equal(rows, self.embed_words(text.ids)):
-            raise BundleError(f"golden text {index}: tokens.onnx gives other word vectors")
+    def verify_rows(self) -> None:
+        """Run a few texts of our own, whose lengths differ, alone and together.
+
+        Raises BundleError if a text's answer depends on those beside it: in a bit in fp32, by more
+        than the recorded tolerance in int8. Golden texts cannot show that: whoever wrote the bundle
+        chose them, and they may be one text.
+        """
+        for lengths in _TRIAL_LENGTHS:
+            texts = [self._trial_ids(length) for length in lengths]
+            together = self.run_batch(texts)
+            for index, ids in enumerate(texts):
+                where, row = f"a text of {len(ids)} tokens in a batch", together.row(index)
+                self._check_probabilities(where, row)
+                alone = self.run_batch([ids]).row(0)
+                difference = self._difference(where, row, alone, "what it gives alone")
+                if difference > 0 and self.precision is Precision.FP32:
+                    raise BundleError(f"{where}: {self._graph} gives other bits than alone")
+
+    def _trial_ids(self, length: int) -> NDArray[np.int32]:
+        """Return ids of many words, as many as the model may read at most."""
+        words = self.manifest.dimensions.vocabulary - 1  # without padding
+        count = min(length, self.tokenizer.preprocessing.max_tokens) if words else 0
+        return (np.arange(count) * 7919 % max(1, words) + 1).astype(np.int32)
+
+    @property
+    def _graph(self) -> str:
+        return INT8_MODEL if self.precision is Precision.INT8 else "model.onnx"
+
+    def _check_probabilities(self, where: str, row: Outputs) -> None:
+        found = row.probabilities
+        if not (found.min() >= 0 and found.max() <= 1):  # not: NaN is neither
+            raise BundleError(
+                f"{where}: {self._graph} gives probabilities of {found.min():g} to {found.max():g},"
+                " they must be within 0 to 1"
+            )
+
+    def _difference(self, where: str, got: Outputs, wanted: Outputs, source: str) -> float:
+        """Return the largest difference of two answers; raise BundleError above the tolerance."""
+        int8 = self.manifest.int8 if self.precision is Precision.INT8 else None
+        tolerance = int8.tolerance if int8 else self.manifest.parity.tolerance
+        largest = 0.0
+        for name, one, other in (
+            ("hidden state", got.hidden, wanted.hidden),
+            ("probabilities", got.probabilities, wanted.probabilities),
+        ):
+            difference = float(np.abs(one - other).max())
+            if not difference <= tolerance:  # not: NaN is no match
+                raise BundleError(
+                    f"{where}: the {name} of {self._graph} differ from {source} by"
+                    f" {difference:.2g}, at most {tolerance:.2g} is allowed"
+                )
+            largest = max(largest, difference)
+        return largest
+
+    def _verify_tokens(
+        self, where: str, ids: NDArray[np.int32], hidden: NDArray[np.float32]
+    ) -> None:
+        rows, steps = self._run_tokens(ids)
+        if not np.array_equal(rows, self.embed_words(ids)):
+            raise BundleError(f"{where}: tokens.onnx gives other word vectors")
         tolerance = self.manifest.parity.tolerance
-        if len(text.ids) and not np.abs(steps[-1] - text.hidden).max() <= tolerance:
-            raise BundleError(f"golden text {index}: tokens.onnx ends in another hidden state")
+        if len(ids) and not np.abs(steps[-1] - hidden).max() <= tolerance:
+            raise BundleError(f"{where}: tokens.onnx ends in another hidden state")
 
     def _run(self, inputs: dict[str, NDArray[np.int32]]) -> Outputs:
         return Outputs(*self._model.run(["probabilities", "hidden"], inputs))

@@ -1,5 +1,39 @@
-"""The one error of this package."""
+"""The error of everything that a bundle can have wrong, and how names from a bundle are shown.
+
+What stands in a bundle was written by somebody else, and messages reach logs and terminals: names
+are quoted and shortened where they are put into a message (`quoted`), and no message of a
+BundleError is longer than a screen or holds a character that is not printable, whatever was put in.
+"""
+
+import reprlib
+
+_MESSAGE_CHARACTERS = 1000
+
+_repr = reprlib.Repr()
+_repr.maxlevel = 3
+_repr.maxstring = _repr.maxother = _repr.maxlong = 80
+_repr.maxlist = _repr.maxtuple = _repr.maxdict = 8
 
 
 class BundleError(Exception):
     """A bundle cannot be used. The message names the file, what it holds and what was expected."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def quoted(value: object) -> str:
+    """Return `repr(value)` of something from a bundle, its long strings and lists shortened."""
+    return _repr.repr(value)
+
+
+def printable(message: str) -> str:
+    """Return the message without its middle if it is long, what is not printable escaped."""
+    if len(message) > _MESSAGE_CHARACTERS:
+        half = _MESSAGE_CHARACTERS // 2
+        message = f"{message[:half]}...{message[-half:]}"
+    return message if message.isprintable() else "".join(map(_escaped, message))
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]

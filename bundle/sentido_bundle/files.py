@@ -3,16 +3,20 @@
 Nothing is trusted: not the sizes, not the digests, not where a link leads.
 """
 
+import errno
 import hashlib
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-from sentido_bundle.errors import BundleError
-from sentido_bundle.manifest import Manifest, parse_json
+from sentido_bundle import bounds
+from sentido_bundle.errors import BundleError, quoted
+from sentido_bundle.manifest import Manifest
+from sentido_bundle.strict_json import STRING, parse_array
 
-_MANIFEST_LIMIT = 1 << 20  # bytes; a manifest has a few thousand
+_PIECE_BYTES = 1 << 16  # of the vocabulary that is parsed at once; over those of the longest word
 
 
 def read_files(directory: Path) -> dict[str, bytes]:
@@ -41,55 +45,86 @@ def check_digests(manifest: Manifest, files: Mapping[str, bytes]) -> None:
 
 def parse_vocabulary(data: bytes, manifest: Manifest) -> list[str]:
     """Read `vocabulary.json`: index = id. Raises BundleError."""
-    words = parse_json("vocabulary.json", data)
-    if not isinstance(words, list) or not all(type(word) is str for word in words):
-        raise BundleError("vocabulary.json: an array of words is needed")
-    if len(words) != manifest.dimensions.vocabulary:
-        raise BundleError(
-            f"vocabulary.json: {len(words)} words, the manifest says"
-            f" {manifest.dimensions.vocabulary}"
-        )
-    if words[0] != "" or "" in words[1:]:
+    words: list[str] = []
+    distinct: set[str] = set()
+    wanted = manifest.dimensions.vocabulary
+    for piece in parse_array("vocabulary.json", data, STRING, "words", _PIECE_BYTES):
+        check_word_lengths(piece)
+        words += piece
+        distinct.update(piece)
+        if len(words) > bounds.VOCABULARY:
+            raise BundleError(f"vocabulary.json: has over {bounds.VOCABULARY:,} words")
+    if len(words) != wanted:
+        raise BundleError(f"vocabulary.json: {len(words)} words, the manifest says {wanted}")
+    if words[0] != "":
         raise BundleError('vocabulary.json: "" must stand at index 0, for padding, and only there')
-    if len(set(words)) != len(words):
+    if len(distinct) != len(words):
         raise BundleError("vocabulary.json: a word stands in it twice")
     oov = manifest.preprocessing.oov_token
-    if oov is not None and oov not in words:
-        raise BundleError(f"vocabulary.json: the oov_token {oov!r} is not in it")
+    if oov is not None and oov not in distinct:
+        raise BundleError(f"vocabulary.json: the oov_token {quoted(oov)} is not in it")
     return words
+
+
+def check_word_lengths(words: Sequence[str]) -> None:
+    """Raise BundleError if a word is longer than one of a bundle may be."""
+    longest = max(words, key=len, default="")
+    if len(longest) > bounds.WORD_CHARACTERS:
+        raise BundleError(
+            f"vocabulary.json: the word {quoted(longest)} has {len(longest):,} characters, at most"
+            f" {bounds.WORD_CHARACTERS:,}"
+        )
 
 
 def _read_manifest(directory: Path) -> bytes:
     if not directory.is_dir():
         raise BundleError("no such directory; a bundle is the folder that sentido-export wrote")
     with _open(directory, "manifest.json") as file:
-        data: bytes = file.read(_MANIFEST_LIMIT + 1)
-    if len(data) > _MANIFEST_LIMIT:
-        raise BundleError(f"manifest.json: more than {_MANIFEST_LIMIT} bytes")
-    return data
+        return file.read(bounds.MANIFEST_BYTES + 1)  # Manifest.parse refuses one that is longer
 
 
 def _read_file(directory: Path, name: str, size: int) -> bytes:
     """Read a file that must have `size` bytes: never more than the manifest allows."""
     with _open(directory, name) as file:
-        found = file.seek(0, 2)
+        found = os.fstat(file.fileno()).st_size
         if found != size:
             raise BundleError(f"{name}: {found} bytes, the manifest says {size}")
-        file.seek(0)
-        data: bytes = file.read(size)
-    return data
+        return file.read(size)
 
 
-def _open(directory: Path, name: str) -> Any:
-    path = directory / name
-    led = Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError for links in a circle
-    if not led.is_relative_to(os.path.realpath(directory)):
-        raise BundleError(f"{name}: leads out of the bundle's directory, to {led}")
-    if not path.exists():
-        raise BundleError(f"{name} is missing")
-    if not path.is_file():
-        raise BundleError(f"{name} is not a file")
+def _open(directory: Path, name: str) -> BinaryIO:
+    """Open a regular file of the bundle. Raises BundleError for anything else.
+
+    A link may lead to another file in the directory. The path is resolved once and then opened
+    step by step, without following links, so that nothing can be put in its place meanwhile.
+    Opening does not wait, as that of a FIFO would for somebody who writes.
+    """
+    root = os.path.realpath(directory)
+    path = os.path.realpath(directory / name)  # Path.resolve() raises RuntimeError for circles
+    if os.path.commonpath([root, path]) != root:
+        raise BundleError(f"{name}: leads out of the bundle's directory, to {quoted(path)}")
     try:
-        return path.open("rb")
+        descriptor = _descriptor(root, os.path.relpath(path, root).split(os.sep))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleError(f"{name} is missing") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise BundleError(f"{name} is missing") from error
         raise BundleError(f"{name}: cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BundleError(f"{name} is not a regular file")
+    return open(descriptor, "rb")
+
+
+def _descriptor(root: str, steps: Sequence[str]) -> int:
+    """Open `steps[-1]`, beneath `root`, in the folders that the steps before it name."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    for step in steps:
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+        try:
+            opened = os.open(step, flags, dir_fd=folder)
+        finally:
+            os.close(folder)
+        folder = opened
+    return folder

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sentido_bundle.errors import BundleError
-from sentido_bundle.manifest import parse_json
+from sentido_bundle import bounds
+from sentido_bundle.errors import BundleError, quoted
+from sentido_bundle.strict_json import FLAT_OBJECT, parse_array
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,24 @@ class GoldenText:
 
 
 def parse_golden(data: bytes, hidden: int, labels: int) -> list[GoldenText]:
-    """Read `golden.json`; `hidden` and `labels` are the sizes that each vector must have."""
-    value = parse_json("golden.json", data)
-    if not isinstance(value, list) or not value:
-        raise BundleError("golden.json: an array of one or more texts is needed")
-    return [_parse_text(item, index, hidden, labels) for index, item in enumerate(value)]
+    """Read `golden.json`; `hidden` and `labels` are the sizes that each vector must have.
+
+    Raises BundleError, also for more texts or tokens than a bundle may hold.
+    """
+    texts: list[GoldenText] = []
+    tokens = 0
+    for piece in parse_array(
+        "golden.json", data, FLAT_OBJECT, "one or more texts", bounds.GOLDEN_TEXT_BYTES
+    ):
+        for item in piece:
+            texts.append(_parse_text(item, len(texts), hidden, labels))
+            tokens += len(texts[-1].ids)
+            if len(texts) > bounds.GOLDEN_TEXTS or tokens > bounds.GOLDEN_TOKENS:
+                raise BundleError(
+                    f"golden.json: more than {bounds.GOLDEN_TEXTS:,} texts or"
+                    f" {bounds.GOLDEN_TOKENS:,} tokens"
+                )
+    return texts
 
 
 def dump_golden(texts: Sequence[GoldenText]) -> bytes:
@@ -65,7 +79,7 @@ def _parse_text(item: Any, index: int, hidden: int, labels: int) -> GoldenText:
             probabilities=np.array(item["probabilities"], dtype=np.float32),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise BundleError(f"{where} cannot be read: {error!r}") from error
+        raise BundleError(f"{where} cannot be read: {quoted(error)}") from error
     if not isinstance(golden.text, str) or golden.ids.ndim != 1:
         raise BundleError(f"{where} is not a text with an array of ids")
     for name, vector, size in (

@@ -6,16 +6,17 @@ it (`preprocessing.max_tokens`). Nothing here opens a file other than as bytes h
 
 import dataclasses
 import json
-import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sentido_bundle.errors import BundleError
+from sentido_bundle import bounds
+from sentido_bundle.errors import BundleError, quoted
+from sentido_bundle.strict_json import parse_json
 
 SCHEMA_VERSION = 1
 FILES = ("vocabulary.json", "model.onnx", "tokens.onnx", "weights.bin", "golden.json")
@@ -24,14 +25,12 @@ FILES = ("vocabulary.json", "model.onnx", "tokens.onnx", "weights.bin", "golden.
 INT8_MODEL = "model.int8.onnx"
 """The quantized twin of `model.onnx`, in bundles whose manifest has a section `int8`."""
 
-MOST_BYTES = 2 << 30
-"""The size that a file of a bundle may have."""
-
 MOST_INT8_TOLERANCE = 0.5
 """What `int8.tolerance` may be at most: beyond that a twin is no twin."""
 
+_MOST_TEXTS = 2**31 - 1
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -64,8 +63,11 @@ class Preprocessing:
     def __post_init__(self) -> None:
         _require(self.split != "", "split must not be empty")
         _require(self.oov_token != "", "oov_token must not be empty")
-        _require_within("num_words", self.num_words, 2)
-        _require_within("max_tokens", self.max_tokens, 1)
+        _require_length("split", self.split, bounds.SPLIT_CHARACTERS)
+        _require_length("filters", self.filters, bounds.FILTERS_CHARACTERS)
+        _require_length("oov_token", self.oov_token or "", bounds.WORD_CHARACTERS)
+        _require_within("num_words", self.num_words, 2, bounds.NUM_WORDS)
+        _require_within("max_tokens", self.max_tokens, 1, bounds.MAX_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ class Dimensions:
     hidden: int  # units of the LSTM
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            _require_within(name, value, 1)
+        _require_within("vocabulary", self.vocabulary, 1, bounds.VOCABULARY)
+        _require_within("embedding", self.embedding, 1, bounds.EMBEDDING)
+        _require_within("hidden", self.hidden, 1, bounds.HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Parity:
     tolerance: float
 
     def __post_init__(self) -> None:
-        _require_within("texts", self.texts, 0)
+        _require_within("texts", self.texts, 0, _MOST_TEXTS)
         _require(
             self.largest_difference >= 0,
             f"largest_difference is {self.largest_difference}, it must be 0 or more",
@@ -110,7 +113,7 @@ class Int8:
     tolerance: float  # of its answers to the golden texts
 
     def __post_init__(self) -> None:
-        _require_within("texts", self.texts, 0)
+        _require_within("texts", self.texts, 0, _MOST_TEXTS)
         for name in ("accuracy", "largest_difference_probabilities"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name} is {value}, not within 0 to 1")
@@ -132,9 +135,8 @@ class FileFacts:
     sha256: str
 
     def __post_init__(self) -> None:
-        _require(
-            0 <= self.bytes <= MOST_BYTES, f"bytes is {self.bytes}, not within 0 to {MOST_BYTES}"
-        )
+        most = bounds.WEIGHTS_BYTES
+        _require(0 <= self.bytes <= most, f"bytes is {self.bytes}, not within 0 to {most}")
         _require(bool(_SHA256.fullmatch(self.sha256)), "sha256 is not 64 hexadecimal digits")
 
 
@@ -159,33 +161,45 @@ class Manifest:
     def __post_init__(self) -> None:
         for what, value in (("name", self.name), ("version", self.version)):
             check_plain_name(what, value)
-        _require(bool(_TIME.fullmatch(self.created)), f"created is {self.created!r:.40}")
-        _require(len(self.labels) >= 2, f"labels are {list(self.labels)}: two or more are needed")
-        _require(
-            len(set(self.labels)) == len(self.labels) and all(self.labels),
-            f"labels are {list(self.labels)}: each must be another one and not empty",
-        )
+        _require(bool(_TIME.fullmatch(self.created)), f"created is {quoted(self.created)}")
+        check_labels(self.labels)
         _require(
             self.dimensions.vocabulary <= self.preprocessing.num_words,
             f"dimensions.vocabulary is {self.dimensions.vocabulary}, over"
             f" preprocessing.num_words, {self.preprocessing.num_words}",
         )
-        for name in self.files:
+        check_cost(self.preprocessing, self.dimensions)
+        for name, table in (
+            ("metrics", self.metrics),
+            ("tools", self.tools),
+            ("files", self.files),
+        ):
+            _require_count(name, len(table), bounds.ENTRIES, "entries")
+        for name, facts in self.files.items():
             _require(
                 bool(_PLAIN_NAME.fullmatch(name)),
-                f"files names {name!r}: a plain file name in the bundle's directory is needed",
+                f"files names {quoted(name)}: a plain file name in the bundle's directory is"
+                " needed",
+            )
+            most = bounds.FILE_BYTES.get(name, bounds.WEIGHTS_BYTES)
+            _require(
+                facts.bytes <= most, f"files: {name} has {facts.bytes:,} bytes, at most {most:,}"
             )
 
     @classmethod
     def parse(cls, data: bytes) -> "Manifest":
         """Read `manifest.json`. Raises BundleError naming the field that is wrong."""
+        if len(data) > bounds.MANIFEST_BYTES:
+            raise BundleError(
+                f"manifest.json: has {len(data):,} bytes, at most {bounds.MANIFEST_BYTES:,}"
+            )
         value = parse_json("manifest.json", data)
         if not isinstance(value, dict):
             raise BundleError("manifest.json: an object is needed")
         version = value.get("schema_version")
         if version != SCHEMA_VERSION:
             raise BundleError(
-                f"manifest.json: schema_version is {version!r}, this program reads"
+                f"manifest.json: schema_version is {quoted(version)}, this program reads"
                 f" {SCHEMA_VERSION}: use the release of Sentido that wrote the bundle, or a later"
                 " one, or export it again"
             )
@@ -214,54 +228,44 @@ def check_plain_name(what: str, value: str) -> None:
     """Raise ValueError unless `value` can name a model, a version or a file everywhere."""
     _require(
         bool(_PLAIN_NAME.fullmatch(value)),
-        f"{what} is {value!r}: 1 to 64 letters, digits, '.', '_' and '-' are needed, the first a"
-        " letter or digit",
+        f"{what} is {quoted(value)}: 1 to 64 letters, digits, '.', '_' and '-' are needed, the"
+        " first a letter or digit",
     )
 
 
-def parse_json(name: str, data: bytes) -> Any:
-    """Parse the JSON file `name`. Raises BundleError saying where it breaks."""
-    try:
-        text = data.decode("utf-8")
-        value = json.loads(
-            text,
-            parse_constant=_finite,
-            parse_float=_finite,
-            parse_int=_short,
-            object_pairs_hook=_distinct,
-        )
-        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate could never be sent
-    except RecursionError as error:
-        raise BundleError(f"{name}: nested too deeply") from error
-    except ValueError as error:  # UnicodeError and JSONDecodeError are such
-        raise BundleError(f"{name}: not valid JSON: {error}") from error
-    return value
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"{digits} is not a finite number")
-    return value
-
-
-def _short(digits: str) -> int:
-    if len(digits) > 20:
-        raise ValueError(f"a whole number of {len(digits)} digits")
-    return int(digits)
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        raise ValueError(f"an object with two fields of one name among {sorted(table)}"[:200])
-    return table
-
-
-def _require_within(name: str, value: int, least: int) -> None:
+def check_labels(labels: Sequence[str]) -> None:
+    """Raise ValueError unless a bundle may have these labels."""
+    _require(len(labels) >= 2, f"labels are {quoted(list(labels))}: two or more are needed")
+    _require_count("labels", len(labels), bounds.LABELS, "labels")
     _require(
-        least <= value < 2**31, f"{name} is {value}, it must be {least} or more and below 2^31"
+        len(set(labels)) == len(labels) and all(labels),
+        f"labels are {quoted(list(labels))}: each must be another one and not empty",
     )
+    for index, label in enumerate(labels):
+        _require_length(f"labels[{index}]", label, bounds.LABEL_CHARACTERS)
+    together = sum(len(label.encode("utf-8", "surrogatepass")) for label in labels)
+    _require_count("labels", together, bounds.LABELS_BYTES, "bytes together")
+
+
+def check_cost(rules: Preprocessing, sizes: Dimensions) -> None:
+    """Raise ValueError if a text may have more tokens than a model of this size can be let read."""
+    numbers = rules.max_tokens * (sizes.embedding + 4 * sizes.hidden)
+    _require(
+        numbers <= bounds.TEXT_NUMBERS,
+        f"max_tokens * (embedding + 4 * hidden) is {numbers:,}, at most {bounds.TEXT_NUMBERS:,}",
+    )
+
+
+def _require_within(name: str, value: int, least: int, most: int) -> None:
+    _require(least <= value <= most, f"{name} is {value}, it must be {least} to {most}")
+
+
+def _require_length(name: str, text: str, most: int) -> None:
+    _require_count(name, len(text), most, "characters")
+
+
+def _require_count(name: str, count: int, most: int, unit: str) -> None:
+    _require(count <= most, f"{name}: has {count:,} {unit}, at most {most:,}")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -285,14 +289,15 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         _, inner = typing.get_args(kind)
         table = _expect(dict, value, where)
         return {
-            k: v if inner is Any else _read(inner, v, f"{where}[{k!r}]") for k, v in table.items()
+            k: v if inner is Any else _read(inner, v, f"{where}[{quoted(k)}]")
+            for k, v in table.items()
         }
     if kind is float and type(value) is int:
         return float(value)
     if issubclass(kind, StrEnum):
         if value not in list(kind):
             raise BundleError(
-                f"manifest.json: {where} is {value!r}, not one of {[*map(str, kind)]}"
+                f"manifest.json: {where} is {quoted(value)}, not one of {[*map(str, kind)]}"
             )
         return kind(value)
     return _expect(kind, value, where)
@@ -304,7 +309,7 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
     prefix = where + "." if where else ""
     for key in table:
         if key not in hints:
-            raise BundleError(f"manifest.json: unknown field {prefix}{key}")
+            raise BundleError(f"manifest.json: unknown field {prefix}{key:.80}")
     for item in dataclasses.fields(kind):
         if item.name not in table and item.default is dataclasses.MISSING:
             raise BundleError(f"manifest.json: {prefix}{item.name} is missing")
@@ -328,6 +333,6 @@ _KINDS = {
 def _expect(kind: type, value: Any, where: str) -> Any:
     if type(value) is not kind:  # not isinstance: true is not a number
         raise BundleError(
-            f"manifest.json: {where or 'the whole'} is {value!r:.80}, {_KINDS[kind]} is needed"
+            f"manifest.json: {where or 'the whole'} is {quoted(value)}, {_KINDS[kind]} is needed"
         )
     return value

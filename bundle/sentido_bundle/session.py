@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
 
-from sentido_bundle.errors import BundleError
+from sentido_bundle.errors import BundleError, quoted
 from sentido_bundle.graph import (
     INT8_OPERATORS,
     OPERATORS,
@@ -17,16 +17,24 @@ from sentido_bundle.graph import (
     read_graph,
 )
 from sentido_bundle.manifest import INT8_MODEL, Dimensions
+from sentido_bundle.shapes import BATCH, TIME, Shape
 
 MATRIX = "embedding_matrix"
 """The name of the embedding matrix among the tensors of every graph."""
 
-Shapes = Mapping[str, Sequence[int | None]]
-"""Names and shapes of a graph's inputs or outputs; None is a size that differs from run to run."""
-
-_INPUTS: Shapes = {"token_ids": [None, None], "lengths": [None]}
+_INPUTS: Mapping[str, Shape] = {"token_ids": (BATCH, TIME), "lengths": (BATCH,)}
 _INPUT_TYPE, _OUTPUT_TYPE = "tensor(int32)", "tensor(float)"
 _FLOAT32, _INT8 = 1, 3  # TensorProto.DataType
+
+
+def outputs_of(name: str, sizes: Dimensions, labels: int) -> Mapping[str, Shape]:
+    """Return the names and shapes of what the graph `name` must give."""
+    if name == "tokens.onnx":
+        return {
+            "embeddings": (BATCH, TIME, sizes.embedding),
+            "hidden_steps": (BATCH, TIME, sizes.hidden),
+        }
+    return {"probabilities": (BATCH, labels), "hidden": (BATCH, sizes.hidden)}
 
 
 def check_graph(name: str, files: Mapping[str, bytes], sizes: Dimensions) -> Graph:
@@ -84,7 +92,9 @@ def embedding_matrix(
     return np.frombuffer(weights, "<f4", wanted[0] * wanted[1], offsets.pop()).reshape(wanted)
 
 
-def open_session(name: str, files: Mapping[str, bytes], outputs: Shapes) -> InferenceSession:
+def open_session(
+    name: str, files: Mapping[str, bytes], outputs: Mapping[str, Shape]
+) -> InferenceSession:
     """Open a graph that was looked into. Raises BundleError if its outputs have other shapes."""
     weights = files["weights.bin"]
     options = SessionOptions()
@@ -97,19 +107,34 @@ def open_session(name: str, files: Mapping[str, bytes], outputs: Shapes) -> Infe
     )
     try:
         session = InferenceSession(files[name], options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
+        found = [_signature(side) for side in (session.get_inputs(), session.get_outputs())]
+    # ONNX Runtime has a dozen exception types without a common base, and names need not be UTF-8.
+    except Exception as error:
         raise BundleError(f"{name}: ONNX Runtime refuses it: {error}") from error
-    _check_signature(f"{name}: inputs", session.get_inputs(), _INPUTS, _INPUT_TYPE)
-    _check_signature(f"{name}: outputs", session.get_outputs(), outputs, _OUTPUT_TYPE)
+    _check_signature(f"{name}: inputs", found[0], _INPUTS, _INPUT_TYPE)
+    _check_signature(f"{name}: outputs", found[1], outputs, _OUTPUT_TYPE)
     return session
 
 
-def _check_signature(where: str, found: Sequence[Any], wanted: Shapes, kind: str) -> None:
-    shapes = {
-        item.name: [size if isinstance(size, int) else None for size in item.shape]
-        for item in found
-    }
-    if shapes != wanted:
-        raise BundleError(f"{where} are {shapes}, {wanted} are needed")
-    if any(item.type != kind for item in found):
-        raise BundleError(f"{where} are {[item.type for item in found]}, {kind} is needed")
+def _signature(side: Sequence[Any]) -> dict[str, tuple[list[int | None], str]]:
+    """Return the shape and the type of each input or output; None: a size that varies by run."""
+    return {item.name: (_plain(item.shape), item.type) for item in side}
+
+
+def _plain(shape: Sequence[object]) -> list[int | None]:
+    return [size if isinstance(size, int) else None for size in shape]
+
+
+def _check_signature(
+    where: str,
+    found: Mapping[str, tuple[list[int | None], str]],
+    wanted: Mapping[str, Shape],
+    kind: str,
+) -> None:
+    shapes = {name: shape for name, (shape, _) in found.items()}
+    plain = {name: _plain(shape) for name, shape in wanted.items()}
+    if shapes != plain:
+        raise BundleError(f"{where} are {quoted(shapes)}, {plain} are needed")
+    types = [type for _, type in found.values()]
+    if any(type != kind for type in types):
+        raise BundleError(f"{where} are {quoted(types)}, {kind} is needed")

@@ -7,6 +7,7 @@ strings (so no-break spaces, `\r` and ideographic spaces stay inside words), loo
 drop unknown words or give them the id of `oov_token`; then keep the last `max_tokens` ids.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ _BULK_CHARACTERS = 8_000
 
 _WINDOW_CHARACTERS = 100_000
 """About so much is tokenized at once, so that what is computed on the way stays in the cache."""
+
+
+_PIECE_WORDS = 1000
+"""Words of a vocabulary that are looked at in one step, which other threads have to wait for."""
 
 
 @dataclass(frozen=True)
@@ -166,14 +171,14 @@ class Tokenizer:
         """
         lowered = text.lower() if self.preprocessing.lower else text
         split = self.preprocessing.split
-        source: Sequence[int] = range(len(text))  # of each lowered character
+        source: Sequence[int] | NDArray[np.int32] = range(len(text))  # of each lowered character
         if len(lowered) != len(text):
             source = [i for i, c in enumerate(text) for _ in c.lower()]
         translated = lowered.translate(self._filters)
         if len(split) != 1 and len(translated) != len(lowered):
-            source = [
-                source[i] for i, c in enumerate(lowered) for _ in self._filters.get(ord(c), c)
-            ]
+            lengths = (len(self._filters.get(ord(c), c)) for c in lowered)
+            counts = np.fromiter(lengths, np.int32, len(lowered))
+            source = np.repeat(np.asarray(source, np.int32), counts)
         pieces = translated.split(split)
         starts = accumulate((len(piece) + len(split) for piece in pieces), initial=0)
         for word, start in zip(pieces, starts, strict=False):
@@ -182,8 +187,8 @@ class Tokenizer:
                 yield Token(
                     id=found if found is not None else (self._oov_id or 0),
                     text=word,
-                    start=source[start],
-                    end=source[start + len(word) - 1] + 1,
+                    start=int(source[start]),
+                    end=int(source[start + len(word) - 1]) + 1,
                     out_of_vocabulary=found is None,
                 )
 
@@ -209,10 +214,11 @@ class _Bytes:
     """
 
     _SPECIAL = "\t\n\r\x0b\x0c\0"
+    _SPECIAL_IN = re.compile(f"[{_SPECIAL}]")
     _NO_CHARACTER = "\xff"
 
     def __init__(self, ids: Mapping[str, int], preprocessing: Preprocessing) -> None:
-        self._ids = {_utf8(word): id for word, id in ids.items()}
+        self._ids = {word.encode("utf-8", "surrogatepass"): id for word, id in ids.items()}
         self._words = WordTable(self._ids)
         self._lower = preprocessing.lower
         table = [chr(code) for code in range(256)]
@@ -233,7 +239,9 @@ class _Bytes:
         """Give one, or None where the settings or the vocabulary need the general way."""
         if preprocessing.split != " " or not preprocessing.filters.isascii():
             return None
-        if any(not set(cls._SPECIAL).isdisjoint(word) for word in ids):
+        words = list(ids)
+        pieces = (words[i : i + _PIECE_WORDS] for i in range(0, len(words), _PIECE_WORDS))
+        if any(cls._SPECIAL_IN.search("".join(piece)) for piece in pieces):
             return None
         return cls(ids, preprocessing)
 

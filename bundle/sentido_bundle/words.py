@@ -2,7 +2,8 @@
 
 All texts stand in one buffer, with a space before each word. A word's key are its bytes, padded to
 16; a hash table of the vocabulary's keys (open addressing, linear probing) gives the id. Keys are
-compared in full, so that a word is never taken for another. Longer words are looked up one by one.
+compared in full, so that a word is never taken for another. Words that are longer, or too far from
+where their search begins, are looked up one by one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _KEY_BYTES = 16
+_PIECE_WORDS = 1000  # that are made keys in one step, which other threads have to wait for
+_MOST_SLOTS = 32  # that are looked into for a word, before it is looked up in the dict
 _SLOTS_A_WORD = 4  # at least: with fewer, more words are looked for more than once
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, and else arbitrary
 
@@ -26,19 +29,29 @@ class WordTable:
         self._ids = ids
         short = {word: id for word, id in ids.items() if len(word) <= _KEY_BYTES}
         keys = np.zeros(max(ids.values(), default=0) + 1, f"S{_KEY_BYTES}")
-        keys[list(short.values())] = list(short)
+        words, numbers = list(short), list(short.values())
+        for i in range(0, len(words), _PIECE_WORDS):
+            keys[numbers[i : i + _PIECE_WORDS]] = words[i : i + _PIECE_WORDS]
         self._keys: Keys = keys.view(np.uint64).reshape(-1, 2)  # by id
         bits = max(1, _SLOTS_A_WORD * len(ids)).bit_length()
         self._shift, self._last_slot = np.uint64(64 - bits), (1 << bits) - 1
         self._slots = np.zeros(1 << bits, np.int32)  # ids; 0: empty
-        slots = self._hashed(self._keys).tolist()
-        for id in short.values():  # the frequent words first, which are then found first
-            slot = slots[id]
-            while self._slots[slot]:
-                slot = (slot + 1) & self._last_slot
-            self._slots[slot] = id
+        self._fill(np.array(numbers, np.int32))
         own = np.tri(_KEY_BYTES + 1, _KEY_BYTES, -1, np.uint8) * np.uint8(255)
         self._masks: Keys = own.view(np.uint64)  # by length: what of a key is the word's own
+
+    def _fill(self, ids: NDArray[np.int32]) -> None:
+        """Put each word where its search finds it, or leave it out if all is taken there.
+
+        That is so for some only if words were chosen to begin at one slot. In each round the first
+        of the words at a free slot gets it, and the others go on to the next.
+        """
+        slots = self._hashed(self._keys.take(ids, axis=0))
+        for _ in range(_MOST_SLOTS):
+            is_free = self._slots.take(slots) == 0
+            self._slots[slots[is_free][::-1]] = ids[is_free][::-1]  # of equal slots the last stays
+            is_left = self._slots.take(slots) != ids
+            ids, slots = ids[is_left], (slots[is_left] + 1) & self._last_slot
 
     def find(self, texts: Sequence[bytes]) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
         """Give the ids of all words, 0 for an unknown one, and where each text's words begin.
@@ -72,12 +85,16 @@ class WordTable:
         ids = self._slots.take(slots)
         wanted = np.flatnonzero(self._differ(ids, keys))  # here stands another word, or none
         slots, others = slots.take(wanted), ids.take(wanted)
-        while len(wanted := wanted[others != 0]):
+        for _ in range(_MOST_SLOTS - 1):
+            if not len(wanted := wanted[others != 0]):
+                return ids
             slots = (slots[others != 0] + 1) & self._last_slot
             others = self._slots.take(slots)
             ids[wanted] = others
             missed = self._differ(others, keys.take(wanted, axis=0))
             wanted, slots, others = wanted[missed], slots[missed], others[missed]
+        for word in wanted[others != 0].tolist():
+            ids[word] = self._ids.get(keys[word].tobytes().rstrip(b"\0"), 0)
         return ids
 
     def _differ(self, ids: NDArray[np.int32], keys: Keys) -> NDArray[np.bool_]:

@@ -45,7 +45,10 @@ def check_target(directory: Path) -> None:
 def pack_bundle(
     manifest: Manifest, vocabulary: Sequence[str], graphs: Graphs, golden: Sequence[GoldenText]
 ) -> dict[str, bytes]:
-    """Give the files of a bundle by name. `manifest.files` is filled in here."""
+    """Give the files of a bundle by name. `manifest.files` is filled in here.
+
+    Raises BundleError for a file that is larger than one of a bundle may be.
+    """
     files = {
         "vocabulary.json": json.dumps(list(vocabulary), ensure_ascii=False, indent=0).encode(),
         "model.onnx": graphs.model,
@@ -58,7 +61,11 @@ def pack_bundle(
     facts = {
         name: FileFacts(len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()
     }
-    return {"manifest.json": replace(manifest, files=facts).dump(), **files}
+    try:
+        whole = replace(manifest, files=facts)
+    except ValueError as error:
+        raise BundleError(f"manifest.json: {error}") from error
+    return {"manifest.json": whole.dump(), **files}
 
 
 def write_bundle(directory: Path, files: Mapping[str, bytes]) -> Bundle:

@@ -20,11 +20,14 @@ from sentido_bundle import (
     Preprocessing,
     Tokenizer,
     Truncation,
+    bounds,
     check_target,
     fit_vocabulary,
     pack_bundle,
     write_bundle,
 )
+from sentido_bundle.files import check_word_lengths
+from sentido_bundle.manifest import check_cost, check_labels
 
 from sentido_export import data
 from sentido_export.errors import ExportError
@@ -59,12 +62,14 @@ def export(options: Options) -> Bundle:
     """Train a classifier and write it as a bundle. Raises ExportError or BundleError."""
     recipe, seed = options.recipe, options.seed
     check_target(options.out)
-    parts = _load(options)
     preprocessing = keras_preprocessing(recipe.words, recipe.max_tokens)
+    _check_sizes(preprocessing, recipe)
+    parts = _load(options)
     vocabulary, found = fit_vocabulary(parts.train.texts, preprocessing)
     print(f"Found {found:,} unique tokens.", flush=True)
     if found == 0:
         raise ExportError(f"{options.data}: the training texts hold no word")
+    _check_data(options.data, parts.train.label_names, vocabulary, recipe)
     tokenizer = Tokenizer(vocabulary, preprocessing)
 
     print("Starting TensorFlow ...", flush=True)  # only now: what is wrong is said at once
@@ -109,6 +114,34 @@ def export(options: Options) -> Bundle:
         print("Quantizing to int8 and comparing with fp32 ...")
         manifest, graphs = _add_int8(manifest, vocabulary, graphs, golden, parts.test)
     return write_bundle(options.out, pack_bundle(manifest, vocabulary, graphs, golden))
+
+
+def _check_sizes(preprocessing: Preprocessing, recipe: Recipe) -> None:
+    """Raise ExportError if a bundle of such a model would be refused: before it is trained."""
+    try:
+        sizes = Dimensions(recipe.words, recipe.dimensions, recipe.units)
+        check_cost(preprocessing, sizes)
+    except ValueError as error:
+        raise ExportError(f"a bundle of this model could not be loaded: {error}") from error
+
+
+def _check_data(
+    source: str, labels: Sequence[str], vocabulary: Sequence[str], recipe: Recipe
+) -> None:
+    """Raise ExportError if a bundle with these labels and words would be refused."""
+    try:
+        check_labels(labels)
+        check_word_lengths(vocabulary)
+    except (ValueError, BundleError) as error:
+        raise ExportError(f"{source}: {error}: no bundle could hold that") from error
+    inputs, units = recipe.dimensions, recipe.units
+    numbers = len(vocabulary) * inputs + 4 * units * (inputs + units + 2) + len(labels) * units
+    if 4 * numbers > bounds.WEIGHTS_BYTES:
+        raise ExportError(
+            f"{len(vocabulary):,} words of {inputs:,} dimensions and {units:,} units are"
+            f" {4 * numbers:,} bytes of weights, a bundle holds at most {bounds.WEIGHTS_BYTES:,}:"
+            " choose fewer"
+        )
 
 
 def keras_preprocessing(num_words: int, max_tokens: int) -> Preprocessing:

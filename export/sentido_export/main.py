@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from sentido_bundle import Bundle, BundleError, check_plain_name
+from sentido_bundle import Bundle, BundleError, bounds, check_plain_name
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
@@ -184,10 +184,15 @@ def _parser() -> argparse.ArgumentParser:
         "--recipe", choices=RECIPES, default="tutorial", help="default: tutorial; best takes longer"
     )
     for flag, least, most, text in (
-        ("words", 2, 10_000_000, "ids in the vocabulary, padding included"),
-        ("max_tokens", 1, 100_000, "tokens of a text that the model reads, its last ones"),
-        ("dimensions", 1, 10_000, "elements of a word's vector"),
-        ("units", 1, 10_000, "of the LSTM"),
+        ("words", 2, bounds.VOCABULARY, "ids in the vocabulary, padding included"),
+        (
+            "max_tokens",
+            1,
+            bounds.MAX_TOKENS,
+            "tokens of a text that the model reads, the last",
+        ),
+        ("dimensions", 1, bounds.EMBEDDING, "elements of a word's vector"),
+        ("units", 1, bounds.HIDDEN, "of the LSTM"),
         ("epochs", 1, 10_000, "passes over the training texts"),
         ("batch_size", 1, 100_000, "texts a training step"),
     ):

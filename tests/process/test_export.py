@@ -312,8 +312,11 @@ def test_too_few_texts_of_a_label_are_counted(tmp_path: Path) -> None:
         (["--data", "nope.csv"], 1, "sentido-export: no file or folder nope.csv"),
         (["--out", "."], 1, "sentido-export: . exists; a bundle is never changed"),
         (["--out", "/proc/x"], 1, "sentido-export: /proc/x cannot be written"),
-        (["--words", "1"], 2, "'1' is not a whole number from 2 to 10000000"),
+        (["--words", "1"], 2, "'1' is not a whole number from 2 to 500000"),
         (["--max-tokens", "100000000000"], 2, "is not a whole number from 1 to 100000"),
+        (["--dimensions", "4097"], 2, "'4097' is not a whole number from 1 to 4096"),
+        (["--max-tokens", "100000"], 1, "max_tokens * (embedding + 4 * hidden) is 43,200,000, at"),
+        (["--words", "500000", "--units", "5000"], 2, "is not a whole number from 1 to 4096"),
         (["--seed", "5000000000"], 2, "is not a whole number from 0 to 4294967295"),
         (["--validation", "0.5"], 2, "'0.5' is not a number between 0 and 0.5"),
         (["--min-accuracy", "90"], 2, "'90' is not a number from 0 to 1"),
@@ -328,6 +331,26 @@ def test_a_bad_flag_is_one_sentence(
     result = export(*flags, cwd=tmp_path)
     assert result.returncode == code
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "message"),
+    [
+        ("x" * 1001, "ab", "the word 'xxx"),
+        ("x", ("a" * 101, "b"), "labels[0]: has 101 characters, at most 100"),
+    ],
+)
+def test_data_that_no_bundle_could_hold_is_refused_before_training(
+    text: str, labels: tuple[str, str], message: str, tmp_path: Path
+) -> None:
+    rows = "".join(f"{text} {n},{labels[n % 2]}\n" for n in range(60))
+    result = export(
+        "--data", write(tmp_path / "d.csv", "text,label\n" + rows), "--out", tmp_path / "o"
+    )
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert result.stderr.endswith("no bundle could hold that\n")
+    assert "Starting TensorFlow" not in result.stdout
 
 
 def test_an_accuracy_below_the_least_writes_no_bundle(tmp_path: Path) -> None:

@@ -120,7 +120,10 @@ def test_a_model_with_initial_states_is_quantized_with_them(bundle: Bundle) -> N
         model.graph.node.insert(0, node)
     graphs = dataclasses.replace(graphs, model=model.SerializeToString())
     files = {"weights.bin": graphs.weights, "model.onnx": graphs.model, "int8": quantize(graphs)}
-    outputs = {"probabilities": [None, 2], "hidden": [None, 100]}
+    outputs: dict[str, tuple[int | str, ...]] = {
+        "probabilities": ("batch", 2),
+        "hidden": ("batch", 100),
+    }
     inputs = graph_inputs([bundle.tokenizer.encode(text).ids for text in ("good", "a dull film")])
     exact, quantized = (
         open_session(name, files, outputs).run(["hidden"], inputs)[0]

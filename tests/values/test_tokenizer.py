@@ -22,7 +22,7 @@ DEFAULT = Preprocessing(
     split=" ",
     num_words=5000,
     oov_token=None,
-    max_tokens=10**9,
+    max_tokens=100_000,
     truncation=Truncation.PRE,
 )
 VARIANTS = {

@@ -1,0 +1,57 @@
+"""What a bundle may hold at most, all of it in one place; what is over a bound is refused by name.
+
+Who may write a bundle must not be able to make the calls of others cost gigabytes, nor a load
+stop them. Each bound alone is generous to real models; those at the end hold products, because two
+large numbers that are harmless apart are not together. Used by all that read a bundle, and by the
+exporter, which must not write what nobody can load.
+"""
+
+# Bytes of each file, looked at before it is read.
+MANIFEST_BYTES = 1 << 18
+VOCABULARY_BYTES = 1 << 25
+GOLDEN_BYTES = 1 << 24
+GRAPH_BYTES = 1 << 22  # of model.onnx and tokens.onnx, whose large tensors are in weights.bin
+INT8_GRAPH_BYTES = 1 << 26  # holds the quantized weights
+WEIGHTS_BYTES = 1 << 28  # the embedding matrix, vocabulary * embedding, among them
+
+FILE_BYTES = {
+    "manifest.json": MANIFEST_BYTES,
+    "vocabulary.json": VOCABULARY_BYTES,
+    "golden.json": GOLDEN_BYTES,
+    "model.onnx": GRAPH_BYTES,
+    "tokens.onnx": GRAPH_BYTES,
+    "model.int8.onnx": INT8_GRAPH_BYTES,
+    "weights.bin": WEIGHTS_BYTES,
+}
+
+# The manifest.
+NESTING = 16  # objects and arrays in each other, in any JSON file
+NUMBER_CHARACTERS = 64  # of a number with a point or an exponent; of a whole one WHOLE_DIGITS
+WHOLE_DIGITS = 20
+ENTRIES = 100  # of metrics, of tools and of files
+LABELS = 1000
+LABEL_CHARACTERS = 100
+
+# Text to ids.
+NUM_WORDS = 2**31 - 1  # Keras' num_words, which may be any number over that of the words
+VOCABULARY = 500_000  # words
+WORD_CHARACTERS = 1000  # of a word and of oov_token
+SPLIT_CHARACTERS = 8  # each filtered character becomes so many
+FILTERS_CHARACTERS = 1000
+MAX_TOKENS = 100_000
+
+# The model.
+EMBEDDING = 4096
+HIDDEN = 4096
+WEIGHT = 1e5  # the largest number of a stored tensor: what a graph makes of such cannot overflow
+GRAPH_FIELDS = 256  # of one message in an ONNX file: the nodes and tensors of a graph among them
+GRAPH_NAME_BYTES = 1000
+
+# The golden texts.
+GOLDEN_TEXTS = 1000
+GOLDEN_TEXT_BYTES = 1 << 19  # of one, as it stands in the file
+GOLDEN_TOKENS = 50_000  # of all
+
+# Products.
+LABELS_BYTES = 1 << 14  # of all labels in UTF-8: each text of an answer repeats them
+TEXT_NUMBERS = 1 << 23  # max_tokens * (embedding + 4 * hidden): what the model computes for a text

@@ -1,0 +1,186 @@
+"""Good bundles of any size, made without training, with random weights."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from sentido_bundle import Dimensions, Graphs
+from sentido_bundle.manifest import INT8_MODEL
+from sentido_bundle.session import open_session, outputs_of
+from sentido_export.quantize import quantize
+
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a made bundle is like."""
+
+    vocabulary: int = 50
+    embedding: int = 4
+    hidden: int = 3
+    labels: Sequence[str] = ("negative", "positive")
+    max_tokens: int = 20
+    word: str = "w{}"
+
+
+def sized(sizes: Sizes, **preprocessing: object) -> Files:
+    """Make a bundle that loads, if a bundle may have these sizes and settings at all."""
+    random = np.random.default_rng(0)
+    hidden, count = sizes.hidden, len(sizes.labels)
+    tensors = {
+        "embedding_matrix": (sizes.vocabulary, sizes.embedding),
+        "W": (1, 4 * hidden, sizes.embedding),
+        "R": (1, 4 * hidden, hidden),
+        "B": (1, 8 * hidden),
+        "D": (hidden, count),
+    }
+    data, stored = bytearray(), {}
+    for name, shape in tensors.items():
+        data.extend(bytes(-len(data) % 64))
+        numbers = random.normal(0, 0.1, shape).astype(np.float32)
+        stored[name] = _external(name, shape, len(data), numbers.nbytes)
+        data.extend(numbers.tobytes())
+    axis, steps_axis = (
+        numpy_helper.from_array(np.array([number], np.int64), "axis") for number in (0, 1)
+    )
+    model = _model(
+        [
+            helper.make_node("Squeeze", ["last", "axis"], ["hidden"]),
+            helper.make_node("MatMul", ["hidden", "D"], ["scores"]),
+            helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
+        ],
+        [*stored.values(), axis],
+        {"probabilities": ["b", count], "hidden": ["b", hidden]},
+        hidden,
+    )
+    del stored["D"]
+    tokens = _model(
+        [
+            helper.make_node("Squeeze", ["steps", "axis"], ["squeezed"]),
+            helper.make_node("Transpose", ["squeezed"], ["hidden_steps"], perm=[1, 0, 2]),
+        ],
+        [*stored.values(), steps_axis],
+        {"embeddings": ["b", "t", sizes.embedding], "hidden_steps": ["b", "t", hidden]},
+        hidden,
+    )
+    words = ["", *(sizes.word.format(i) for i in range(1, sizes.vocabulary))]
+    files = {
+        "model.onnx": model,
+        "tokens.onnx": tokens,
+        "weights.bin": bytes(data),
+        "vocabulary.json": json.dumps(words, indent=0).encode(),
+    }
+    split = str(preprocessing.get("split", " "))
+    files["golden.json"] = json.dumps([golden_text(files, sizes, words, split)]).encode()
+    manifest = {
+        "schema_version": 1,
+        "name": "made",
+        "version": "1",
+        "created": "2026-01-01T00:00:00Z",
+        "labels": list(sizes.labels),
+        "preprocessing": {
+            "lower": True,
+            "filters": "!.",
+            "split": " ",
+            "num_words": max(2, sizes.vocabulary),
+            "oov_token": None,
+            "max_tokens": sizes.max_tokens,
+            "truncation": "pre",
+            **preprocessing,
+        },
+        "dimensions": {
+            "vocabulary": sizes.vocabulary,
+            "embedding": sizes.embedding,
+            "hidden": hidden,
+        },
+        "training": {},
+        "metrics": {"accuracy": 0.5},
+        "parity": {"texts": 0, "largest_difference": 0.0, "tolerance": 1e-5},
+        "tools": {},
+        "files": {},
+    }
+    return signed({"manifest.json": json.dumps(manifest).encode(), **files})
+
+
+def signed(files: Files) -> Files:
+    """Make the manifest agree with the files."""
+    manifest = json.loads(files["manifest.json"])
+    manifest["files"] = {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in files.items()
+        if name != "manifest.json"
+    }
+    return {**files, "manifest.json": json.dumps(manifest).encode()}
+
+
+def _external(name: str, shape: Sequence[int], offset: int, length: int) -> onnx.TensorProto:
+    item = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=shape)
+    item.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "weights.bin"), ("offset", offset), ("length", length)):
+        item.external_data.add(key=key, value=str(value))
+    return item
+
+
+def _model(
+    head: Sequence[onnx.NodeProto],
+    tensors: Sequence[onnx.TensorProto],
+    outputs: dict[str, list[str | int]],
+    hidden: int,
+) -> bytes:
+    nodes = [
+        helper.make_node("Gather", ["embedding_matrix", "token_ids"], ["embeddings"], axis=0),
+        helper.make_node("Transpose", ["embeddings"], ["turned"], perm=[1, 0, 2]),
+        helper.make_node(
+            "LSTM", ["turned", "W", "R", "B", "lengths"], ["steps", "last"], hidden_size=hidden
+        ),
+        *head,
+    ]
+    inputs: dict[str, list[str | int]] = {"token_ids": ["b", "t"], "lengths": ["b"]}
+    values = [
+        [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()]
+        for shapes, kind in ((inputs, TensorProto.INT32), (outputs, TensorProto.FLOAT))
+    ]
+    graph = helper.make_graph(nodes, "made", *values, initializer=list(tensors))
+    opset = helper.make_opsetid("", 18)
+    return bytes(helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString())
+
+
+def golden_text(
+    files: Files, sizes: Sizes, words: Sequence[str], split: str = " "
+) -> dict[str, object]:
+    """Ask ONNX Runtime itself for one golden text."""
+    dimensions = Dimensions(sizes.vocabulary, sizes.embedding, sizes.hidden)
+    shapes = outputs_of("model.onnx", dimensions, len(sizes.labels))
+    ids: NDArray[np.int32] = np.arange(1, min(4, sizes.vocabulary), dtype=np.int32)
+    ids = ids[-sizes.max_tokens :]
+    session = open_session("model.onnx", files, shapes)
+    answers = session.run(
+        ["hidden", "probabilities"],
+        {"token_ids": ids.reshape(1, -1), "lengths": np.array([len(ids)], np.int32)},
+    )
+    hidden, probabilities = (np.asarray(answer)[0].tolist() for answer in answers)
+    text = split.join(words[i] for i in ids)
+    return {"text": text, "ids": ids.tolist(), "hidden": hidden, "probabilities": probabilities}
+
+
+def with_twin(files: Files) -> Files:
+    """Add an int8 twin to a made bundle."""
+    graphs = Graphs(files["model.onnx"], files["tokens.onnx"], files["weights.bin"])
+    manifest = json.loads(files["manifest.json"])
+    manifest["int8"] = {
+        "texts": 1,
+        "accuracy": 0.5,
+        "accuracy_loss": 0.0,
+        "largest_difference_probabilities": 0.1,
+        "largest_difference_hidden": 0.1,
+        "tolerance": 0.1,
+    }
+    return signed(
+        {**files, "manifest.json": json.dumps(manifest).encode(), INT8_MODEL: quantize(graphs)}
+    )
