@@ -217,7 +217,7 @@ def test_a_stream_that_is_closed_early_leaves_nothing_running(address: str, verb
         answers = getattr(client, verb)(endless)
         for _ in range(300):
             next(answers)
-        assert running() >= {"sentido-read", "sentido-watch"}
+        assert running() >= {"sentido-read", "sentido-receive"}
         answers.close()
         for _ in range(500):
             if not running():
