@@ -27,6 +27,7 @@ from sentido_client.async_stream import AsyncTextStream, Texts, explain
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, Stubs
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
+    CallCancelledError,
     InvalidRequestError,
     OverloadedError,
     SentidoError,
@@ -352,12 +353,12 @@ class AsyncClient:
     async def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:
-            self._limits = await self._ask_limits(self.timeout)
+            self._limits = await self._ask_limits(self._stubs, self.timeout)
         return self._limits
 
-    async def _ask_limits(self, timeout: float | None) -> Limits:
+    async def _ask_limits(self, stubs: Stubs, timeout: float | None) -> Limits:
         request = model_pb2.GetServerInfoRequest()
-        answer = await self._call_for(timeout, self._stubs.models.GetServerInfo, request)
+        answer = await self._call_for(timeout, stubs.models.GetServerInfo, request)
         return results.limits(answer)
 
     @property
@@ -411,6 +412,8 @@ class AsyncClient:
             try:
                 left = None if timeout is None else max(0.0, end - loop.time())
                 return await method(request, timeout=left, metadata=self._security.metadata)
+            except grpc.aio.UsageError as error:  # grpc's word for a closed channel
+                raise CallCancelledError("the client was closed") from error
             except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
                 fault = explain(error, self.address, offset)
                 if not isinstance(fault, OverloadedError) or fault.retry_after >= end - loop.time():
@@ -457,8 +460,8 @@ class AsyncClient:
             texts = iter(texts)  # raises TypeError now and not at the first answer
 
         async def run() -> AsyncGenerator[Answer, None]:
-            limits, timeout = await self._awaited_limits(), requests.seconds(self.timeout)
             call = partial(method(self._stubs), metadata=self._security.metadata)
+            limits, timeout = await self._awaited_limits(), requests.seconds(self.timeout)
             stream = AsyncTextStream(self.address, limits, timeout, call, request, read)
             try:
                 async with aclosing(stream.run(texts)) as found:
@@ -474,11 +477,11 @@ class AsyncClient:
 
     async def _awaited_limits(self) -> Limits:
         """Return the limits; wait for a server to give them as long as a stream waits for one."""
-        patience = Patience(requests.seconds(self.timeout))
+        patience, stubs = Patience(requests.seconds(self.timeout)), self._stubs
         while (limits := self._limits) is None:
             try:
                 left = None if self.timeout is None else patience.left
-                self._limits = await self._ask_limits(left)
+                self._limits = await self._ask_limits(stubs, left)
             except SentidoError as error:
                 await asyncio.sleep(patience.delay(error))
         return limits

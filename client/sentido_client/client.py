@@ -396,12 +396,12 @@ class Client:
     def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:
-            self._limits = self._ask_limits(self.timeout)
+            self._limits = self._ask_limits(self._stubs, self.timeout)
         return self._limits
 
-    def _ask_limits(self, timeout: float | None) -> Limits:
+    def _ask_limits(self, stubs: Stubs, timeout: float | None) -> Limits:
         request = model_pb2.GetServerInfoRequest()
-        return results.limits(self._call_for(timeout, self._stubs.models.GetServerInfo, request))
+        return results.limits(self._call_for(timeout, stubs.models.GetServerInfo, request))
 
     @property
     def _stubs(self) -> Stubs:
@@ -491,11 +491,11 @@ class Client:
 
     def _awaited_limits(self) -> Limits:
         """Return the limits; wait for a server to give them as long as a stream waits for one."""
-        patience = Patience(requests.seconds(self.timeout))
+        patience, stubs = Patience(requests.seconds(self.timeout)), self._stubs
         while (limits := self._limits) is None:
             try:
                 left = None if self.timeout is None else patience.left
-                self._limits = self._ask_limits(left)
+                self._limits = self._ask_limits(stubs, left)
             except SentidoError as error:
                 time.sleep(patience.delay(error))
         return limits

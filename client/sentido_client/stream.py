@@ -132,6 +132,8 @@ class TextStream(Generic[Answer]):
     def _answered(self) -> Chunk:
         self._resumption.answered()
         with self._lock:
+            if not self._outbox.is_flying:
+                raise ServerError("the server answered more than it was asked")
             chunk = self._outbox.answered()
             self._work.notify_all()
             return chunk
