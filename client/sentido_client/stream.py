@@ -57,7 +57,8 @@ class TextStream(Generic[Answer]):
         # on any thread at any time, also on one of the stream's own that holds the lock.
         self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)  # to read ahead
-        self._work = threading.Condition(self._lock)  # to send, to be answered, or received
+        self._work = threading.Condition(self._lock)  # to send, or room for what is received
+        self._news = threading.Condition(self._lock)  # for the caller's thread
         self._ended = False
         self._outbox = Outbox(limits)
         self._inbox: deque[Any] = deque()  # messages, and how the call ended: an error or None
@@ -98,6 +99,7 @@ class TextStream(Generic[Answer]):
             self._ended = True
             self._room.notify_all()
             self._work.notify_all()
+            self._news.notify_all()
         if self._call is not None:
             self._call.cancel()
 
@@ -105,7 +107,7 @@ class TextStream(Generic[Answer]):
         """Wait until there is something to wait for; whether anything will yet be answered."""
         outbox, inbox = self._outbox, self._inbox
         with self._lock:
-            self._work.wait_for(
+            self._news.wait_for(
                 lambda: outbox.may_send or outbox.is_flying or outbox.is_done or inbox
             )
             return outbox.is_flying or not outbox.is_done
@@ -115,12 +117,11 @@ class TextStream(Generic[Answer]):
         if self._resumption.fault is None:
             self._waiting_since = time.monotonic()
         with self._lock:
-            self._work.wait_for(lambda: self._inbox, min(self._left(), threading.TIMEOUT_MAX))
+            self._news.wait_for(lambda: self._inbox, min(self._left(), threading.TIMEOUT_MAX))
             if not self._inbox:
                 late = stalled(self._address, self._timeout, self._outbox.offset)
                 raise self._resumption.fault or late
             response = self._inbox.popleft()
-            self._work.notify_all()
         if isinstance(response, BaseException):
             raise response
         return response
@@ -149,7 +150,7 @@ class TextStream(Generic[Answer]):
             self._work.notify_all()  # the thread that feeds the old call
             if not outbox.may_send:  # an idle stream may break: nobody waits for it
                 self._resumption.answered()
-                self._work.wait_for(lambda: outbox.may_send or outbox.is_done)
+                self._news.wait_for(lambda: outbox.may_send or outbox.is_done)
         if not outbox.is_done:
             time.sleep(delay)
             self._open()
@@ -174,6 +175,7 @@ class TextStream(Generic[Answer]):
                     outbox.add(text)
                     if outbox.may_send:
                         self._work.notify_all()
+                        self._news.notify_all()
                     while not (outbox.has_room or self._ended):
                         self._room.wait()
                 if self._ended:
@@ -184,6 +186,7 @@ class TextStream(Generic[Answer]):
             with self._lock:
                 outbox.exhausted = True
                 self._work.notify_all()
+                self._news.notify_all()
 
     def _messages(self, number: int) -> Iterator[Any]:
         """Feed a call, on gRPC's thread."""
@@ -199,7 +202,6 @@ class TextStream(Generic[Answer]):
                 return None
             chunk = outbox.send()
             self._room.notify_all()
-            self._work.notify_all()
             return chunk
 
     def _receive(self, call: Any, number: int) -> None:
@@ -219,7 +221,7 @@ class TextStream(Generic[Answer]):
             if self._is_over(number):
                 return False
             self._inbox.append(response)
-            self._work.notify_all()
+            self._news.notify_all()
             return True
 
     def _is_over(self, number: int) -> bool:
