@@ -62,6 +62,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="spoiled bundles that the tests try to load and run (default: %(default)s)",
     )
+    parser.addoption(
+        "--stream-kills",
+        type=int,
+        default=4,
+        metavar="N",
+        help="times that the test of broken streams kills a server (default: %(default)s)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

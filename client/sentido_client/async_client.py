@@ -27,6 +27,7 @@ from sentido_client.async_stream import AsyncTextStream, Texts, explain
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, Stubs
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
+    CallCancelledError,
     InvalidRequestError,
     OverloadedError,
     SentidoError,
@@ -45,6 +46,7 @@ from sentido_client.results import (
     Vectors,
     Word,
 )
+from sentido_client.resuming import Patience
 from sentido_client.security import File, Security
 from sentido_client.stream import Answer
 
@@ -60,7 +62,7 @@ class AsyncClient:
         self,
         address: str = "localhost:50051",
         *,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
         tls_ca: File | None = None,
         tls_cert: File | None = None,
         tls_key: File | None = None,
@@ -103,7 +105,7 @@ class AsyncClient:
     async def _look(self) -> str | SentidoError:
         """Give the server's health, or the error of asking for it, soon."""
         try:
-            return await self._health("", min(self.timeout, LOOK_SECONDS))
+            return await self._health("", min(requests.seconds(self.timeout), LOOK_SECONDS))
         except SentidoError as error:
             return error
 
@@ -111,7 +113,7 @@ class AsyncClient:
         """Ask for a service's health: "SERVING", "NOT_SERVING" or "SERVICE_UNKNOWN"."""
         return await self._health(service, self.timeout)
 
-    async def _health(self, service: str, timeout: float) -> str:
+    async def _health(self, service: str, timeout: float | None) -> str:
         async with self._security.channel(grpc.aio, PLAIN_OPTIONS) as channel:
             check: Any = health_pb2_grpc.HealthStub(channel).Check
             try:
@@ -196,7 +198,7 @@ class AsyncClient:
             texts,
             errors,
         )
-        return _listed(stream) if isinstance(texts, Sequence) else stream
+        return self._listed(stream) if isinstance(texts, Sequence) else stream
 
     @overload
     def embed(  # type: ignore[overload-overlap]
@@ -270,7 +272,7 @@ class AsyncClient:
             texts,
             errors,
         )
-        return _listed(stream) if isinstance(texts, Sequence) else stream
+        return self._listed(stream) if isinstance(texts, Sequence) else stream
 
     async def embed_tokens(
         self,
@@ -351,11 +353,13 @@ class AsyncClient:
     async def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:
-            request = model_pb2.GetServerInfoRequest()
-            self._limits = results.limits(
-                await self._call(self._stubs.models.GetServerInfo, request)
-            )
+            self._limits = await self._ask_limits(self._stubs, self.timeout)
         return self._limits
+
+    async def _ask_limits(self, stubs: Stubs, timeout: float | None) -> Limits:
+        request = model_pb2.GetServerInfoRequest()
+        answer = await self._call_for(timeout, stubs.models.GetServerInfo, request)
+        return results.limits(answer)
 
     @property
     def _stubs(self) -> Stubs:
@@ -396,13 +400,20 @@ class AsyncClient:
         return np.concatenate(parts) if parts else await self._no_vectors(model, kind)
 
     async def _call(self, method: Any, request: Any, offset: int = 0) -> Any:
+        return await self._call_for(self.timeout, method, request, offset)
+
+    async def _call_for(
+        self, timeout: float | None, method: Any, request: Any, offset: int = 0
+    ) -> Any:
         """Make a call; send it again as often as a full server asks for it, within the timeout."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + self.timeout
+        end = loop.time() + requests.seconds(timeout)
         while True:
             try:
-                left = max(0.0, end - loop.time())
+                left = None if timeout is None else max(0.0, end - loop.time())
                 return await method(request, timeout=left, metadata=self._security.metadata)
+            except grpc.aio.UsageError as error:  # grpc's word for a closed channel
+                raise CallCancelledError("the client was closed") from error
             except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
                 fault = explain(error, self.address, offset)
                 if not isinstance(fault, OverloadedError) or fault.retry_after >= end - loop.time():
@@ -449,9 +460,9 @@ class AsyncClient:
             texts = iter(texts)  # raises TypeError now and not at the first answer
 
         async def run() -> AsyncGenerator[Answer, None]:
-            limits = await self.limits()
             call = partial(method(self._stubs), metadata=self._security.metadata)
-            stream = AsyncTextStream(self.address, limits, self.timeout, call, request, read)
+            limits, timeout = await self._awaited_limits(), requests.seconds(self.timeout)
+            stream = AsyncTextStream(self.address, limits, timeout, call, request, read)
             try:
                 async with aclosing(stream.run(texts)) as found:
                     async for answer in found:
@@ -464,12 +475,23 @@ class AsyncClient:
 
         return run()
 
+    async def _awaited_limits(self) -> Limits:
+        """Return the limits; wait for a server to give them as long as a stream waits for one."""
+        patience, stubs = Patience(requests.seconds(self.timeout)), self._stubs
+        while (limits := self._limits) is None:
+            try:
+                left = None if self.timeout is None else patience.left
+                self._limits = await self._ask_limits(stubs, left)
+            except SentidoError as error:
+                await asyncio.sleep(patience.delay(error))
+        return limits
+
+    async def _listed(self, stream: AsyncGenerator[Answer, None]) -> list[Answer]:
+        await self.limits()  # a list fails soon where no server is, also if it is sent as a stream
+        async with aclosing(stream):
+            return [answer async for answer in stream]
+
     async def _no_vectors(self, model: str, kind: EmbeddingKindName) -> Vectors:
         facts = await self.model(model)
         dimension = facts.hidden_units if kind == "hidden" else facts.embedding_dimension
         return np.empty((0, dimension), np.float32)
-
-
-async def _listed(stream: AsyncGenerator[Answer, None]) -> list[Answer]:
-    async with aclosing(stream):
-        return [answer async for answer in stream]

@@ -109,13 +109,20 @@ class AsyncTextStream(Generic[Answer]):
         if self._resumption.fault is None:
             self._waiting_since = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(self._waiting_since + self._timeout):
+            async with self._in_time():
                 return await self._call.read()
         except TimeoutError as error:
-            late = stalled(self._address, self._timeout, self._outbox.offset)
-            raise self._resumption.fault or late from error
+            raise self._late() from error
         except asyncio.CancelledError as error:
             raise explain(error, self._address) from error
+
+    def _in_time(self) -> asyncio.Timeout:
+        """Return what raises TimeoutError when there has been no answer for too long."""
+        return asyncio.timeout_at(self._waiting_since + self._timeout)
+
+    def _late(self) -> SentidoError:
+        late = stalled(self._address, self._timeout, self._outbox.offset)
+        return self._resumption.fault or late
 
     def _answered(self) -> Chunk:
         self._resumption.answered()
@@ -141,8 +148,12 @@ class AsyncTextStream(Generic[Answer]):
             if error.details() != _WRITE_FAILED:
                 return error
             await asyncio.sleep(_STATUS_SECONDS)
-            code, details = await self._call.code(), await self._call.details()
-            metadata = await self._call.trailing_metadata()
+            try:
+                async with self._in_time():
+                    code, details = await self._call.code(), await self._call.details()
+                    metadata = await self._call.trailing_metadata()
+            except TimeoutError as late:
+                raise self._late() from late
             error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), metadata, details)
         details = "the stream was broken off"
         return grpc.aio.AioRpcError(

@@ -14,7 +14,15 @@ SERVICE_CONFIG = json.dumps(
         "healthCheckConfig": {"serviceName": ""},  # only servers that say they are SERVING
         "methodConfig": [
             {
-                "name": [{}],  # every method
+                # No retryPolicy: a stream whose retries are spent may never end in gRPC's core, and
+                # resuming goes on for longer (docs/decisions.md).
+                "name": [
+                    {"service": "sentido.v1.PredictionService", "method": "StreamPredict"},
+                    {"service": "sentido.v1.EmbeddingService", "method": "StreamEmbed"},
+                ],
+            },
+            {
+                "name": [{}],  # every other method
                 "retryPolicy": {
                     "maxAttempts": 5,
                     "initialBackoff": "0.1s",
@@ -22,7 +30,7 @@ SERVICE_CONFIG = json.dumps(
                     "backoffMultiplier": 2,
                     "retryableStatusCodes": ["UNAVAILABLE"],
                 },
-            }
+            },
         ],
     }
 )
@@ -43,7 +51,7 @@ OPTIONS = [
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
 """Of the channel that calls are made on."""
 

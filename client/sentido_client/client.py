@@ -36,6 +36,7 @@ from sentido_client.results import (
     Vectors,
     Word,
 )
+from sentido_client.resuming import Patience
 from sentido_client.security import File, Security
 from sentido_client.stream import Answer, TextStream
 
@@ -45,7 +46,8 @@ class Client:
 
     `address`: "host:port", or "dns:///name:port" to spread calls over every address of a name.
     `timeout`: seconds that each RPC may take, a list of texts being several; a stream may take as
-    long as it likes but not go without an answer for so long.
+    long as it likes but not go without an answer for so long, and while its server is away it waits
+    for another. None: no limit, so that a stream waits for ever.
 
     `tls_ca`: a PEM file of the authorities that may have signed the server's certificate; with it
     the connection is TLS. `tls_cert`, `tls_key`: PEM files of a certificate of the client's own and
@@ -61,7 +63,7 @@ class Client:
         self,
         address: str = "localhost:50051",
         *,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
         tls_ca: File | None = None,
         tls_cert: File | None = None,
         tls_key: File | None = None,
@@ -108,7 +110,7 @@ class Client:
     def _look(self) -> str | SentidoError:
         """Give the server's health, or the error of asking for it, soon."""
         try:
-            return self._health("", min(self.timeout, LOOK_SECONDS))
+            return self._health("", min(requests.seconds(self.timeout), LOOK_SECONDS))
         except SentidoError as error:
             return error
 
@@ -119,7 +121,7 @@ class Client:
         """
         return self._health(service, self.timeout)
 
-    def _health(self, service: str, timeout: float) -> str:
+    def _health(self, service: str, timeout: float | None) -> str:
         with self._security.channel(grpc, PLAIN_OPTIONS) as channel:
             check = health_pb2_grpc.HealthStub(channel).Check
             try:
@@ -220,7 +222,7 @@ class Client:
             iter(texts),
             errors,
         )
-        return list(stream) if isinstance(texts, Sequence) else stream
+        return self._listed(stream) if isinstance(texts, Sequence) else stream
 
     @overload
     def embed(  # type: ignore[overload-overlap]
@@ -310,7 +312,7 @@ class Client:
             iter(texts),
             errors,
         )
-        return list(stream) if isinstance(texts, Sequence) else stream
+        return self._listed(stream) if isinstance(texts, Sequence) else stream
 
     def embed_tokens(
         self,
@@ -394,9 +396,12 @@ class Client:
     def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:
-            request = model_pb2.GetServerInfoRequest()
-            self._limits = results.limits(self._call(self._stubs.models.GetServerInfo, request))
+            self._limits = self._ask_limits(self._stubs, self.timeout)
         return self._limits
+
+    def _ask_limits(self, stubs: Stubs, timeout: float | None) -> Limits:
+        request = model_pb2.GetServerInfoRequest()
+        return results.limits(self._call_for(timeout, stubs.models.GetServerInfo, request))
 
     @property
     def _stubs(self) -> Stubs:
@@ -406,9 +411,13 @@ class Client:
             return self._open_stubs
 
     def _call(self, method: Any, request: Any) -> Any:
-        return self._finish(method, request, self._send(method, request, self.timeout), 0)
+        return self._call_for(self.timeout, method, request)
 
-    def _send(self, method: Any, request: Any, timeout: float) -> Any:
+    def _call_for(self, timeout: float | None, method: Any, request: Any) -> Any:
+        future = self._send(method, request, timeout)
+        return self._finish(method, request, future, 0, timeout)
+
+    def _send(self, method: Any, request: Any, timeout: float | None) -> Any:
         """Begin a call. Raises CallCancelledError if another thread has closed the client."""
         try:
             return method.future(request, timeout=timeout, metadata=self._security.metadata)
@@ -430,10 +439,10 @@ class Client:
                 flying.append((chunk, message, self._send(method, message, self.timeout)))
                 if len(flying) == WINDOW:
                     oldest, message, future = flying.popleft()
-                    yield oldest, self._finish(method, message, future, oldest.offset)
+                    yield oldest, self._finish(method, message, future, oldest.offset, self.timeout)
             while flying:
                 oldest, message, future = flying.popleft()
-                yield oldest, self._finish(method, message, future, oldest.offset)
+                yield oldest, self._finish(method, message, future, oldest.offset, self.timeout)
         except (InvalidRequestError, TooLargeError):
             self._limits = None  # the server may have been started anew, with others
             raise
@@ -441,9 +450,11 @@ class Client:
             for _, _, future in flying:
                 future.cancel()
 
-    def _finish(self, method: Any, request: Any, future: Any, offset: int) -> Any:
+    def _finish(
+        self, method: Any, request: Any, future: Any, offset: int, timeout: float | None
+    ) -> Any:
         """Wait for an answer; send the request again as often as a full server asks for it."""
-        end = time.monotonic() + self.timeout
+        end = time.monotonic() + requests.seconds(timeout)
         while True:
             try:
                 return future.result()
@@ -455,7 +466,8 @@ class Client:
                 if not isinstance(fault, OverloadedError) or fault.retry_after >= left:
                     raise fault from error
             time.sleep(fault.retry_after)
-            future = self._send(method, request, left - fault.retry_after)
+            left -= fault.retry_after
+            future = self._send(method, request, None if timeout is None else left)
 
     def _stream(
         self,
@@ -466,7 +478,8 @@ class Client:
         errors: str,
     ) -> Generator[Answer, None, None]:
         call = partial(method, metadata=self._security.metadata)
-        stream = TextStream(self.address, self.limits(), self.timeout, call, request, read)
+        limits, timeout = self._awaited_limits(), requests.seconds(self.timeout)
+        stream = TextStream(self.address, limits, timeout, call, request, read)
         try:
             for answer in stream.run(texts):
                 if isinstance(answer, InvalidRequestError) and errors == "raise":
@@ -475,6 +488,21 @@ class Client:
         except (InvalidRequestError, TooLargeError):
             self._limits = None  # as above
             raise
+
+    def _awaited_limits(self) -> Limits:
+        """Return the limits; wait for a server to give them as long as a stream waits for one."""
+        patience, stubs = Patience(requests.seconds(self.timeout)), self._stubs
+        while (limits := self._limits) is None:
+            try:
+                left = None if self.timeout is None else patience.left
+                self._limits = self._ask_limits(stubs, left)
+            except SentidoError as error:
+                time.sleep(patience.delay(error))
+        return limits
+
+    def _listed(self, stream: Generator[Answer, None, None]) -> list[Answer]:
+        self.limits()  # a list fails soon where no server is, also if it is sent as a stream
+        return list(stream)
 
     def _no_vectors(self, model: str, kind: EmbeddingKindName) -> Vectors:
         facts = self.model(model)

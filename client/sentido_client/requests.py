@@ -1,5 +1,6 @@
 """From arguments to requests, shared by the two clients."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
@@ -135,11 +136,18 @@ def _known(argument: str, name: str, values: dict[str, _T]) -> _T:
     return values[name]
 
 
-def check_timeout(timeout: float) -> float:
-    """Give a client's timeout back if it can be one. Raises ValueError."""
-    if not 0 < timeout <= 1e6:  # gRPC takes no more, and NaN is nothing
-        raise ValueError(f"timeout is {timeout}, more than 0 and at most 1e6 seconds is needed")
+def check_timeout(timeout: float | None) -> float | None:
+    """Return a client's timeout if it can be one. Raises ValueError."""
+    if timeout is not None and not 0 < timeout <= 1e6:  # gRPC takes no more, and NaN is nothing
+        raise ValueError(
+            f"timeout is {timeout}, more than 0 and at most 1e6 seconds, or None, is needed"
+        )
     return timeout
+
+
+def seconds(timeout: float | None) -> float:
+    """Return a timeout as a number: None, which is none, is infinite."""
+    return math.inf if timeout is None else timeout
 
 
 def check_address(address: str) -> str:

@@ -1,46 +1,74 @@
-"""Whether a stream that broke goes on in a new one. The rules of both clients, without a clock."""
+"""Whether a stream that broke, or has no server yet, goes on. The rules of both clients."""
 
+import time
 from typing import Any
 
 import grpc
 
-from sentido_client.errors import OverloadedError, SentidoError
+from sentido_client.errors import (
+    DeadlineError,
+    OverloadedError,
+    SentidoError,
+    TLSError,
+    UnavailableError,
+)
 
-_MOST_BREAKS = 8  # without an answer between them; each has gRPC's own retries within it
-_FIRST_DELAY = 0.1  # seconds
-_LONGEST_DELAY = 2.0
+_FIRST_DELAY = 0.1  # seconds; with less left, another stream would come too late
+_LONGEST_DELAY = 1.0
 _LOST = (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 
 
 class Resumption:
-    """Counts a stream's breaks since its last answer. Lives as long as the stream."""
+    """Knows a stream's breaks since its last answer. Lives as long as the stream."""
 
     def __init__(self) -> None:
         self.fault: SentidoError | None = None  # of the last break since the last answer
-        self._breaks = 0
+        self._next_delay = _FIRST_DELAY
 
     def answered(self) -> None:
         """Forget the breaks: the stream moves."""
         self.fault = None
-        self._breaks = 0
+        self._next_delay = _FIRST_DELAY
 
     def delay(self, error: Any, fault: SentidoError, left: float) -> float:
-        """Give the seconds to wait before a new stream. Raises `fault` where that is no use.
+        """Return the seconds to wait before a new stream. Raises `fault` where that is no use.
 
         `error`: the grpc.RpcError that `fault` was made of. `left`: seconds until the stream's
-        timeout.
+        timeout, infinite without one. Of these, half are left to the new stream.
         """
         if isinstance(fault, OverloadedError):
-            delay = fault.retry_after
+            delay, too_late = fault.retry_after, fault.retry_after >= left
         else:
-            delay = min(_FIRST_DELAY * 2.0**self._breaks, _LONGEST_DELAY)
-            self._breaks += 1
-            if not is_break(error) or self._breaks > _MOST_BREAKS:
+            delay, too_late = min(self._next_delay, left / 2), left < _FIRST_DELAY
+            self._next_delay = min(2 * self._next_delay, _LONGEST_DELAY)
+            if not is_break(error):
                 raise fault from error
-        if delay >= left:
+        if too_late:
             raise fault from error
         self.fault = fault
         return delay
+
+
+class Patience:
+    """Waits for the server that a stream begins with. Lives until there is one, or no time left."""
+
+    def __init__(self, timeout: float) -> None:
+        """Begin. `timeout`: the stream's seconds; may be infinite."""
+        self._end = time.monotonic() + timeout
+        self._resumption = Resumption()
+
+    @property
+    def left(self) -> float:
+        """Return the seconds until the timeout."""
+        return max(0.0, self._end - time.monotonic())
+
+    def delay(self, error: SentidoError) -> float:
+        """Return the seconds to wait before another try. Raises what to give up with."""
+        if isinstance(error, DeadlineError):
+            raise self._resumption.fault or error
+        if isinstance(error, TLSError) or not isinstance(error, UnavailableError):
+            raise error
+        return self._resumption.delay(error.__cause__, error, self.left)
 
 
 def is_break(error: Any) -> bool:

@@ -35,7 +35,7 @@ class Session:
     """What every subcommand is told: whom to call, and how to print."""
 
     address: str
-    timeout: float
+    timeout: float | None
     model: str
     as_json: bool
     security: dict[str, Any]
@@ -60,7 +60,12 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         help="Where the server is: host:port, or dns:///name:port for all of a name's addresses.",
     )
     @click.option(
-        "--timeout", default=30.0, show_default=True, help="Seconds that a call may take."
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        default=30.0,
+        show_default=True,
+        help="Seconds that a call may take and a stream may go without an answer; or none.",
     )
     @click.option(
         "--tls-ca",
@@ -94,7 +99,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     def with_session(
         *,
         address: str,
-        timeout: float,
+        timeout: float | None,
         model: str,
         as_json: bool | None,
         tls_ca: Path | None,
@@ -118,6 +123,15 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             command(Session(address, timeout, model, as_json, security), **rest)
 
     return with_session
+
+
+def _seconds(value: str | float) -> float | None:
+    """Read a number of seconds, or the word none."""
+    try:
+        return None if value == "none" else float(value)
+    except ValueError as error:
+        message = f"{value!r} is neither a number of seconds nor the word none"
+        raise click.BadParameter(message) from error
 
 
 def _token(file: Path) -> str:
@@ -367,6 +381,8 @@ def _print_answers(
     bad = 0
     table = Table(*columns, "text")
     with session.client() as client:
+        if isinstance(texts, Sequence):
+            client.limits()  # fails soon where no server is; a file waits for one
         kept: list[str] = []  # only for the table
         each = _keeping(texts, kept if not session.as_json else None)
         for index, answer in enumerate(ask(client, each)):

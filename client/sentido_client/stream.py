@@ -1,19 +1,21 @@
 """One run of StreamPredict or StreamEmbed for the client that blocks: texts in, answers out.
 
 The caller's iterable is read on a thread of its own, a little ahead, so that a slow source does
-not hold back answers; gRPC takes the messages on a thread of its own; the caller's thread reads the
-answers. What is sent when is the outbox's to say. A stream that breaks goes on in a new one, from
-the first text without an answer.
+not hold back answers; gRPC takes the messages on a thread of its own; a third receives the answers,
+because gRPC's wait for one has no time limit, so that the caller's thread waits no longer than the
+stream's timeout. What is sent when is the outbox's to say. A stream that breaks goes on in a new
+one, from the first text without an answer.
 """
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import grpc
 
-from sentido_client.cutting import Chunk
+from sentido_client.cutting import WINDOW, Chunk
 from sentido_client.errors import (
     CallCancelledError,
     SentidoError,
@@ -26,8 +28,6 @@ from sentido_client.results import Limits
 from sentido_client.resuming import Resumption, is_break
 
 Answer = TypeVar("Answer")
-
-_CANCEL_SECONDS = 0.1
 
 
 class TextStream(Generic[Answer]):
@@ -42,7 +42,7 @@ class TextStream(Generic[Answer]):
         request: Callable[[Sequence[str]], Any],
         answers: Callable[[Chunk, Any], Iterable[Answer]],
     ) -> None:
-        """`timeout`: seconds without an answer to anything sent after which the stream fails.
+        """`timeout`: seconds without an answer after which the stream fails; may be infinite.
 
         `method`: the RPC's stub; `request` makes its messages of texts, `answers` reads those that
         come back.
@@ -57,14 +57,14 @@ class TextStream(Generic[Answer]):
         # on any thread at any time, also on one of the stream's own that holds the lock.
         self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)  # to read ahead
-        self._work = threading.Condition(self._lock)  # to send, or to be answered
-        self._end = threading.Condition(self._lock)
+        self._work = threading.Condition(self._lock)  # to send, or room for what is received
+        self._news = threading.Condition(self._lock)  # for the caller's thread
         self._ended = False
         self._outbox = Outbox(limits)
+        self._inbox: deque[Any] = deque()  # messages, and how the call ended: an error or None
         self._call: Any = None
-        self._number = 0  # of the call: what an older one would send is not sent
-        self._waiting_since: float | None = None  # for an answer
-        self._stalled = False
+        self._number = 0  # of the call: what an older one sends or receives does not count
+        self._waiting_since = 0.0  # for an answer
         self._failure: BaseException | None = None  # of the caller's iterable
 
     def run(self, texts: Iterable[str]) -> Generator[Answer, None, None]:
@@ -72,7 +72,6 @@ class TextStream(Generic[Answer]):
         try:
             self._open()
             _start("sentido-read", self._pull, texts)
-            _start("sentido-watch", self._watch)
             while self._has_more():
                 try:
                     response = self._read()
@@ -93,39 +92,49 @@ class TextStream(Generic[Answer]):
             self._call = self._method(self._messages(self._number))
         except ValueError as error:  # grpc's word for a closed channel
             raise CallCancelledError("the client was closed") from error
-        self._call.add_done_callback(self._wake)
-
-    def _wake(self, _: Any) -> None:
-        with self._lock:
-            self._work.notify_all()
+        _start("sentido-receive", self._receive, self._call, self._number)
 
     def _close(self) -> None:
         with self._lock:
             self._ended = True
             self._room.notify_all()
             self._work.notify_all()
-            self._end.notify_all()
+            self._news.notify_all()
         if self._call is not None:
             self._call.cancel()
 
     def _has_more(self) -> bool:
-        """Wait until there is something to read; whether anything will yet be answered."""
-        outbox, call = self._outbox, self._call
+        """Wait until there is something to wait for; whether anything will yet be answered."""
+        outbox, inbox = self._outbox, self._inbox
         with self._lock:
-            self._work.wait_for(lambda: outbox.is_flying or outbox.is_done or call.done())
+            self._news.wait_for(
+                lambda: outbox.may_send or outbox.is_flying or outbox.is_done or inbox
+            )
             return outbox.is_flying or not outbox.is_done
 
     def _read(self) -> Any:
-        """Wait for a message; None at the end of the stream."""
+        """Wait for a message; None at the end. Raises grpc.RpcError, or SentidoError when late."""
         if self._resumption.fault is None:
             self._waiting_since = time.monotonic()
-        response = next(self._call, None)
-        self._waiting_since = None
+        with self._lock:
+            self._news.wait_for(lambda: self._inbox, min(self._left(), threading.TIMEOUT_MAX))
+            if not self._inbox:
+                late = stalled(self._address, self._timeout, self._outbox.offset)
+                raise self._resumption.fault or late
+            response = self._inbox.popleft()
+        if isinstance(response, BaseException):
+            raise response
         return response
+
+    def _left(self) -> float:
+        """Return the seconds until the timeout."""
+        return self._waiting_since + self._timeout - time.monotonic()
 
     def _answered(self) -> Chunk:
         self._resumption.answered()
         with self._lock:
+            if not self._outbox.is_flying:
+                raise ServerError("the server answered more than it was asked")
             chunk = self._outbox.answered()
             self._work.notify_all()
             return chunk
@@ -133,17 +142,15 @@ class TextStream(Generic[Answer]):
     def _resume(self, error: Any) -> None:
         """Begin a new stream with what is not answered. Raises a SentidoError if it cannot."""
         outbox = self._outbox
-        assert self._waiting_since is not None  # it was read when it broke
-        left = self._waiting_since + self._timeout - time.monotonic()
-        delay = self._resumption.delay(error, self._explain(error), left)
+        delay = self._resumption.delay(error, self._explain(error), self._left())
         with self._lock:
             self._number += 1
+            self._inbox.clear()
             outbox.rewind()
             self._work.notify_all()  # the thread that feeds the old call
             if not outbox.may_send:  # an idle stream may break: nobody waits for it
                 self._resumption.answered()
-                self._waiting_since = None
-                self._work.wait_for(lambda: outbox.may_send or outbox.is_done)
+                self._news.wait_for(lambda: outbox.may_send or outbox.is_done)
         if not outbox.is_done:
             time.sleep(delay)
             self._open()
@@ -157,10 +164,7 @@ class TextStream(Generic[Answer]):
                 raise self._explain(error) from error
 
     def _explain(self, error: Any) -> SentidoError:
-        """Give what to raise for the end of a call."""
-        if not self._stalled:
-            return from_rpc_error(error, self._address, self._outbox.offset)
-        return self._resumption.fault or stalled(self._address, self._timeout, self._outbox.offset)
+        return from_rpc_error(error, self._address, self._outbox.offset)
 
     def _pull(self, texts: Iterable[str]) -> None:
         """Read the caller's texts, on a thread of its own, as far ahead as there is room."""
@@ -171,6 +175,7 @@ class TextStream(Generic[Answer]):
                     outbox.add(text)
                     if outbox.may_send:
                         self._work.notify_all()
+                        self._news.notify_all()
                     while not (outbox.has_room or self._ended):
                         self._room.wait()
                 if self._ended:
@@ -181,6 +186,7 @@ class TextStream(Generic[Answer]):
             with self._lock:
                 outbox.exhausted = True
                 self._work.notify_all()
+                self._news.notify_all()
 
     def _messages(self, number: int) -> Iterator[Any]:
         """Feed a call, on gRPC's thread."""
@@ -190,34 +196,37 @@ class TextStream(Generic[Answer]):
     def _next_chunk(self, number: int) -> Chunk | None:
         """Wait for something to send and for room to send it; None at the end."""
         outbox = self._outbox
-
-        def is_over() -> bool:
-            return self._ended or number != self._number
-
         with self._lock:
-            self._work.wait_for(lambda: is_over() or outbox.may_send or outbox.is_done)
-            if is_over() or not outbox.may_send:
+            self._work.wait_for(lambda: self._is_over(number) or outbox.may_send or outbox.is_done)
+            if self._is_over(number) or not outbox.may_send:
                 return None
             chunk = outbox.send()
             self._room.notify_all()
-            self._work.notify_all()
             return chunk
 
-    def _watch(self) -> None:
-        """Cancel the call when what was sent, or its end, goes without an answer for too long."""
-        left = self._timeout
-        while not self._has_ended(left):
-            since = self._waiting_since
-            left = self._timeout if since is None else since + self._timeout - time.monotonic()
-            if left <= 0:
-                self._stalled = True
-                self._call.cancel()
-                left = _CANCEL_SECONDS  # again: a new call may just have begun
+    def _receive(self, call: Any, number: int) -> None:
+        """Put what a call receives into the inbox, and how it ended, on a thread of its own."""
+        try:
+            for response in call:
+                if not self._deliver(response, number):
+                    return
+            self._deliver(None, number)
+        except BaseException as error:  # a grpc.RpcError; the caller's thread raises it
+            self._deliver(error, number)
 
-    def _has_ended(self, seconds: float) -> bool:
-        """Wait for the end of the stream for so long; whether it came."""
+    def _deliver(self, response: Any, number: int) -> bool:
+        """Wait for room and add to the inbox; False if the call is over."""
         with self._lock:
-            return self._end.wait_for(lambda: self._ended, seconds)
+            self._work.wait_for(lambda: self._is_over(number) or len(self._inbox) < WINDOW)
+            if self._is_over(number):
+                return False
+            self._inbox.append(response)
+            self._news.notify_all()
+            return True
+
+    def _is_over(self, number: int) -> bool:
+        """Whether a call is not the stream's any more."""
+        return self._ended or number != self._number
 
 
 def _start(name: str, body: Callable[..., None], *arguments: Any) -> None:

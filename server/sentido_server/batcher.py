@@ -123,7 +123,7 @@ class Batcher(Generic[Item, Result]):
         `done(index, result)` is called for each. `is_dropped` is asked when an item's turn comes;
         an item that its caller has given up is not computed and gets Dropped.
         """
-        waiting = [
+        waiting: list[_Waiting[Item, Result]] = [
             _Waiting(source, item, size, index, done, is_dropped)
             for index, (item, size) in enumerate(items)
         ]

@@ -1,11 +1,19 @@
 """When a broken stream goes on, and when it is given up."""
 
+import math
 from typing import Any
 
 import grpc
 import pytest
-from sentido_client import OverloadedError, SentidoError, UnavailableError
-from sentido_client.resuming import Resumption
+from sentido_client import (
+    AuthenticationError,
+    DeadlineError,
+    OverloadedError,
+    SentidoError,
+    TLSError,
+    UnavailableError,
+)
+from sentido_client.resuming import Patience, Resumption
 
 
 class Broken(grpc.RpcError):
@@ -25,12 +33,18 @@ AWAY = Broken(grpc.StatusCode.UNAVAILABLE)
 FAULT = UnavailableError("away")
 
 
-def test_it_waits_longer_each_time_and_gives_up() -> None:
+def test_it_waits_longer_each_time_and_goes_on_for_as_long_as_there_is_time() -> None:
     resumption = Resumption()
-    delays = [resumption.delay(AWAY, FAULT, 30) for _ in range(8)]
-    assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
+    delays = [resumption.delay(AWAY, FAULT, math.inf) for _ in range(2_000)]
+    assert delays[:6] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    assert set(delays[6:]) == {1.0}
     with pytest.raises(UnavailableError, match="away"):
-        resumption.delay(AWAY, FAULT, 30)
+        resumption.delay(AWAY, FAULT, 0)
+
+
+def test_it_leaves_as_much_time_for_another_stream_as_it_waits() -> None:
+    resumption = Resumption()
+    assert [resumption.delay(AWAY, FAULT, left) for left in (0.18, 0.3, 0.2)] == [0.09, 0.15, 0.1]
 
 
 def test_an_answer_makes_it_begin_anew() -> None:
@@ -74,3 +88,26 @@ def test_only_a_lost_connection_is_worth_another_stream(error: Broken, goes_on: 
     else:
         with pytest.raises(SentidoError, match="this one"):
             Resumption().delay(error, fault, 30)
+
+
+def raised(fault: SentidoError) -> SentidoError:
+    """Return an error as a client raises it."""
+    try:
+        raise fault from AWAY
+    except SentidoError as error:
+        return error
+
+
+def test_a_stream_waits_for_its_first_server_and_then_says_why_there_is_none() -> None:
+    patience, away = Patience(30), raised(UnavailableError("away"))
+    assert [patience.delay(away) for _ in range(3)] == [0.1, 0.2, 0.4]
+    with pytest.raises(UnavailableError, match="away"):
+        patience.delay(DeadlineError("no answer in time"))
+    with pytest.raises(DeadlineError):
+        Patience(30).delay(DeadlineError("no answer in time"))
+
+
+@pytest.mark.parametrize("error", [TLSError("no CA"), AuthenticationError("no token")], ids=repr)
+def test_a_server_that_refuses_a_client_is_not_waited_for(error: SentidoError) -> None:
+    with pytest.raises(type(error)):
+        Patience(math.inf).delay(raised(error))

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -444,6 +444,34 @@ def test_nobody_at_the_address_is_unavailable() -> None:
         both("wait_until_ready", 0.2)
     assert isinstance(asyncio.run(both.call_async("predict", ["good"], {})), UnavailableError)
     assert isinstance(outcome(both.client.health), UnavailableError)
+
+
+def test_a_list_fails_soon_where_nobody_is_also_without_a_timeout() -> None:
+    async def ask_async() -> None:
+        async with AsyncClient("127.0.0.1:1", timeout=None) as client:
+            await client.predict(["good"], errors="return")
+
+    with Client("127.0.0.1:1", timeout=None) as client:
+        asks: list[Callable[[], object]] = [
+            lambda: client.predict(["good"]),
+            lambda: client.predict(["good"], errors="return"),
+            lambda: asyncio.run(ask_async()),
+        ]
+        for ask in asks:
+            with pytest.raises(UnavailableError, match=r"no server is ready at 127\.0\.0\.1:1: "):
+                ask()
+
+
+def test_a_stream_waits_for_a_server_until_its_timeout() -> None:
+    async def main() -> None:
+        async with AsyncClient("127.0.0.1:1", timeout=0.5) as client:
+            await anext(client.predict(iter(["good"])))
+
+    with Client("127.0.0.1:1", timeout=0.5) as client:
+        with pytest.raises((UnavailableError, DeadlineError)):
+            next(client.predict(iter(["good"])))
+        with pytest.raises((UnavailableError, DeadlineError)):
+            asyncio.run(main())
 
 
 def test_a_deadline_is_a_deadline_error(address: str) -> None:

@@ -169,6 +169,27 @@ def test_a_wrong_number_of_answers_is_the_servers_error(kind: str) -> None:
     assert isinstance(error, ServerError)
 
 
+def test_an_answer_to_nothing_is_the_servers_error() -> None:
+    over = threading.Event()
+
+    def talkative(requests: Iterator[Any], _: Any) -> Iterator[Any]:
+        answer = echo(next(requests))
+        yield answer
+        yield answer
+        over.wait(20)
+
+    def source() -> Iterator[str]:
+        yield "text 0"
+        over.wait(20)
+
+    with behaving(talkative) as address, Client(address, timeout=30) as client:
+        answers = client.predict(source())
+        assert next(answers).label == "text 0"
+        with pytest.raises(ServerError, match="more than it was asked"):
+            next(answers)
+        over.set()
+
+
 def test_closing_the_client_ends_a_stream_that_waits_for_a_server() -> None:
     begun = threading.Event()
 
@@ -217,7 +238,7 @@ def test_a_stream_that_is_closed_early_leaves_nothing_running(address: str, verb
         answers = getattr(client, verb)(endless)
         for _ in range(300):
             next(answers)
-        assert running() >= {"sentido-read", "sentido-watch"}
+        assert running() >= {"sentido-read", "sentido-receive"}
         answers.close()
         for _ in range(500):
             if not running():
