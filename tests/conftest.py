@@ -1,19 +1,16 @@
 """What the tests share: real servers, a real export, and skipping by name what a machine lacks."""
 
-import asyncio
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -152,39 +149,16 @@ def pytest_terminal_summary(
 
 @contextmanager
 def running(config: Config) -> Iterator[str]:
-    """Run a real server on a thread of its own; give its address once it is SERVING."""
+    """Run a real server in this process; give its address once it is SERVING."""
     with running_server(config) as server:
         yield server.address
 
 
 @contextmanager
 def running_server(config: Config) -> Iterator[Running]:
-    """Run a real server on a thread of its own; give it once it is SERVING."""
-    started: Future[Running] = Future()
-    stopping: list[Callable[[], object]] = []
-
-    async def main() -> None:
-        stop = asyncio.Event()
-        stopping.append(partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))
-        async with serve(config) as server:
-            started.set_result(server)
-            await stop.wait()
-
-    def run() -> None:
-        try:
-            asyncio.run(main())
-        except BaseException as error:
-            started.set_exception(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield started.result()
-    finally:
-        for stop in stopping:
-            with suppress(RuntimeError):  # the loop of a server that did not start has ended
-                stop()
-        thread.join()
+    """Run a real server in this process; give it once it is SERVING."""
+    with serve(config) as server:
+        yield server
 
 
 def raw_unary(channel: grpc.Channel, path: str) -> Any:

@@ -1,28 +1,25 @@
 """The server, put together: bind, load, serve, drain."""
 
-import asyncio
-import os
-import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import grpc.aio
-from grpc_health.v1 import health, health_pb2_grpc
+import grpc
+from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
-from sentido_bundle import BundleError
 
 from sentido_server import embedding, models, prediction, record, tokenization
 from sentido_server.address import check_address
-from sentido_server.aio import AioTransport
+from sentido_server.admission import Allowance, Slots
 from sentido_server.batcher import Counts
 from sentido_server.catalog import Catalog
 from sentido_server.config import Config, StartError
+from sentido_server.grpcio import GrpcioTransport, Receiver, new_server
 from sentido_server.health import Health
 from sentido_server.loading import Loader
 from sentido_server.metrics import Metrics
@@ -30,6 +27,8 @@ from sentido_server.pipeline import Pipeline
 from sentido_server.reflection import Reflection
 from sentido_server.rpc import Limits, Rpc, State
 from sentido_server.security import MAX_METADATA_BYTES, connection_options, read_secrets
+from sentido_server.stalls import Stalls
+from sentido_server.threads import CallThreads
 
 if TYPE_CHECKING:
     from sentido_server.native import NativeTransport
@@ -48,6 +47,8 @@ SERVICES = tuple(
 )
 
 
+_PROBES = 64  # health checks on a port of their own whose messages are received at once
+_PROBE_BYTES = 4096  # of such a message at most
 _GOODBYE_SECONDS = 1.0  # for what is still open after draining: answers on the wire, reflection
 
 
@@ -63,34 +64,46 @@ class Running:
     health_address: str | None  # with the real port
 
 
-@asynccontextmanager
-async def serve(config: Config) -> AsyncIterator[Running]:
+@contextmanager
+def serve(config: Config) -> Iterator[Running]:
     """Run a server: bound and loaded inside the block, drained and stopped when it is left.
 
     Raises StartError if the address cannot be bound, BundleError if a bundle is bad.
     """
-    checker = Health(SERVICES)
-    probed, health_address = _probed(config, checker)
+    checker = Health(SERVICES, watches=config.max_connections)
+    stalls = Stalls(config.stall_seconds)
+    probed, health_address = _probed(config, checker, stalls)
     _check(config.listen)
     access, certificates = read_secrets(config)
     metrics = None if config.metrics_listen == "off" else Metrics([rpc.path for rpc in RPCS])
     tracing = _tracing(config)
-    pipeline = Pipeline(config.thread_count(), config.batch_limits(), access, metrics, tracing)
+    memory = config.memory()
+    pipeline = Pipeline(
+        config.thread_count(),
+        config.batch_limits(),
+        access,
+        metrics,
+        tracing,
+        memory=memory.messages,
+    )
     limits = Limits(config.max_text_characters, config.max_texts, config.max_message_bytes)
 
     def use(catalog: Catalog) -> None:
         pipeline.open(State(catalog, limits, version("sentido-server"), loader.reload))
 
     loader = Loader(config.bundle, config.precision, use)
-    transport = AioTransport(pipeline)
+    threads = CallThreads(config.most_threads())
+    streams = Allowance(memory.streams)
+    receiver = Receiver(Slots(memory.receiving), stalls)
+    transport = GrpcioTransport(pipeline, threads, receiver, stalls, streams)
     native = _native(config, pipeline)
-    server = grpc.aio.server(options=connection_options(config, behind_native=native is not None))
+    server = new_server(threads, connection_options(config, behind_native=native is not None))
     transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])
-    health_pb2_grpc.add_HealthServicer_to_server(checker, server)
+    checker.register(server, receiver, stalls)
     if config.reflection:
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-            Reflection(names, access), server
+            Reflection(names, access, streams, stalls), server
         )
     if native is None:
         address = _with_port(config.listen, _bind(server, config.listen, certificates))
@@ -99,10 +112,9 @@ async def serve(config: Config) -> AsyncIterator[Running]:
         _bind(server, f"unix:{native.fallback}")
     exposition = ExitStack()
     metrics_address = None
-    await checker.set_serving(False)
     if probed is not None:
-        await probed.start()
-    await server.start()
+        probed.start()
+    server.start()
     if native is not None:
         native.start()
     try:
@@ -110,89 +122,34 @@ async def serve(config: Config) -> AsyncIterator[Running]:
             transports = [each for each in (transport, native) if each]
             exposed = _exposed(config.metrics_listen, metrics, pipeline, loader, transports)
             metrics_address = exposition.enter_context(exposed)
-        await asyncio.to_thread(loader.load)
-        await checker.set_serving(True)
+        loader.load()
+        checker.set_serving(True)
         name = "grpcio" if native is None else "native"
         yield Running(address, name, loader, pipeline.counts, metrics_address, health_address)
         if config.drain_delay:
-            await checker.set_serving(False)
-            await asyncio.sleep(config.drain_delay)  # until those who balance load have noticed
+            checker.set_serving(False)
+            time.sleep(config.drain_delay)  # until those who balance load have noticed
     finally:
         pipeline.drain()  # before anybody is told, who might find it still open
-        await checker.set_serving(False)
+        checker.set_serving(False)
         end = time.monotonic() + config.drain_seconds
-        drains = [each.drain(config.drain_seconds) for each in (transport, native) if each]
-        if not all(await asyncio.gather(*drains)):
+        drained = [
+            each.drain(max(0, end - time.monotonic())) for each in (transport, native) if each
+        ]
+        if not all(drained):
             record.event("drain timed out", seconds=config.drain_seconds)
             pipeline.abandon()
         checker.end_watches()
-        await server.stop(_GOODBYE_SECONDS)
+        server.stop(_GOODBYE_SECONDS).wait()
         if native is not None:
-            await native.close(max(_GOODBYE_SECONDS, end - time.monotonic()))
-        await asyncio.to_thread(pipeline.close)
+            native.close(max(_GOODBYE_SECONDS, end - time.monotonic()))
+        pipeline.close()
         if probed is not None:
-            await probed.stop(_GOODBYE_SECONDS)
+            probed.stop(_GOODBYE_SECONDS).wait()
+        stalls.close()
         exposition.close()
         if tracing is not None:
-            await asyncio.to_thread(tracing.close)
-
-
-async def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; a second signal ends the process at once.
-
-    SIGHUP loads every bundle again.
-    """
-    started = time.monotonic()
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal(name: str) -> None:
-        if stopping.is_set():
-            record.event("stopped at once", signal=name)
-            os._exit(1)  # a compute thread cannot be interrupted otherwise
-        record.event("stopping", signal=name)
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number.name)
-    hung_up = asyncio.Event()
-    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
-    async with serve(config) as running:
-        record.event(
-            "serving",
-            address=running.address,
-            transport=running.transport,
-            metrics=running.metrics_address,
-            health=running.health_address,
-            models=[bundle.name for bundle in running.loader.catalog.bundles],
-            threads=config.thread_count(),
-            seconds=round(time.monotonic() - started, 3),
-        )
-        reloading = asyncio.create_task(_reload_on(hung_up, running.loader))
-        await stopping.wait()
-        reloading.cancel()
-    counts = running.counts
-    record.event(
-        "stopped",
-        batches=counts.batches,
-        texts=counts.items,
-        tokens=counts.size,
-        padding_tokens=counts.padding,
-        dropped=counts.dropped,
-    )
-
-
-async def _reload_on(hung_up: asyncio.Event, loader: Loader) -> None:
-    """Load every bundle again after each signal; those that come meanwhile count as one."""
-    while True:
-        await hung_up.wait()
-        hung_up.clear()
-        try:
-            await asyncio.to_thread(loader.reload_all)
-        except BundleError:  # the loader has said so
-            pass
-        except Exception as error:  # whatever it is, the next signal must be heard
-            record.failure("reload failed", error)
+            tracing.close()
 
 
 def _check(listen: str) -> None:
@@ -237,8 +194,10 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
         raise StartError(f"cannot listen on {config.listen!r}: {error}") from error
 
 
-def _probed(config: Config, checker: Health) -> tuple[grpc.aio.Server | None, str | None]:
-    """Bind the port for health alone, where it is asked for; give its real address too.
+def _probed(
+    config: Config, checker: Health, stalls: Stalls
+) -> tuple[grpc.Server | None, str | None]:
+    """Bind the port for health alone, where it is asked for; return its real address too.
 
     Raises StartError.
     """
@@ -249,8 +208,11 @@ def _probed(config: Config, checker: Health) -> tuple[grpc.aio.Server | None, st
         check_address(listen)
     except ValueError as error:
         raise StartError(f"cannot listen for health on {listen!r}: {error}") from error
-    server = grpc.aio.server(options=connection_options(config, behind_native=False))
-    health_pb2_grpc.add_HealthServicer_to_server(checker, server)
+    threads = CallThreads(2 * config.max_connections)
+    options = connection_options(config, behind_native=False)
+    small = ("grpc.max_receive_message_length", _PROBE_BYTES)
+    server = new_server(threads, [*options, small])
+    checker.register(server, Receiver(Slots(_PROBES), stalls), stalls)
     return server, _with_port(listen, _bind(server, listen))
 
 
@@ -286,7 +248,7 @@ def _exposed(
     metrics: Metrics,
     pipeline: Pipeline,
     loader: Loader,
-    transports: "Sequence[AioTransport | NativeTransport]",
+    transports: "Sequence[GrpcioTransport | NativeTransport]",
 ) -> Iterator[str]:
     """Show what is counted within the block; give the address. Raises StartError."""
     from sentido_server.exposition import ServerCollector, exposed
@@ -307,7 +269,7 @@ def _exposed(
 
 
 def _bind(
-    server: grpc.aio.Server, listen: str, certificates: grpc.ServerCredentials | None = None
+    server: grpc.Server, listen: str, certificates: grpc.ServerCredentials | None = None
 ) -> int:
     """Bind the address and give its port. Raises StartError."""
     try:

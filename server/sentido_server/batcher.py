@@ -1,19 +1,21 @@
 """Fills compute threads with batches of items of near size, as soon as a thread is free.
 
 Knows nothing of gRPC, ONNX or text: it is handed any blocking `run(items) -> results` and a size
-for each item (tokens, here). It adds no delay: a free thread takes the oldest item at once, then
-the waiting items nearest to its size, up to a budget of padded size and a bound on padding. Every
-batch holds the oldest item, so each item waits for at most as many batches as there were items
-before it, whatever its size.
+for each item (tokens, here). It adds no delay: a free thread takes an item at once, then the
+waiting items nearest to its size, up to a budget of padded size and a bound on padding. Sources
+take turns: each batch begins with the oldest item of the source whose turn it is. So an item waits
+for at most as many batches as its own source has items before it, times the sources that wait,
+whatever its size.
 """
 
 import threading
 from bisect import bisect_left, insort
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from sentido_server.admission import Allowance, Source
 from sentido_server.histogram import Histogram
 
 Item = TypeVar("Item")
@@ -43,7 +45,7 @@ class Limits:
     rows: int  # items a batch
     budget: int  # rows times the longest item of a batch
     padding: float  # share of a batch's padded size that may be padding, 0 to 1
-    queued: int  # while items of this size in sum wait, no more are accepted
+    queued: int  # while items of this size in sum wait, no more are accepted (see `Allowance`)
     least_rows: int = 1  # so many items may be in a batch whatever the budget
 
 
@@ -64,6 +66,7 @@ class Counts:
 
 @dataclass(eq=False, slots=True)
 class _Waiting(Generic[Item, Result]):
+    source: Source
     item: Item
     size: int
     done: Callable[[Result | Exception], None]
@@ -95,8 +98,10 @@ class Batcher(Generic[Item, Result]):
         self._idle: list[threading.Condition] = []  # of threads that wait, the last to work last
         self._by_size: dict[int, deque[_Waiting[Item, Result]]] = {}
         self._sizes: list[int] = []  # the keys of _by_size, sorted
-        self._by_age: deque[_Waiting[Item, Result]] = deque()  # also taken ones, until they lead
-        self._queued = 0
+        # Of each source, the one whose turn it is first; also taken ones, until they would lead.
+        self._by_age: OrderedDict[Source, deque[_Waiting[Item, Result]]] = OrderedDict()
+        self._waiting = 0  # items
+        self._queued = Allowance(limits.queued)
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"compute-{number}", daemon=True)
@@ -110,6 +115,7 @@ class Batcher(Generic[Item, Result]):
         items: Sequence[tuple[Item, int]],
         done: Callable[[int, Result | Exception], None],
         is_dropped: Callable[[], bool] = lambda: False,
+        source: Source = None,
     ) -> None:
         """Queue items with their sizes: all of them, or none and raise Full or Closed.
 
@@ -120,26 +126,25 @@ class Batcher(Generic[Item, Result]):
         with self._lock:
             if self._closed:
                 raise Closed("the batcher is closed")
-            if not self.has_room:
+            if not self.has_room(source):
                 raise self.full()
-            self._queued += total
+            self._queued.add(source, total)
             for index, (item, size) in enumerate(items):
-                self._add(_Waiting(item, size, _with_index(done, index), is_dropped))
+                self._add(_Waiting(source, item, size, _with_index(done, index), is_dropped))
             self._wake(len(items))
 
-    @property
-    def has_room(self) -> bool:
-        """Whether `submit` would take more now."""
-        return self._queued < self._limits.queued
+    def has_room(self, source: Source) -> bool:
+        """Whether `submit` would take more of this source now."""
+        return self._queued.has_room(source)
 
     def full(self) -> Full:
-        """Give the error of a queue that takes no more."""
-        return Full(f"{self._queued} wait, {self._limits.queued} may")
+        """Return the error of a queue that takes no more."""
+        return Full(f"{self._queued.held} wait, {self._limits.queued} may")
 
     @property
     def queued(self) -> int:
         """Sum of the sizes that wait."""
-        return self._queued
+        return self._queued.held
 
     def close(self) -> None:
         """Take no more items, finish those that wait, and wait for the threads to end."""
@@ -154,7 +159,8 @@ class Batcher(Generic[Item, Result]):
             self._by_size[waiting.size] = deque()
             insort(self._sizes, waiting.size)
         self._by_size[waiting.size].append(waiting)
-        self._by_age.append(waiting)
+        self._by_age.setdefault(waiting.source, deque()).append(waiting)
+        self._waiting += 1
 
     def _wake(self, count: int) -> None:
         """Wake threads, under the lock. The last to work first: its caches are still warm."""
@@ -165,7 +171,7 @@ class Batcher(Generic[Item, Result]):
         work = threading.Condition(self._lock)
         while True:
             with self._lock:
-                while not self._queued_count() and not self._closed:
+                while not self._waiting and not self._closed:
                     self._idle.append(work)
                     work.wait()
                 batch = self._take()
@@ -175,37 +181,51 @@ class Batcher(Generic[Item, Result]):
             self._after_batch()
             del batch  # while the thread waits, it must not keep what the items hold
 
-    def _queued_count(self) -> int:
-        while self._by_age and self._by_age[0].is_taken:
-            self._by_age.popleft()
-        return len(self._by_age)
+    def _oldest(self) -> _Waiting[Item, Result] | None:
+        """Return the oldest item of the source whose turn it is, which is then the last in turn."""
+        while self._by_age:
+            source, waiting = self._by_age.popitem(last=False)
+            if _drop_taken(waiting):
+                self._by_age[source] = waiting
+                return waiting[0]
+        return None
 
     def _take(self) -> list[_Waiting[Item, Result]]:
-        """Take the oldest item and the nearest in size, under the lock; [] if none waits."""
-        if not self._queued_count():
+        """Take the item whose turn it is and the nearest in size; [] if none waits.
+
+        Under the lock.
+        """
+        first = self._oldest()
+        if first is None:
             return []
-        first = self._by_age[0]
-        batch: list[_Waiting[Item, Result]] = []
-        longest = total = 0
+        first.is_taken = True
+        batch = [first]
+        longest = total = first.size
         for size in self._nearest_sizes(first.size):
             queue = self._by_size[size]
-            while queue and len(batch) < self._limits.rows:
+            while _drop_taken(queue) and len(batch) < self._limits.rows:
                 rows, high = len(batch) + 1, max(longest, size)
                 padded = rows * high
                 fits = padded <= self._limits.budget or rows <= self._limits.least_rows
                 dense = padded - (total + size) <= self._limits.padding * padded
-                if batch and not (fits and dense):
+                if not (fits and dense):
                     break
                 waiting = queue.popleft()
                 waiting.is_taken = True
                 batch.append(waiting)
                 longest, total = high, total + size
+        self._forget(batch)
+        return batch
+
+    def _forget(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
+        """Count items that were taken as waiting no more, and drop sizes of which none waits."""
+        self._waiting -= len(batch)
+        for waiting in batch:
+            self._queued.add(waiting.source, -waiting.size)
         for size in {waiting.size for waiting in batch}:
-            if not self._by_size[size]:
+            if not _drop_taken(self._by_size[size]):
                 del self._by_size[size]
                 del self._sizes[bisect_left(self._sizes, size)]
-        self._queued -= total
-        return batch
 
     def _nearest_sizes(self, size: int) -> list[int]:
         """Give the sizes that wait, nearest first, as many as a batch can need."""
@@ -253,3 +273,10 @@ def _with_index(
     done: Callable[[int, Result | Exception], None], index: int
 ) -> Callable[[Result | Exception], None]:
     return lambda result: done(index, result)
+
+
+def _drop_taken(queue: deque[_Waiting[Item, Result]]) -> bool:
+    """Drop taken items from the head of a queue; tell whether anything is left."""
+    while queue and queue[0].is_taken:
+        queue.popleft()
+    return bool(queue)

@@ -10,7 +10,7 @@ from typing import Self
 from sentido_bundle import Precision, cpus, default_bundle
 from sentido_bundle.bundle import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
 
-from sentido_server import batcher, settings
+from sentido_server import batcher, memory, settings
 from sentido_server.settings import SettingError, setting
 
 _DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."
@@ -32,11 +32,22 @@ examples:
   sentido-server --max-texts 100 --print-config > sentido.toml
   sentido-server --check                           is it SERVING?"""
 
+_SHARE = 4  # parts of the memory: for receiving, for streams, for messages, and for all else
 _BATCH_PADDING = 0.1  # the share of a batch's tokens that may be padding
 
 
 class StartError(Exception):
     """The server cannot start with its settings. The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How the memory for calls is shared out, so that all together stays within `bound`."""
+
+    bound: int  # bytes of the process
+    receiving: int  # unary calls whose message is received at once, of the largest size each
+    streams: int  # that are open at once, with a message of the largest size each
+    messages: int  # bytes, from parsing to sending; twice as many where callers have equal shares
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,21 @@ class Config:
     reflection: bool = setting(True, "tell what services there are (grpc.reflection)")
     max_connection_calls: int = setting(
         1024, "calls and streams in flight a connection; more have to wait", least=1, most=65535
+    )
+    max_connections: int = setting(
+        1000, "connections at once, with grpcio; more are closed at once", least=1
+    )
+    max_streams: int = setting(
+        0, "streams open at once; 0 for as many as the memory allows, at most 256", least=0
+    )
+    max_memory_mib: int = setting(
+        0,
+        "MiB of memory that calls are kept within, with grpcio; 0 for what the container or the"
+        " machine has",
+        least=0,
+    )
+    stall_seconds: int = setting(
+        60, "seconds that a caller may stand still in the middle of a message", least=1
     )
     max_connection_age: int = setting(
         0,
@@ -165,11 +191,27 @@ class Config:
             queued=self.max_queued_tokens,
         )
 
+    def memory(self) -> "Memory":
+        """Share the memory out."""
+        bound = self.max_memory_mib << 20 or memory.granted()
+        messages = bound // _SHARE // self.max_message_bytes
+        return Memory(
+            bound=bound,
+            receiving=max(4, min(messages, 256)),
+            streams=self.max_streams or max(4, min(messages, 256)),
+            messages=bound // _SHARE // 2,
+        )
+
     def needs_grpcio(self) -> str:
         """Name the setting that only the transport grpcio has, "" if there is none."""
         if self.tls_cert is not None:
             return "--tls-cert"
         return "--max-connection-age" if self.max_connection_age else ""
+
+    def most_threads(self) -> int:
+        """Return the bound on threads of calls: all of one connection, and as many of others."""
+        streams = 2 * 2 * self.memory().streams  # two each
+        return 2 * self.max_connection_calls + streams + 2 * self.max_connections
 
     def thread_count(self) -> int:
         """Give the number of compute threads."""

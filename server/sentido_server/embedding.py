@@ -29,8 +29,8 @@ from sentido_bundle import Bundle, Encoding, normalize
 
 from sentido_server.faults import InvalidArgument, NotFound, Violation, shorten
 from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, Steps, served_by
-from sentido_server.texts import TRUNCATIONS, Check, good, usage
-from sentido_server.tokens import token_messages
+from sentido_server.texts import SMALL_MANY, TRUNCATIONS, Check, good, texts_of, usage
+from sentido_server.tokens import TOKEN_BYTES, token_messages
 
 SERVICE = "sentido.v1.EmbeddingService"
 
@@ -223,8 +223,16 @@ def _tensor(array: NDArray[np.float32], unit_length: bool) -> Tensor:
 
 
 RPCS = (
-    Rpc(SERVICE, "Embed", EmbedRequest, prepare_embed, reply_embed),
-    Rpc(SERVICE, "BatchEmbed", BatchEmbedRequest, prepare_batch_embed, reply_batch_embed),
+    Rpc(SERVICE, "Embed", EmbedRequest, prepare_embed, reply_embed, bytes_per_byte=16),
+    Rpc(
+        SERVICE,
+        "BatchEmbed",
+        BatchEmbedRequest,
+        prepare_batch_embed,
+        reply_batch_embed,
+        rows=texts_of,
+        small=SMALL_MANY,
+    ),
     Rpc(
         SERVICE,
         "StreamEmbed",
@@ -232,14 +240,26 @@ RPCS = (
         prepare_stream_embed,
         reply_stream_embed,
         streaming=True,
+        rows=texts_of,
+        small=SMALL_MANY,
     ),
-    Rpc(SERVICE, "EmbedTokens", EmbedTokensRequest, prepare_embed_tokens, reply_embed_tokens),
+    Rpc(
+        SERVICE,
+        "EmbedTokens",
+        EmbedTokensRequest,
+        prepare_embed_tokens,
+        reply_embed_tokens,
+        small=SMALL_MANY,
+        bytes_per_byte=TOKEN_BYTES,
+    ),
     Rpc(
         SERVICE,
         "LookupWords",
         LookupWordsRequest,
         prepare_lookup_words,
         reply_lookup_words,
+        rows=lambda request: len(request.words),
+        small=SMALL_MANY,
         queues=False,
     ),
     Rpc(
@@ -248,7 +268,7 @@ RPCS = (
         FindNearestWordsRequest,
         prepare_find_nearest_words,
         reply_find_nearest_words,
-        blocking=True,
+        small=0,  # it looks at every word, whatever its size
         queues=False,
     ),
 )

@@ -2,6 +2,7 @@
 
     Fault
     +-- InvalidArgument     the caller's request; names every bad field
+    +-- NoMessage           UNIMPLEMENTED: a call without the one message that it takes
     +-- NotFound            a model, a version or a word
     +-- QueueFull           RESOURCE_EXHAUSTED, with the delay after which to try again
     +-- MessageTooLarge     RESOURCE_EXHAUSTED, and trying again is no use
@@ -78,6 +79,12 @@ class InvalidArgument(Fault):
         for violation in self.violations[:_MOST_VIOLATIONS]:
             request.field_violations.add(field=violation.field, description=violation.description)
         return [request]
+
+
+class NoMessage(Fault):
+    """A call that takes one message came without. In the code that gRPC has for it."""
+
+    code = code_pb2.UNIMPLEMENTED
 
 
 class NotFound(Fault):

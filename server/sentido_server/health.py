@@ -1,50 +1,132 @@
-"""grpc.health.v1 for every service, with Watch streams that end when the server does."""
+"""grpc.health.v1 for every service, with Watch streams that are bounded and end with the server."""
 
-import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health, health_pb2
 
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-_SERVING = health_pb2.HealthCheckResponse.SERVING
+from sentido_server.admission import Allowance, source_of
+from sentido_server.faults import (
+    Fault,
+    InvalidArgument,
+    NotFound,
+    QueueFull,
+    Unavailable,
+    Violation,
+)
+from sentido_server.grpcio import Receiver, abort
+from sentido_server.stalls import Stalls
+
+_Status = health_pb2.HealthCheckResponse
+_RETRY_SECONDS = 1.0  # after which a caller may try again to watch
+_Inbox = SimpleQueue[None]  # of a Watch: something may have changed
 
 
-class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """Says whether the server and its services are SERVING. Lives as long as the server.
+class Health:
+    """Tells whether the server and its services are SERVING. Lives as long as the server.
 
-    gRPC's own servicer never ends a Watch, so that stopping a server with one open takes the whole
-    grace; this one ends them when told to.
+    gRPC's own servicer never ends a Watch, takes any number of them, and makes whoever sets a
+    status wait for each watcher.
     """
 
-    def __init__(self, services: Sequence[str]) -> None:
-        """Start with the server, "", and each of its services NOT_SERVING."""
+    def __init__(self, services: Sequence[str], watches: int) -> None:
+        """Start with the server, "", and its services NOT_SERVING; take so many Watches."""
         self._services = ("", *services)
-        self._status = health.aio.HealthServicer()
-        self._closed = asyncio.Event()
+        self._watches = Allowance(watches)
+        self._lock = threading.Lock()
+        self._inboxes: set[_Inbox] = set()  # of open Watches
+        self._serving = False
+        self._ended = False
 
-    async def set_serving(self, serving: bool) -> None:
+    def set_serving(self, serving: bool) -> None:
         """Tell everyone who watches."""
-        for service in self._services:
-            await self._status.set(service, _SERVING if serving else _NOT_SERVING)
+        with self._lock:
+            self._serving = serving
+            self._wake_all()
 
     def end_watches(self) -> None:
         """End every open Watch, and each new one at once."""
-        self._closed.set()
+        with self._lock:
+            self._ended = True
+            self._wake_all()
 
-    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, gRPC's name
-        """Answer grpc.health.v1.Health/Check."""
-        return await self._status.Check(request, context)
+    def _wake_all(self) -> None:
+        for inbox in self._inboxes:
+            inbox.put(None)
 
-    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802, gRPC's name
-        """Answer grpc.health.v1.Health/Watch until the caller or the server has had enough."""
-        watching = asyncio.ensure_future(self._status.Watch(request, context))
-        closed = asyncio.ensure_future(self._closed.wait())
+    def register(self, server: grpc.Server, receiver: Receiver, stalls: Stalls) -> None:
+        """Answer for health on a server."""
+
+        def check(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+            try:
+                return self._check(receiver.message(requests, context))
+            except Fault as fault:
+                abort(context, fault)
+
+        def watch(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
+            try:
+                for status in self._watch(receiver.message(requests, context), context):
+                    with stalls.watched(context):
+                        yield status
+            except Fault as fault:
+                abort(context, fault)
+
+        to_bytes = _Status.SerializeToString
+        handlers: dict[str, Any] = {
+            "Check": grpc.stream_unary_rpc_method_handler(check, response_serializer=to_bytes),
+            "Watch": grpc.stream_stream_rpc_method_handler(watch, response_serializer=to_bytes),
+        }
+        generic = grpc.method_handlers_generic_handler(health.SERVICE_NAME, handlers)
+        server.add_generic_rpc_handlers((generic,))
+
+    def _check(self, body: bytes) -> Any:
+        service = _service(body)
+        if service not in self._services:
+            raise NotFound("the server has no such service")
+        return _Status(status=_Status.SERVING if self._serving else _Status.NOT_SERVING)
+
+    def _watch(self, body: bytes, context: grpc.ServicerContext) -> Iterator[Any]:
+        """Return the status now and after each change, until the caller or the server ends it."""
+        source = source_of(context.peer(), context)
+        if not self._watches.take(source, 1):
+            raise QueueFull(f"{self._watches.held} Watches are open; try again", _RETRY_SECONDS)
+        inbox: _Inbox = SimpleQueue()
+        with self._lock:
+            self._inboxes.add(inbox)
         try:
-            await asyncio.wait({watching, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if context.add_callback(lambda: inbox.put(None)):  # else the caller has left
+                yield from self._statuses(_service(body), context, inbox)
         finally:
-            for task in (watching, closed):
-                task.cancel()
-            await asyncio.gather(watching, closed, return_exceptions=True)
-        await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is shutting down")
+            with self._lock:
+                self._inboxes.remove(inbox)
+            self._watches.add(source, -1)
+
+    def _statuses(
+        self, service: str, context: grpc.ServicerContext, inbox: "_Inbox"
+    ) -> Iterator[Any]:
+        """Return the status, and again whenever something is in the inbox and it is another one."""
+        sent = None
+        while context.is_active():
+            if self._ended:
+                raise Unavailable("the server is shutting down")
+            status = _Status.SERVING if self._serving else _Status.NOT_SERVING
+            if service not in self._services:
+                status = _Status.SERVICE_UNKNOWN
+            if status != sent:
+                yield _Status(status=status)
+            sent = status
+            inbox.get()
+
+
+def _service(body: bytes) -> str:
+    try:
+        return str(health_pb2.HealthCheckRequest.FromString(body).service)
+    except DecodeError as error:
+        broken = Violation(
+            "(request)", "is not a message of type grpc.health.v1.HealthCheckRequest"
+        )
+        raise InvalidArgument([broken]) from error

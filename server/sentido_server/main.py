@@ -1,6 +1,5 @@
 """The command `sentido-server`."""
 
-import asyncio
 import os
 import signal
 import sys
@@ -34,14 +33,13 @@ def _main() -> int:
         print(f"sentido-server: {message}", file=sys.stdout if serving else sys.stderr)
         return 0 if serving else 1
     record.set_up(config.log_format)
-    from sentido_server.app import run
+    from sentido_server.life import run
 
     try:
-        asyncio.run(run(config))
+        return run(config)
     except (StartError, BundleError) as error:
         print(f"sentido-server: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

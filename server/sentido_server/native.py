@@ -5,7 +5,6 @@ Unary RPCs of ours arrive at its low-level front, in batches, on one thread. Eve
 socket behind it. The extra `sentido-server[native]` installs the package.
 """
 
-import asyncio
 import os
 import shutil
 import tempfile
@@ -121,16 +120,16 @@ class NativeTransport:
         """Calls that have no status yet."""
         return len(self._calls)
 
-    async def drain(self, seconds: float) -> bool:
+    def drain(self, seconds: float) -> bool:
         """Let accepted calls finish; tell whether all did in time. The pipeline drains already."""
-        return await self._wait_until(lambda: not self._calls, seconds)
+        return self._wait_until(lambda: not self._calls, seconds)
 
-    async def close(self, seconds: float) -> None:
+    def close(self, seconds: float) -> None:
         """Send what was answered, for so long at most, then close every connection."""
         # What is answered is sent later, on a thread of the front, and lost if closed before.
-        await self._wait_until(self._all_sent, seconds)
+        self._wait_until(self._all_sent, seconds)
         self._front.close()
-        await asyncio.to_thread(self._thread.join)
+        self._thread.join()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _receive(self) -> None:
@@ -157,7 +156,8 @@ class NativeTransport:
             self._calls[id] = call
             if len(body) > self._max_message_bytes:
                 raise MessageTooLarge(len(body), self._max_message_bytes)
-            self._pipeline.submit(rpc, call, call.entry, body, call.finish)
+            message = self._pipeline.submit(rpc, call, call.entry, body, call.finish)
+            message.release()  # what is answered is the front's
         except Fault as fault:
             self._refuse(id, fault)
         except Exception as error:  # else the call would stay unanswered
@@ -217,8 +217,8 @@ class NativeTransport:
         sent = sum(method["status"].get(code_pb2.OK, {"count": 0})["count"] for method in methods)
         return bool(started == ended or sent >= self._responses)
 
-    async def _wait_until(self, condition: Any, seconds: float) -> bool:
+    def _wait_until(self, condition: Any, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while not (done := condition()) and time.monotonic() < end:
-            await asyncio.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
         return bool(done)

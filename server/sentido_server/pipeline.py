@@ -9,11 +9,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sentido_server import record
 from sentido_server.access import Access, Metadata
+from sentido_server.admission import Allowance, source_of
 from sentido_server.batcher import Batcher, Closed, Counts, Dropped, Full, Limits
 from sentido_server.faults import (
     Cancelled,
@@ -24,9 +24,10 @@ from sentido_server.faults import (
     Unavailable,
 )
 from sentido_server.metrics import Metrics, TextCounts
-from sentido_server.parse import parse
+from sentido_server.parse import check_count, parse
 from sentido_server.record import CallRecord
 from sentido_server.rpc import Item, Plan, Result, Rpc, State, run
+from sentido_server.threads import FairThreads
 
 if TYPE_CHECKING:
     from sentido_server.tracing import Tracing
@@ -35,8 +36,10 @@ Outcome = bytes | Fault
 Finish = Callable[[Outcome], None]
 """Takes the outcome of a message. It may keep it until it is told to flush, by the same thread."""
 
-_SMALL = 4096  # bytes; a larger request is parsed and tokenized off the transport's thread
-_BYTES_A_TOKEN = 6  # about: an English word and a space
+_LARGE = 2 * 1024 * 1024  # bytes; the elements of a larger request are counted before parsing
+_MANY = 32  # items; an answer of more is put together off the compute threads
+_MESSAGE_BYTES = 4 * 1024  # that any message takes until its answer is sent
+_ROW_BYTES = 2 * 1024  # that each text or word of a message takes besides what it was sent as
 _RETRY_SECONDS = 0.1
 _NO_TEXTS: TextCounts = (0, 0, 0, 0)
 _LOADING = "the server is loading its models"
@@ -69,7 +72,9 @@ class Pipeline:
         access: Access,
         metrics: Metrics | None = None,
         tracing: "Tracing | None" = None,
+        memory: int = 2**30,
     ) -> None:
+        """Make the threads. `memory`: bytes that messages may take, from parsing to sending."""
         self._access = access
         self._metrics = metrics
         self._tracing = tracing
@@ -77,11 +82,9 @@ class Pipeline:
             run, threads=threads, limits=limits, after_batch=self._flush
         )
         self._flushes: list[Callable[[], None]] = []
-        self._preparing = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
-        self._admin = ThreadPoolExecutor(1, thread_name_prefix="admin")
-        self._preparing_bytes = 0  # of requests
-        self._most_preparing_bytes = _BYTES_A_TOKEN * limits.queued
-        self._lock = threading.Lock()
+        self._slow = FairThreads(threads, "prepare")
+        self._admin = FairThreads(1, "admin")
+        self._memory = Allowance(memory)
         self._abandoned = threading.Event()
         self._state: State | None = None
         self._draining = False
@@ -115,14 +118,14 @@ class Pipeline:
         """How many tokens wait to be computed."""
         return self._batcher.queued
 
-    def has_room(self) -> bool:
-        """Whether the queue would take a message now."""
-        return self._batcher.has_room and self._preparing_bytes < self._most_preparing_bytes
+    def has_room(self, entry: CallRecord) -> bool:
+        """Whether the queue would take a message of the call now."""
+        return self._batcher.has_room(source_of(entry.peer, entry))
 
     def close(self) -> None:
-        """Finish what waits and was not abandoned, and wait for the threads to end."""
-        self._admin.shutdown()
-        self._preparing.shutdown()
+        """Finish what waits and was not abandoned, and wait for the compute threads to end."""
+        self._admin.close()
+        self._slow.close()
         self._batcher.close()
 
     def begin(self, rpc: Rpc[Any], call: Call) -> CallRecord:
@@ -142,70 +145,85 @@ class Pipeline:
 
     def submit(
         self, rpc: Rpc[Any], call: Call, entry: CallRecord, body: bytes, finish: Finish
-    ) -> None:
-        """Answer one message. `finish` is called once, on this thread or another."""
-        message = _Message(rpc, call, entry, finish, self._abandoned)
-        if rpc.queues and not self.has_room():
-            message.fail(self._full())
+    ) -> "Message":
+        """Answer one message. `finish` is called once, on this thread or another.
+
+        The transport must `release` what is returned once the answer is sent, or will not be.
+        """
+        message = Message(rpc, call, entry, finish, self._abandoned, self._memory)
+        if rpc.queues and not self._batcher.has_room(message.source):
+            message.fail(self._batcher.full())
             self._flush()
         elif rpc.admin:
-            self._admin.submit(self._start, message, body)
-        elif len(body) <= _SMALL and not rpc.blocking:
+            self._admin.submit(message.source, lambda: self._start(message, body))
+        elif not message.hold(_MESSAGE_BYTES + rpc.bytes_per_byte * len(body)):
+            message.fail(self._no_memory())
+            self._flush()
+        elif len(body) <= rpc.small:
             self._start(message, body)
         else:
-            self._count_preparing(len(body))
-            self._preparing.submit(self._start, message, body, len(body))
+            self._slow.submit(message.source, lambda: self._start(message, body))
+        return message
 
-    def _count_preparing(self, size: int) -> None:
-        with self._lock:
-            self._preparing_bytes += size
+    def _no_memory(self) -> QueueFull:
+        size, most = self._memory.held >> 20, self._memory.most >> 20
+        return _queue_full(f"messages take {size} MiB, {most} may be taken, in equal shares")
 
-    def _full(self) -> QueueFull:
-        """Say what is full: what waits to be computed, or what is being tokenized."""
-        if self._batcher.has_room:
-            size, most = self._preparing_bytes, self._most_preparing_bytes
-            return _queue_full(f"{size} bytes are being tokenized, {most} may")
-        return _queue_full(f"{self._batcher.full()} tokens")
-
-    def _start(self, message: "_Message", body: bytes, counted: int = 0) -> None:
-        """Parse, prepare, and queue what is to be computed. `counted` bytes are being prepared."""
+    def _start(self, message: "Message", body: bytes) -> None:
+        """Parse, prepare, and queue what is to be computed."""
         message.started = time.monotonic()
         try:
-            try:
-                message.check_wanted()
-                assert self._state is not None  # begin() let the call pass
-                request = parse(message.rpc.request, body)
-                plan = message.rpc.prepare(self._state, request)
-            finally:  # before the answer: who gets it may call again at once
-                if counted:
-                    self._count_preparing(-counted)
+            message.check_wanted()
+            assert self._state is not None  # begin() let the call pass
+            if len(body) > _LARGE:
+                check_count(message.rpc.request, body, self._state.limits.max_texts)
+            request = parse(message.rpc.request, body)
+            if not message.hold(_ROW_BYTES * message.rpc.rows(request)):
+                raise self._no_memory()
+            plan = message.rpc.prepare(self._state, request)
             message.counts = message.entry.add(plan)
             message.prepared = time.monotonic()
             if not plan.items:
                 message.taken = message.computed = message.prepared
                 message.reply(request, plan, [])
                 return
-            items = [(item, max(1, item.encoding.token_count)) for item in plan.items]
-            try:
-                self._batcher.submit(
-                    items, _Gather(message, request, plan).add, message.is_given_up
-                )
-            except Full:
-                message.entry.take_back(message.counts)
-                message.counts = _NO_TEXTS
-                raise
+            self._queue(message, request, plan)
         except Exception as error:
             message.fail(error)
         finally:
             self._flush()
+
+    def _queue(self, message: "Message", request: Any, plan: Plan) -> None:
+        items = [(item, max(1, item.encoding.token_count)) for item in plan.items]
+        results = _Gather(message, request, plan, self._reply)
+        try:
+            self._batcher.submit(items, results.add, message.is_given_up, message.source)
+        except Full:
+            message.entry.take_back(message.counts)
+            message.counts = _NO_TEXTS
+            raise
+
+    def _reply(
+        self, message: "Message", request: Any, plan: Plan, results: Sequence[Result]
+    ) -> None:
+        """Put an answer together: a long one where it keeps no compute thread from its work."""
+        if len(results) <= _MANY:
+            message.reply(request, plan, results)
+            return
+
+        def reply() -> None:
+            message.reply(request, plan, results)
+            self._flush()
+
+        self._slow.submit(message.source, reply)
 
     def _flush(self) -> None:
         for flush in self._flushes:
             flush()
 
 
-class _Message:
-    """One message on its way to its answer."""
+class Message:
+    """One message on its way to its answer. Made by `Pipeline.submit`."""
 
     def __init__(
         self,
@@ -214,15 +232,32 @@ class _Message:
         entry: CallRecord,
         finish: Finish,
         abandoned: threading.Event,
+        memory: Allowance,
     ) -> None:
         self.rpc = rpc
         self.entry = entry
+        self.source = source_of(entry.peer, entry)
+        self._memory = memory
+        self._held = 0  # bytes
+        self._keepers = [True, False]  # of them: until it is finished, and until it is released
         self._call = call
         self._finish = finish
         self._abandoned = abandoned
         # When a stage ended; the first when it began. 0: not yet.
         self.started = self.prepared = self.taken = self.computed = 0.0
         self.counts = _NO_TEXTS
+
+    def hold(self, size: int) -> bool:
+        """Take so many bytes more of the memory for messages; tell whether they are there."""
+        if not self._memory.take(self.source, size):
+            return False
+        self._held += size
+        return True
+
+    def release(self) -> None:
+        """Give back its memory, once it is finished too. Called once, when its answer is sent."""
+        if self._keepers.pop():  # the last of the two
+            self._memory.add(self.source, -self._held)
 
     def is_dropped(self) -> bool:
         """Whether nobody waits for the answer any more."""
@@ -265,6 +300,7 @@ class _Message:
         prepared, taken, computed = self.prepared or now, self.taken or now, self.computed or now
         self.entry.end_message((self.started or now, prepared, taken, computed, now), self.counts)
         self._finish(outcome)
+        self.release()
 
     def _fault(self, error: Exception) -> Fault:
         match error:
@@ -295,8 +331,11 @@ def internal(error: Exception, rpc: str) -> Internal:
 class _Gather:
     """Collects the results of one message's items, which come in any order, from any thread."""
 
-    def __init__(self, message: _Message, request: Any, plan: Plan) -> None:
+    def __init__(
+        self, message: Message, request: Any, plan: Plan, reply: Callable[..., None]
+    ) -> None:
         self._message = message
+        self._reply = reply
         self._request = request
         self._plan = plan
         self._lock = threading.Lock()
@@ -307,7 +346,7 @@ class _Gather:
     def add(self, index: int, result: Result | Exception) -> None:
         """Take one result; the last one makes the answer."""
         if len(self._plan.items) == 1 and not isinstance(result, Exception):
-            self._message.reply(self._request, self._plan, [result])
+            self._reply(self._message, self._request, self._plan, [result])
             return
         with self._lock:
             self._missing -= 1
@@ -322,4 +361,4 @@ class _Gather:
             self._message.fail(self._error)
             return
         results = [self._results[index] for index in range(len(self._results))]
-        self._message.reply(self._request, self._plan, results)
+        self._reply(self._message, self._request, self._plan, results)

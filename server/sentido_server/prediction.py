@@ -16,7 +16,7 @@ from sentido_bundle import Bundle, Encoding
 
 from sentido_server.faults import InvalidArgument, Violation
 from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, served_by
-from sentido_server.texts import Check, good, set_usage
+from sentido_server.texts import SMALL_MANY, Check, good, set_usage, texts_of
 
 SERVICE = "sentido.v1.PredictionService"
 
@@ -94,8 +94,16 @@ def _set_prediction(prediction: Prediction, item: Item, result: Result) -> None:
 
 
 RPCS = (
-    Rpc(SERVICE, "Predict", PredictRequest, prepare_predict, reply_predict),
-    Rpc(SERVICE, "BatchPredict", BatchPredictRequest, prepare_batch_predict, reply_batch_predict),
+    Rpc(SERVICE, "Predict", PredictRequest, prepare_predict, reply_predict, bytes_per_byte=16),
+    Rpc(
+        SERVICE,
+        "BatchPredict",
+        BatchPredictRequest,
+        prepare_batch_predict,
+        reply_batch_predict,
+        rows=texts_of,
+        small=SMALL_MANY,
+    ),
     Rpc(
         SERVICE,
         "StreamPredict",
@@ -103,5 +111,7 @@ RPCS = (
         prepare_stream_predict,
         reply_stream_predict,
         streaming=True,
+        rows=texts_of,
+        small=SMALL_MANY,
     ),
 )

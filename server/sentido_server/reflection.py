@@ -1,30 +1,46 @@
 """Server reflection, for those who may call the server."""
 
-from collections.abc import AsyncIterable
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import grpc
 from grpc_reflection.v1alpha import reflection
 
 from sentido_server.access import Access
-from sentido_server.aio import abort
-from sentido_server.faults import Fault
+from sentido_server.admission import Allowance, source_of
+from sentido_server.faults import Fault, QueueFull
+from sentido_server.grpcio import abort
+from sentido_server.stalls import Stalls
+
+_RETRY_SECONDS = 1.0  # after which a caller may try again to open a stream
 
 
-class Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]
+class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
     """gRPC's own servicer behind the rules of access. Lives as long as the server."""
 
-    def __init__(self, services: Any, access: Access) -> None:
-        """Take the names of the services to show, and who may see them."""
+    def __init__(
+        self, services: Sequence[str], access: Access, streams: Allowance, stalls: Stalls
+    ) -> None:
+        """Take the names of the services to show, who may see them, and what bounds streams."""
         super().__init__(services)
         self._access = access
+        self._streams = streams
+        self._stalls = stalls
 
-    async def ServerReflectionInfo(  # noqa: N802, gRPC's name
-        self, requests: AsyncIterable[Any], context: Any
-    ) -> AsyncIterable[Any]:
+    def ServerReflectionInfo(  # noqa: N802, gRPC's name
+        self, requests: Iterator[Any], context: grpc.ServicerContext
+    ) -> Iterator[Any]:
         """Answer grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo."""
+        source = source_of(context.peer(), context)
         try:
-            self._access.check("reflection", False, context.invocation_metadata())
+            self._access.check("reflection", False, context.invocation_metadata() or ())
+            if not self._streams.take(source, 1):
+                raise QueueFull("too many streams are open; try again", _RETRY_SECONDS)
         except Fault as fault:
-            await abort(context, fault)
-        async for answer in super().ServerReflectionInfo(requests, context):
-            yield answer
+            abort(context, fault)
+        try:
+            for answer in super().ServerReflectionInfo(requests, context):
+                with self._stalls.watched(context):
+                    yield answer
+        finally:
+            self._streams.add(source, -1)

@@ -99,7 +99,9 @@ class Rpc(Generic[Request]):
     prepare: Callable[[State, Request], Plan]
     reply: Callable[[Request, Plan, Sequence[Result]], Message]
     streaming: bool = False  # both ways; the functions then see one message
-    blocking: bool = False  # takes milliseconds even for a small request
+    small: int = 4096  # bytes; a larger request is worked on off the transport's thread
+    bytes_per_byte: int = 6  # of memory, for each byte of a request, until its answer is sent
+    rows: Callable[[Request], int] = lambda _: 1  # texts or words of a request
     queues: bool = True  # is refused when the queue is full, before it is even parsed
     path: str = field(init=False)  # "service/name", as in the log
     admin: bool = False  # needs a token of that role; one at a time, on a thread of their own

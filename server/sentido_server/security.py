@@ -13,6 +13,7 @@ from sentido_server.watched import FileError, is_open_to_all
 
 MAX_METADATA_BYTES = 16 * 1024  # of a call
 _NO_LIMIT = 2**31 - 1
+_WINDOW_BYTES = 64 * 1024  # that a call may send before its message is received
 _PING_SECONDS = 30  # between pings of a connection without data: our client sends one a minute
 _PING_STRIKES = 2  # pings that come earlier, after which the connection is closed
 
@@ -48,7 +49,7 @@ def read_secrets(config: Config) -> tuple[Access, grpc.ServerCredentials | None]
 
 
 def connection_options(config: Config, behind_native: bool) -> list[tuple[str, int]]:
-    """Give the options of the grpcio server, all callers' or behind the native front."""
+    """Return the options of the grpcio server, all callers' or behind the native front."""
     metadata = MAX_METADATA_BYTES * (2 if behind_native else 1)  # the front has its own there
     options = [
         ("grpc.max_receive_message_length", config.max_message_bytes),
@@ -61,11 +62,15 @@ def connection_options(config: Config, behind_native: bool) -> list[tuple[str, i
         # Between the two gRPC would refuse calls at random.
         ("grpc.max_metadata_size", metadata),
         ("grpc.absolute_max_metadata_size", metadata),
+        # gRPC would let a fast caller send more and more that nobody has asked for yet.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
     ]
     if behind_native:  # whose connections are not those of callers
         return options
     options += [
         ("grpc.max_concurrent_streams", config.max_connection_calls),
+        ("grpc.max_allowed_incoming_connections", config.max_connections),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _PING_SECONDS * 1000),
         ("grpc.http2.max_ping_strikes", _PING_STRIKES),

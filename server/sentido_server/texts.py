@@ -1,6 +1,7 @@
 """The checks that every text passes before anything is computed."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sentido.v1 import common_pb2
@@ -17,6 +18,14 @@ TRUNCATIONS: dict[int, Truncation | None] = {
     common_pb2.TRUNCATION_KEEP_FIRST: Truncation.POST,
 }
 """The bundle's words for the option `truncation`; None: as recorded."""
+
+SMALL_MANY = 256
+"""Bytes of a request of many texts or words that are worked on in less than a millisecond."""
+
+
+def texts_of(request: Any) -> int:
+    """Return the number of a request's texts."""
+    return len(request.texts)
 
 
 class Check:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sentido.v1.tokenizer_pb2 import TokenizeRequest, TokenizeResponse
 
 from sentido_server.rpc import Plan, Result, Rpc, State, served_by
-from sentido_server.texts import Check, usage
-from sentido_server.tokens import token_messages
+from sentido_server.texts import SMALL_MANY, Check, usage
+from sentido_server.tokens import TOKEN_BYTES, token_messages
 
 SERVICE = "sentido.v1.TokenizerService"
 
@@ -30,4 +30,15 @@ def reply_tokenize(_: TokenizeRequest, plan: Plan, __: Sequence[Result]) -> Toke
     )
 
 
-RPCS = (Rpc(SERVICE, "Tokenize", TokenizeRequest, prepare_tokenize, reply_tokenize, queues=False),)
+RPCS = (
+    Rpc(
+        SERVICE,
+        "Tokenize",
+        TokenizeRequest,
+        prepare_tokenize,
+        reply_tokenize,
+        small=SMALL_MANY,
+        bytes_per_byte=TOKEN_BYTES,
+        queues=False,
+    ),
+)

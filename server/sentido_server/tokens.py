@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator
 from sentido.v1.common_pb2 import Token
 from sentido_bundle import Token as BundleToken
 
+TOKEN_BYTES = 150
+"""Memory that each byte of a text can take as tokens, when every other one begins a word."""
+
 
 def token_messages(tokens: Iterable[BundleToken]) -> Iterator[Token]:
     """Turn tokens into messages."""

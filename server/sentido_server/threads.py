@@ -1,0 +1,128 @@
+"""Threads that do what they are handed: a few in turns between sources, or one per call."""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from sentido_server.admission import Source
+
+_IDLE_SECONDS = 10.0  # after which a thread that has nothing to do ends
+_Job = Callable[[], object]
+
+
+class FairThreads:
+    """A fixed number of threads that take work from each source in turn. Live until `close`.
+
+    Jobs must not raise.
+    """
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._jobs: OrderedDict[Source, deque[_Job]] = OrderedDict()  # the next source first
+        self._change = threading.Condition()
+        self._closed = False
+        for number in range(threads):
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
+
+    def submit(self, source: Source, job: _Job) -> None:
+        """Do the job when it is its source's turn, in the order of the source's jobs."""
+        with self._change:
+            self._jobs.setdefault(source, deque()).append(job)
+            self._change.notify()
+
+    def close(self) -> None:
+        """Let the threads end once nothing waits; do not wait for that."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+
+    def _work(self) -> None:
+        while job := self._next():
+            job()
+            del job  # while the thread waits, it must not keep what the job holds
+
+    def _next(self) -> _Job | None:
+        with self._change:
+            while not self._jobs and not self._closed:
+                self._change.wait()
+            if not self._jobs:
+                return None
+            source, jobs = self._jobs.popitem(last=False)
+            job = jobs.popleft()
+            if jobs:
+                self._jobs[source] = jobs  # behind the others
+            return job
+
+
+class CallThreads(Executor):
+    """A thread for each call in progress, up to a bound; more calls wait for one to be free.
+
+    The thread that was used last is used next, and one that has had nothing to do for a while ends.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._count = 0
+        self._idle: list[SimpleQueue[_Job]] = []  # of idle threads, most recently used last
+        self._waiting: deque[_Job] = deque()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Call the function on a thread; the future is done when it has returned or raised."""
+        future: Future[Any] = Future()
+
+        def job() -> None:
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        with self._lock:
+            if self._idle:
+                self._idle.pop().put(job)
+            elif not self._started(job):
+                self._waiting.append(job)
+        return future
+
+    def _started(self, job: _Job) -> bool:
+        """Start a thread for a job, under the lock; tell whether there could be one more."""
+        if self._count >= self._most:
+            return False
+        thread = threading.Thread(target=self._work, args=(job,), name="call", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more
+            if self._count == 0:
+                raise
+            return False
+        self._count += 1
+        return True
+
+    def _work(self, job: _Job | None) -> None:
+        inbox: SimpleQueue[_Job] = SimpleQueue()
+        while job:
+            job()
+            job = None  # while the thread waits, it must not keep what the job holds
+            with self._lock:
+                if self._waiting:
+                    job = self._waiting.popleft()
+                else:
+                    self._idle.append(inbox)
+            job = job or self._wait(inbox)
+
+    def _wait(self, inbox: "SimpleQueue[_Job]") -> _Job | None:
+        """Wait for a job; None: none has come for so long that the thread is to end."""
+        try:
+            return inbox.get(timeout=_IDLE_SECONDS)
+        except Empty:
+            pass
+        with self._lock:
+            if inbox in self._idle:
+                self._idle.remove(inbox)
+                self._count -= 1
+                return None
+        return inbox.get()  # given at the last moment
