@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,29 +50,19 @@ class Server:
         return self.process.wait(PATIENCE)
 
 
-class Unread:
-    """A call that was accepted and computed, and stays open until its caller reads the answer."""
+@contextmanager
+def unread(running: Server) -> Iterator[Callable[[], str]]:
+    """Hold a server's draining: by a call that is accepted and computed, and its answer not read.
 
-    def __init__(self, running: Server) -> None:
-        """Call, and wait until the answer is ready. It is larger than what is sent unasked."""
-        request = BatchEmbedRequest(texts=["good"] * 4000)  # vectors of 1.6 MB
-        path = "/sentido.v1.EmbeddingService/BatchEmbed"
-        self.raw = Raw(running.address)
-        self._stream = self.raw.send(Sent(framed(request.SerializeToString()), path=path))
+    Yields what reads the answer at last, and returns how the call ends.
+    """
+    request = BatchEmbedRequest(texts=["good"] * 4000)  # vectors of 1.6 MB: not sent unasked
+    path = "/sentido.v1.EmbeddingService/BatchEmbed"
+    with Raw(running.address) as raw:
+        stream = raw.send(Sent(framed(request.SerializeToString()), path=path))
         while not running.lines[-1].get("texts"):
             running.wait_for("call")
-
-    def read(self) -> str:
-        """Read the answer; return how the call ends."""
-        return self.raw.outcome(self._stream)
-
-
-@contextmanager
-def unread(running: Server) -> Iterator[Unread]:
-    """Hold a server back from the end of its draining, until the answer is read."""
-    call = Unread(running)
-    with call.raw:
-        yield call
+        yield lambda: raw.outcome(stream)
 
 
 def resident(process: int | str) -> float:

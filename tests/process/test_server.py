@@ -58,7 +58,7 @@ def test_accepted_work_is_finished_and_new_work_refused_while_it_drains() -> Non
     with (
         server(*ONE_THREAD, "--drain-seconds", "3600") as running,
         grpc.insecure_channel(running.address) as channel,
-        unread(running) as held,
+        unread(running) as read,
     ):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
@@ -74,7 +74,7 @@ def test_accepted_work_is_finished_and_new_work_refused_while_it_drains() -> Non
         )
         answer = prediction_pb2.BatchPredictResponse.FromString(work.result())
         assert len(answer.predictions) == 4000
-        assert held.read() == "OK"
+        assert read() == "OK"
         with pytest.raises(grpc.RpcError):  # the Watch ends with the work, not with the grace
             next(watch)
         assert running.end() == 0
@@ -152,7 +152,7 @@ def test_draining_is_bounded_whatever_waits() -> None:
     with (
         server(*flags) as running,
         grpc.insecure_channel(running.address) as channel,
-        unread(running) as held,
+        unread(running) as read,
     ):
         calls = [send_much(channel) for _ in range(8)]
         wait_for(lambda: running.in_flight() > 1 or all(call.done() for call in calls))
@@ -160,7 +160,7 @@ def test_draining_is_bounded_whatever_waits() -> None:
         assert running.end() == 0
         for call in calls:  # each has ended, answered or not
             call.exception()
-        assert held.read() != "OK"
+        assert read() != "OK"
     assert "drain timed out" in [line["event"] for line in running.lines]
 
 
@@ -169,7 +169,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
     with (
         server(*ONE_THREAD, "--drain-seconds", "3600") as running,
         grpc.insecure_channel(running.address) as channel,
-        unread(running) as held,
+        unread(running) as read,
     ):
         calls = [send_much(channel) for _ in range(4)]
         wait_for(lambda: running.in_flight() > 1 or all(call.done() for call in calls))
@@ -179,7 +179,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
         assert running.end() == 1
         for call in calls:
             call.exception()
-        assert held.read() != "OK"
+        assert read() != "OK"
 
 
 @pytest.mark.usefixtures("on_each_transport")

@@ -161,9 +161,9 @@ def test_the_table_of_differences_is_this_one() -> None:
 
 def test_an_answer_that_is_read_late_is_not_cut_off(transport: str) -> None:
     flags = ("--transport", transport, "--drain-seconds", "3600")
-    with server(*flags) as running, unread(running) as call:
+    with server(*flags) as running, unread(running) as read:
         running.process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             running.process.wait(1.5)  # it waits for the reader
-        assert call.read() == "OK"
+        assert read() == "OK"
         assert running.end() == 0
