@@ -1,6 +1,7 @@
 """A real `sentido-server` in a process of its own, for the tests of processes."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from conftest import BIN
 from prometheus_client.parser import text_string_to_metric_families
 from raw import Raw, Sent, framed
 from sentido.v1.embedding_pb2 import BatchEmbedRequest
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_for
 
 SERVER = str(BIN / "sentido-server")
 
@@ -48,6 +49,19 @@ class Server:
         assert self.process.stderr is not None
         self.lines += [json.loads(line) for line in self.process.stderr]
         return self.process.wait(PATIENCE)
+
+    def end_by(self, number: signal.Signals) -> int:
+        """Send a signal until the process has ended: one soon after another may count as the same.
+
+        Reads the rest of the log.
+        """
+
+        def has_ended() -> bool:
+            self.process.send_signal(number)
+            return self.process.poll() is not None
+
+        wait_for(has_ended)
+        return self.end()
 
 
 @contextmanager

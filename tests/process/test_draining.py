@@ -125,5 +125,4 @@ def test_a_second_signal_does_not_wait_for_the_delay(transport: str) -> None:
     with server("--transport", transport, "--drain-delay", "3600") as running:
         running.process.send_signal(signal.SIGTERM)
         running.wait_for("stopping")
-        running.process.send_signal(signal.SIGINT)
-        assert running.end() == 1
+        assert running.end_by(signal.SIGINT) == 1

@@ -62,8 +62,7 @@ def test_accepted_work_is_finished_and_new_work_refused_while_it_drains() -> Non
     ):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-        work = send_much(channel)
-        wait_for(lambda: running.in_flight() == 2 or work.done())
+        work = send_much(running, channel)
         running.process.send_signal(signal.SIGTERM)
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         late = raw_unary(channel, PREDICT).future(b"")
@@ -80,10 +79,13 @@ def test_accepted_work_is_finished_and_new_work_refused_while_it_drains() -> Non
         assert running.end() == 0
 
 
-def send_much(channel: grpc.Channel) -> Any:
-    """Send a call of a million tokens, which is a second's work or so."""
+def send_much(running: Server, channel: grpc.Channel) -> Any:
+    """Send a call of a million tokens, a second's work or so; return when it is accepted."""
+    before = running.in_flight()
     body = prediction_pb2.BatchPredictRequest(texts=["good " * 250] * 4000)
-    return raw_unary(channel, BATCH).future(body.SerializeToString())
+    call = raw_unary(channel, BATCH).future(body.SerializeToString())
+    wait_for(lambda: running.in_flight() > before or call.done())
+    return call
 
 
 @pytest.mark.usefixtures("on_each_transport")
@@ -154,8 +156,7 @@ def test_draining_is_bounded_whatever_waits() -> None:
         grpc.insecure_channel(running.address) as channel,
         unread(running) as read,
     ):
-        calls = [send_much(channel) for _ in range(8)]
-        wait_for(lambda: running.in_flight() > 1 or all(call.done() for call in calls))
+        calls = [send_much(running, channel) for _ in range(8)]
         running.process.send_signal(signal.SIGTERM)
         assert running.end() == 0
         for call in calls:  # each has ended, answered or not
@@ -171,12 +172,10 @@ def test_a_second_signal_ends_it_at_once() -> None:
         grpc.insecure_channel(running.address) as channel,
         unread(running) as read,
     ):
-        calls = [send_much(channel) for _ in range(4)]
-        wait_for(lambda: running.in_flight() > 1 or all(call.done() for call in calls))
+        calls = [send_much(running, channel) for _ in range(4)]
         running.process.send_signal(signal.SIGTERM)
         running.wait_for("stopping")
-        running.process.send_signal(signal.SIGTERM)
-        assert running.end() == 1
+        assert running.end_by(signal.SIGTERM) == 1
         for call in calls:
             call.exception()
         assert read() != "OK"
