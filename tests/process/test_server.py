@@ -240,7 +240,7 @@ def test_it_serves_in_int8_and_says_so() -> None:
         assert 0.85 < model.metrics["int8_accuracy"] < 0.92
         exact = Bundle.load(default_bundle()).predict(texts[:1]).hidden
         assert 0 < np.abs(client.embed(texts[:1], kind="hidden") - exact).max() < 0.1
-        command = [BIN / "sentido", "model", "--json", "--address", running.address]
+        command = [str(BIN / "sentido"), "model", "--json", "--address", running.address]
         shown = subprocess.run(
             command, capture_output=True, text=True, timeout=PATIENCE, check=True
         )
