@@ -8,9 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DISTRIBUTIONS := proto bundle server client export score
 PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
+# One worker per CPU, see tests/workers.py; ARGS="-n 0" runs the tests one after another.
+SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly lint format run default-bundle bench bench-quick bench-client bench-score footprint stubs lock clean
+.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile lint format run default-bundle bench bench-quick bench-client bench-score footprint stubs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,15 +24,21 @@ run: $(VENV)/ready  ## serve the default bundle; ARGS="--listen 0.0.0.0:50051" a
 	@$(BIN)/sentido-server $(ARGS)
 
 test: $(VENV)/ready-dev  ## run all tests; what this machine lacks is skipped by name
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
-	@$(BIN)/python -m pytest --nothing-missing $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nothing-missing $(ARGS)
 
-nightly: $(VENV)/ready-dev  ## stream 10 million texts, score 5 million rows, kill and resume, spoil 20,000 bundles (over an hour)
+nightly: nightly-stream nightly-score nightly-hostile  ## make test at length: all that follow
+
+nightly-stream: $(VENV)/ready-dev  ## stream 10 million texts: constant memory
 	@$(BIN)/python -m pytest --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
-	@$(BIN)/python -m pytest --timeout 14400 --bundle-mutations 20000 -s tests/hostile/test_bundles.py $(ARGS)
+
+nightly-score: $(VENV)/ready-dev  ## score 5 million rows; kill and resume 60 runs of each engine
 	@$(BIN)/python -m pytest --timeout 14400 --score-rows 5000000 --score-kills 60 -s tests/score $(ARGS)
+
+nightly-hostile: $(VENV)/ready-dev  ## send what nobody should: 20,000 bundles, 200 kills of a stream
+	@$(BIN)/python -m pytest --timeout 14400 --bundle-mutations 20000 --stream-kills 200 -s tests/hostile tests/process/test_stream_kills.py $(ARGS)
 
 lint: $(VENV)/ready-dev  ## check style, types and the protocol
 	@$(BIN)/ruff check .

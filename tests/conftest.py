@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,15 @@ from typing import Any
 import grpc
 import pytest
 from sentido_bundle import Bundle, default_bundle
+from sentido_bundle.cpus import granted
 from sentido_client import Client
 from sentido_export.data import load
 from sentido_server import log
 from sentido_server.app import Running, serve
 from sentido_server.config import Config
+from workers import GroupScheduling, turn
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
@@ -75,6 +80,47 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(program, ...): skipped where a program is missing")
     config.stash[_missing] = Counter()
     config.stash[_figures] = {}
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # the parent is a shell's "&"
+        # What is ignored here would be ignored in every process that a test starts and interrupts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of workers of `-n auto`: one per CPU, none where there is one CPU."""
+    cpus = granted()
+    return cpus if cpus > 1 else 0
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return what hands out whole groups, where `--dist loadscope` asks for it."""
+    return GroupScheduling(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
+    """Begin with the longest groups, in a worker."""
+    yield  # pytest brings together what shares a fixture
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: turn(item.nodeid))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what a worker has counted and measured to the process that prints it."""
+    if hasattr(session.config, "workeroutput"):
+        missing: Counter[str] = session.config.stash[_missing]
+        session.config.workeroutput["missing"] = dict(missing)
+        session.config.workeroutput["figures"] = session.config.stash[_figures]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what a worker has counted and measured; one that crashed has handed over nothing."""
+    stash: pytest.Stash = node.config.stash
+    output = getattr(node, "workeroutput", {})
+    stash[_missing] += Counter(output.get("missing", {}))
+    stash[_figures].update(output.get("figures", {}))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -203,14 +249,19 @@ def reviews() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle from a real, small export, made once."""
-    out = tmp_path_factory.mktemp("export") / "small"
+def small_bundle(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A bundle from a real, small export, made once and by one worker for all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base if worker_id == "master" else base.parent
+    out = folder / "small"
     sizes = "--limit 600 --epochs 1 --words 500 --max-tokens 60 --dimensions 8 --units 12"
-    subprocess.run(
-        [BIN / "sentido-export", *sizes.split(), "--name", "small", "--out", out],
-        check=True,
-        capture_output=True,
-        timeout=240,
-    )
+    with (folder / "small.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if not out.exists():
+            subprocess.run(
+                [BIN / "sentido-export", *sizes.split(), "--name", "small", "--out", out],
+                check=True,
+                capture_output=True,
+                timeout=240,
+            )
     return out

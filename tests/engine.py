@@ -11,7 +11,7 @@ from typing import Any
 from conftest import ROOT
 
 BASE = "python:3.11-slim-bookworm"
-TAG = "test"
+TAG = f"test-{os.getpid()}"  # of this run alone: others may use the engine
 SCALE = ("docker-compose.yml", "deploy/compose.scale.yml")
 LOAD = ROOT / "tests" / "containers" / "load.py"
 IMAGES = ("server", "client", "export")

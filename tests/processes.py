@@ -1,13 +1,19 @@
 """A real `sentido-server` in a process of its own, for the tests of processes."""
 
 import json
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from conftest import BIN
+from prometheus_client.parser import text_string_to_metric_families
+from raw import Raw, Sent, framed
+from sentido.v1.embedding_pb2 import BatchEmbedRequest
+from waiting import PATIENCE, wait_for
 
 SERVER = str(BIN / "sentido-server")
 
@@ -18,7 +24,9 @@ class Server:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
         self.lines: list[dict[str, Any]] = []
-        self.address = self.wait_for("serving")["address"]
+        serving = self.wait_for("serving")
+        self.address: str = serving["address"]
+        self.metrics = str(serving["metrics"])  # where it shows them
 
     def wait_for(self, event: str) -> dict[str, Any]:
         """Read the log until an event; fails at its end."""
@@ -29,11 +37,46 @@ class Server:
                 return self.lines[-1]
         raise AssertionError(f"no {event!r} in {self.lines}")
 
-    def end(self, timeout: float = 30) -> int:
+    def in_flight(self) -> float:
+        """Return how many calls it has accepted and not finished, by its metrics."""
+        with urlopen(f"http://{self.metrics}/metrics", timeout=PATIENCE) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        (sample,) = next(f for f in families if f.name == "sentido_requests_in_flight").samples
+        return float(sample.value)
+
+    def end(self) -> int:
         """Wait for the end; read the rest of the log."""
         assert self.process.stderr is not None
         self.lines += [json.loads(line) for line in self.process.stderr]
-        return self.process.wait(timeout)
+        return self.process.wait(PATIENCE)
+
+    def end_by(self, number: signal.Signals) -> int:
+        """Send a signal until the process has ended: one soon after another may count as the same.
+
+        Reads the rest of the log.
+        """
+
+        def has_ended() -> bool:
+            self.process.send_signal(number)
+            return self.process.poll() is not None
+
+        wait_for(has_ended)
+        return self.end()
+
+
+@contextmanager
+def unread(running: Server) -> Iterator[Callable[[], str]]:
+    """Hold a server's draining: by a call that is accepted and computed, and its answer not read.
+
+    Yields what reads the answer at last, and returns how the call ends.
+    """
+    request = BatchEmbedRequest(texts=["good"] * 4000)  # vectors of 1.6 MB: not sent unasked
+    path = "/sentido.v1.EmbeddingService/BatchEmbed"
+    with Raw(running.address) as raw:
+        stream = raw.send(Sent(framed(request.SerializeToString()), path=path))
+        while not running.lines[-1].get("texts"):
+            running.wait_for("call")
+        yield lambda: raw.outcome(stream)
 
 
 def resident(process: int | str) -> float:
@@ -45,7 +88,7 @@ def resident(process: int | str) -> float:
 def failure(*flags: str, **environment: str) -> tuple[int, str]:
     """Run a server that must not start; give its exit code and what it says."""
     result = subprocess.run(
-        [SERVER, *flags], capture_output=True, text=True, timeout=60, env=environment or None
+        [SERVER, *flags], capture_output=True, text=True, timeout=PATIENCE, env=environment or None
     )
     assert result.stdout == ""
     assert "Traceback" not in result.stderr

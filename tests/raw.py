@@ -20,6 +20,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from sentido.v1.prediction_pb2 import PredictRequest
+from waiting import PATIENCE
 
 PREDICT = "/sentido.v1.PredictionService/Predict"
 FRAME_BYTES = 16_384
@@ -58,7 +59,7 @@ class Raw:
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=5)
+        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
         self.h2 = H2Connection(
             H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
         )
@@ -86,7 +87,7 @@ class Raw:
         self.flush()
         return stream
 
-    def outcome(self, stream: int, seconds: float = 5) -> str:
+    def outcome(self, stream: int, seconds: float = PATIENCE) -> str:
         """How a stream ends: "OK", "13 message", "HTTP 431", "reset", "closed" or "nothing"."""
         found: dict[str, str] = {}
         end = time.monotonic() + seconds

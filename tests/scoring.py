@@ -5,7 +5,6 @@ import json
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from conftest import BIN
+from waiting import PATIENCE, wait_for
 
 SCORE = str(BIN / "sentido-score")
 
@@ -22,7 +22,7 @@ def sentido_score(
 ) -> "subprocess.CompletedProcess[bytes]":
     """Run the command; fails unless it ends with `code`."""
     result = subprocess.run(
-        [SCORE, *map(str, arguments)], input=stdin, capture_output=True, timeout=120
+        [SCORE, *map(str, arguments)], input=stdin, capture_output=True, timeout=PATIENCE
     )
     assert result.returncode == code, result.stderr.decode()
     assert b"Traceback" not in result.stderr
@@ -60,16 +60,20 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def changed(path: Path) -> int | None:
+    """Return when a file was last written to, None if it does not exist."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 def killed(arguments: Sequence[str | Path], out: Path, seconds: float) -> bool:
     """Run the command, kill it some seconds after it began to work; tell whether it was alive."""
     lock, command = Path(f"{out}.parts/lock"), [SCORE, *map(str, arguments)]
-    before = lock.stat().st_mtime_ns if lock.exists() else 0
+    before = changed(lock)
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        end = time.monotonic() + 60
-        while not (lock.exists() and lock.stat().st_mtime_ns != before):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < end
-            time.sleep(0.005)
+        wait_for(lambda: process.poll() is not None or changed(lock) not in (None, before))
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:

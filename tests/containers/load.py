@@ -64,7 +64,7 @@ def main() -> None:
 
     def plain() -> str:
         try:
-            predict(request, timeout=20)
+            predict(request, timeout=120)
         except grpc.RpcError as error:
             failure: Any = error
             return f"plain: {failure.code().name}"

@@ -9,6 +9,7 @@ import pytest
 from engine import Project, inspect, logs, project
 from sentido_bundle import Bundle
 from sentido_client import Client, SentidoError
+from waiting import PATIENCE
 
 pytestmark = [pytest.mark.needs("docker engine"), pytest.mark.usefixtures("images")]
 TEXT = "A wonderful little film."
@@ -88,7 +89,7 @@ def test_a_bundle_trained_from_a_csv_is_served_after_sighup_and_no_call_fails(
             caller.start()
         up.compose("kill", "--signal=HUP", "server")
         for caller in callers:
-            caller.join(60)
+            caller.join(PATIENCE)
         assert client.model().labels == ("bad", "good")
     figures["calls failed during reload"] = f"{len(failures)} of {len(digests)}"
     assert not failures

@@ -76,6 +76,12 @@ def test_every_make_target_of_the_readme_is_in_the_makefile() -> None:
     assert used <= targets
 
 
+def test_make_nightly_runs_every_target_of_its_name() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (named,) = re.findall(r"^nightly: (.*?)  ##", makefile, re.MULTILINE)
+    assert named.split() == re.findall(r"^(nightly-[a-z]+):", makefile, re.MULTILINE)
+
+
 def test_every_setting_of_the_server_is_documented_with_its_default() -> None:
     text = (ROOT / "docs" / "operating.md").read_text()
     for setting in dataclasses.fields(Config):

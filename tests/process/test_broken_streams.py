@@ -16,21 +16,27 @@ from typing import Any
 import pytest
 from processes import Server, server
 from sentido_client import AsyncClient, Client, UnavailableError
+from waiting import PATIENCE
 
-BEFORE, ALL = 100, 600  # answers before the server ends, and in all: more than are in flight
+BEFORE, AFTER = 100, 500  # answers before the server ends, and after: more than are in flight
 STREAMS = [(client, verb) for client in ("Client", "AsyncClient") for verb in ("predict", "embed")]
 
 
 @dataclass
 class Stream:
-    """One stream, on a thread of its own; it stops at the barrier after some answers."""
+    """One stream, on a thread of its own; it stops at the barrier after some answers.
+
+    Then it goes on until there are AFTER more since the server ended.
+    """
 
     client: str
     verb: str
     address: str
     timeout: float
     barrier: threading.Barrier
+    ended: threading.Event  # the server
     found: list[Any] = field(default_factory=list)
+    after: int = 0  # answers since the server ended
 
     def run(self, texts: list[str]) -> None:
         endless = itertools.cycle(texts)
@@ -40,10 +46,9 @@ class Stream:
         with Client(self.address, timeout=self.timeout) as client:
             answers = getattr(client, self.verb)(endless)
             self.found += itertools.islice(answers, BEFORE)
-            self.barrier.wait(30)
+            self.barrier.wait(PATIENCE)
             for answer in answers:
-                self.found.append(answer)
-                if len(self.found) == ALL:
+                if self.is_enough(answer):
                     break
             answers.close()
 
@@ -51,26 +56,32 @@ class Stream:
         async with AsyncClient(self.address, timeout=self.timeout) as client:
             answers = getattr(client, self.verb)(endless)
             self.found += [await anext(answers) for _ in range(BEFORE)]
-            await asyncio.to_thread(self.barrier.wait, 30)
+            await asyncio.to_thread(self.barrier.wait, PATIENCE)
             async for answer in answers:
-                self.found.append(answer)
-                if len(self.found) == ALL:
+                if self.is_enough(answer):
                     break
             await answers.aclose()
 
+    def is_enough(self, answer: Any) -> bool:
+        """Take an answer; tell whether the stream has outlived the server."""
+        self.found.append(answer)
+        self.after += self.ended.is_set()
+        return self.after == AFTER
+
 
 @contextmanager
-def streaming(
-    address: str, texts: list[str], timeout: float
+def outlived(
+    running: Server, how: signal.Signals, texts: list[str], timeout: float
 ) -> Iterator[list[tuple[Stream, Future[None]]]]:
-    """Begin all streams; when the block is entered, each has BEFORE answers and goes on."""
-    barrier = threading.Barrier(len(STREAMS) + 1)
-    streams = [Stream(*kind, address, timeout, barrier) for kind in STREAMS]
+    """Begin all streams and end their server while they go on; each has BEFORE answers or more."""
+    barrier, ended = threading.Barrier(len(STREAMS) + 1), threading.Event()
+    streams = [Stream(*kind, running.address, timeout, barrier, ended) for kind in STREAMS]
     with ThreadPoolExecutor(len(streams)) as pool:
         runs = [(stream, pool.submit(stream.run, texts)) for stream in streams]
-        barrier.wait(30)
+        barrier.wait(PATIENCE)
+        end(running, how)
+        ended.set()
         yield runs
-        barrier.abort()
 
 
 def plain(answers: Any) -> list[Any]:
@@ -91,23 +102,25 @@ def texts(reviews: list[str]) -> list[str]:
 def test_a_stream_goes_on_in_a_server_started_anew_without_loss_or_repetition(
     texts: list[str], client: Client, how: signal.Signals
 ) -> None:
-    with server() as first, streaming(first.address, texts, timeout=30) as runs:
-        end(first, how)
-        with server("--listen", first.address):
-            for _, run in runs:
-                run.result(60)
+    with (
+        server() as first,
+        outlived(first, how, texts, timeout=PATIENCE) as runs,
+        server("--listen", first.address),
+    ):
+        for _, run in runs:
+            run.result(PATIENCE)
     for stream, _ in runs:
         want = plain(getattr(client, stream.verb)(texts))
-        assert plain(stream.found) == list(itertools.islice(itertools.cycle(want), ALL)), stream
+        wanted = itertools.islice(itertools.cycle(want), len(stream.found))
+        assert plain(stream.found) == list(wanted), stream
 
 
 def test_a_server_that_stays_away_is_unavailable_after_so_many_answers(texts: list[str]) -> None:
-    with server() as running, streaming(running.address, texts, timeout=2) as runs:
-        end(running, signal.SIGKILL)
+    with server() as running, outlived(running, signal.SIGKILL, texts, timeout=5) as runs:
         for stream, run in runs:
-            error = run.exception(60)
+            error = run.exception(PATIENCE)
             assert type(error) is UnavailableError
-            assert BEFORE <= len(stream.found) < ALL
+            assert len(stream.found) >= BEFORE
             assert f"(after {len(stream.found)} texts were answered)" in str(error)
 
 
@@ -117,7 +130,7 @@ def test_a_stream_whose_source_pauses_outlives_its_server(kind: str) -> None:
 
     def texts() -> Iterator[str]:
         yield "A wonderful little film."
-        assert resumed.wait(60)
+        assert resumed.wait(PATIENCE)
         yield "A dull mess."
 
     async def main(address: str, restart: Callable[[], None]) -> list[str]:

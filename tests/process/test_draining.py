@@ -20,6 +20,7 @@ from sentido.v1.prediction_pb2 import (
     StreamPredictResponse,
 )
 from sentido_client import Client
+from waiting import PATIENCE
 
 PREDICT = "/sentido.v1.PredictionService/Predict"
 BODY = PredictRequest(text="a good film with a good story " * 20).SerializeToString()
@@ -46,7 +47,7 @@ class Load:
     async def _call(self, predict: Any) -> None:
         while True:
             try:
-                await predict(BODY, timeout=20)
+                await predict(BODY, timeout=PATIENCE)
                 self.codes["OK"] += 1
                 if self.codes["OK"] == 1000:
                     self.warm.set()
@@ -57,14 +58,14 @@ class Load:
 
 
 def test_sigterm_under_load_loses_no_accepted_call(transport: str) -> None:
-    with server("--transport", transport) as running:
+    with server("--transport", transport, "--drain-seconds", "3600") as running:
         load = Load(running.address)
         reading = threading.Thread(target=lambda: running.wait_for("stopping"))
         reading.start()  # else the server would wait for whoever reads its log
-        assert load.warm.wait(30)
+        assert load.warm.wait(PATIENCE)
         running.process.send_signal(signal.SIGTERM)
         reading.join()
-        assert running.end(timeout=10) == 0  # of a grace of 30 seconds
+        assert running.end() == 0  # long before the time that it may drain
         load.thread.join()
         calls = [line["code"] for line in running.lines if line["event"] == "call"]
         assert load.codes["OK"] == calls.count("OK") >= 1000
@@ -79,7 +80,7 @@ def test_sigterm_under_load_loses_no_accepted_call(transport: str) -> None:
 def test_sigterm_loses_no_answer_of_a_stream(transport: str) -> None:
     body = StreamPredictRequest(texts=["a good film"] * 200).SerializeToString()
     answered = 0
-    with server("--transport", transport) as running:
+    with server("--transport", transport, "--drain-seconds", "3600") as running:
         with grpc.insecure_channel(running.address) as channel:
             stream = raw_stream(channel, "/sentido.v1.PredictionService/StreamPredict")
             answers = stream(iter(lambda: body, None))
@@ -90,13 +91,13 @@ def test_sigterm_loses_no_answer_of_a_stream(transport: str) -> None:
                 for answer in answers:
                     answered += len(StreamPredictResponse.FromString(answer).results)
             assert answers.details() == "the server is shutting down"
-        assert running.end(timeout=10) == 0
+        assert running.end() == 0
     assert running.lines[-1]["texts"] == answered
 
 
 def test_during_the_delay_health_says_no_and_calls_are_answered(transport: str) -> None:
     with (
-        server("--transport", transport, "--drain-delay", "1") as running,
+        server("--transport", transport, "--drain-delay", "3600") as running,
         Client(running.address) as client,
         grpc.insecure_channel(running.address) as channel,
     ):
@@ -106,14 +107,22 @@ def test_during_the_delay_health_says_no_and_calls_are_answered(transport: str) 
         running.process.send_signal(signal.SIGTERM)
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert raw_unary(channel, PREDICT)(BODY)
+
+
+def test_after_the_delay_it_drains_and_ends(transport: str) -> None:
+    flags = ("--transport", transport, "--drain-delay", "1", "--drain-seconds", "3600")
+    with server(*flags) as running, grpc.insecure_channel(running.address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        running.process.send_signal(signal.SIGTERM)
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         with pytest.raises(grpc.RpcError):
             next(watch)
-        assert running.end(timeout=10) == 0
+        assert running.end() == 0
 
 
 def test_a_second_signal_does_not_wait_for_the_delay(transport: str) -> None:
     with server("--transport", transport, "--drain-delay", "3600") as running:
         running.process.send_signal(signal.SIGTERM)
         running.wait_for("stopping")
-        running.process.send_signal(signal.SIGINT)
-        assert running.end(timeout=5) == 1
+        assert running.end_by(signal.SIGINT) == 1

@@ -1,6 +1,6 @@
 """That a stream of any length takes a constant amount of memory, on both sides.
 
-make nightly        the same with ten million texts
+make nightly-stream        the same with ten million texts
 """
 
 import time

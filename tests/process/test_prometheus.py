@@ -4,10 +4,9 @@ import json
 import subprocess
 import tempfile
 import threading
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,10 @@ import pytest
 from conftest import raw_unary
 from processes import server
 from sentido.v1.prediction_pb2 import PredictRequest
+from waiting import PATIENCE, wait_for
 
 PREDICT = "sentido.v1.PredictionService/Predict"
 BODY = PredictRequest(text="good").SerializeToString()
-RATE = 200  # calls a second
-SECONDS = 4
-TOLERANCE = 0.1  # of the rate: scrapes and calls begin and end at different moments
 
 
 @contextmanager
@@ -65,7 +62,7 @@ def listening(process: "subprocess.Popen[str]") -> str:
 
 def query(api: str, promql: str) -> list[Any]:
     url = f"http://{api}/api/v1/query?" + urllib.parse.urlencode({"query": promql})
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         found: list[Any] = json.load(answer)["data"]["result"]
     return found
 
@@ -75,41 +72,28 @@ def number(api: str, promql: str) -> float:
     return float(only["value"][1])
 
 
-def send_steadily(channel: grpc.Channel) -> None:
-    """Send RATE calls a second, each at its time, for SECONDS."""
+def send(channel: grpc.Channel, calls: int) -> None:
     call = raw_unary(channel, f"/{PREDICT}")
-    began = time.monotonic()
-    sent = [call.future(BODY) for due in range(RATE * SECONDS) if wait_until(began + due / RATE)]
+    sent = [call.future(BODY) for _ in range(calls)]
     assert all(each.result() for each in sent)
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it never came")
-
-
-def wait_until(moment: float) -> bool:
-    time.sleep(max(0.0, moment - time.monotonic()))  # it is the rate that is tested
-    return True
-
-
 @pytest.mark.needs("prometheus")
-def test_prometheus_finds_the_rate_that_was_sent() -> None:
+def test_prometheus_counts_every_call_that_was_sent_and_has_a_rate_of_them() -> None:
     with (
         server("--metrics-listen", "127.0.0.1:0") as running,
-        prometheus(running.lines[-1]["metrics"]) as api,
+        prometheus(running.metrics) as api,
     ):
         threading.Thread(target=running.end).start()  # reads the log, which else fills its pipe
-        wait_for(lambda: bool(query(api, "up")))  # it finds its targets after five seconds
+        counted = f'sentido_requests_total{{rpc="{PREDICT}",code="OK"}}'
+        wait_for(lambda: query(api, counted))  # it finds its targets after five seconds
+        assert number(api, counted) == 0
         with grpc.insecure_channel(running.address) as channel:
-            send_steadily(channel)
-        rate = f'rate(sentido_requests_total{{rpc="{PREDICT}",code="OK"}}[3s])'
-        assert number(api, rate) == pytest.approx(RATE, rel=TOLERANCE)
+            for total in (300, 800):
+                send(channel, total - int(number(api, counted)))
+                wait_for(lambda total=total: number(api, counted) == total)  # type: ignore[misc]
+        assert number(api, f"increase({counted}[1h])") >= 800
+        assert number(api, f"rate({counted}[1h])") > 0
         assert number(api, 'up{job="sentido"}') == 1
-        total = f'sentido_requests_total{{rpc="{PREDICT}",code="OK"}}'
-        wait_for(lambda: number(api, total) == RATE * SECONDS)
         (info,) = query(api, "sentido_model_info")
         assert info["metric"]["model"] == "imdb"

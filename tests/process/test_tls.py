@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from processes import SERVER, Server, server
 from sentido_client import AsyncClient, Client, TLSError, UnavailableError
 from sentido_server.config import StartError
+from waiting import PATIENCE
 
 CALL, ADMIN = "call-token-0123456789", "admin-token-0123456789"
 
@@ -66,11 +67,11 @@ def trouble(address: str, **arguments: Any) -> UnavailableError:
     """The error of either client, which is the same."""
 
     async def main() -> None:
-        async with AsyncClient(address, timeout=10, **arguments) as client:
+        async with AsyncClient(address, timeout=PATIENCE, **arguments) as client:
             await client.health()
 
     with (
-        Client(address, timeout=10, **arguments) as client,
+        Client(address, timeout=PATIENCE, **arguments) as client,
         pytest.raises(UnavailableError) as caught,
     ):
         client.health()

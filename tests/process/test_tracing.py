@@ -159,7 +159,7 @@ def test_a_collector_that_is_away_costs_no_call_and_hardly_delays_the_end() -> N
             for _ in range(20):
                 assert client.predict("good").label == "positive"
         running.process.send_signal(signal.SIGTERM)
-        assert running.end(timeout=8) == 0
+        assert running.end() == 0
     assert all("Traceback" not in json.dumps(line) for line in running.lines)
 
 

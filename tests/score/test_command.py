@@ -1,16 +1,23 @@
 """The command: what a person at a terminal sees, and what a program gets."""
 
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from scoring import SCORE, sentido_score, write_csv
 from sentido_score.progress import duration
+from waiting import PATIENCE
 
 
 def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
-    """Run the command with a terminal as its standard error; give its code and what it said."""
+    """Run the command with a terminal as its standard error; give its code and what it said.
+
+    It is stopped for a moment when it has said something, so that the next is due, however fast
+    it is.
+    """
     ours, theirs = os.openpty()
     command = [SCORE, *map(str, arguments)]
     with subprocess.Popen(command, stderr=theirs) as process:
@@ -18,23 +25,27 @@ def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
         said = b""
         try:
             while chunk := os.read(ours, 65536):
+                if not said:
+                    process.send_signal(signal.SIGSTOP)
+                    time.sleep(0.6)  # it says how far it is every half a second
+                    process.send_signal(signal.SIGCONT)
                 said += chunk
         except OSError:  # how a terminal ends
             pass
         os.close(ours)
-        return process.wait(60), said.decode()
+        return process.wait(PATIENCE), said.decode()
 
 
 def test_a_terminal_sees_progress_and_a_sum_and_a_pipe_sees_nothing(
     tmp_path: Path, reviews: list[str]
 ) -> None:
-    path = write_csv(tmp_path / "in.csv", reviews[::4])
+    path = write_csv(tmp_path / "in.csv", reviews[::8])
     flags = (path, "--out", tmp_path / "out.csv", "--part-rows", "500", "--overwrite")
     code, said = on_a_terminal(*flags)
     assert code == 0
     assert "texts/s" in said
     assert " left" in said
-    assert f"{len(reviews[::4]):,} rows in " in said
+    assert f"{len(reviews[::8]):,} rows in " in said
     assert sentido_score(*flags).stderr == b""
 
 

@@ -17,6 +17,7 @@ from ray_programs import CLUSTER, MAP_BATCHES
 from scoring import SCORE, kill_and_resume, sentido_score, write_jsonl, write_parquet
 from sentido_bundle import default_bundle
 from sentido_score import Options, ScoreError, Scorer, Servers, score, score_batches
+from waiting import PATIENCE
 
 AWKWARD = ["", "zzzz qqqq", "good " * 700, "Ünïcode, 映画 and 🎬", 'a "quote"\nand a line']
 
@@ -111,7 +112,7 @@ def test_a_server_that_stops_and_comes_back_is_waited_for(
 ) -> None:
     path, out = write_jsonl(tmp_path / "in.jsonl", reviews[::4]), tmp_path / "out.jsonl"
     score(path, out=tmp_path / "local.jsonl")
-    with server() as first:
+    with server("--threads", "1") as first:  # so that it is not done before it is killed
         address = first.address
         command = [SCORE, str(path), "--out", str(out), "--engine", "remote"]
         command += ["--address", address, "--part-rows", "500"]
@@ -122,7 +123,7 @@ def test_a_server_that_stops_and_comes_back_is_waited_for(
             first.process.wait()
             assert b"waiting for the server" in process.stderr.readline()
             with server("--listen", address):
-                assert process.wait(60) == 0, process.stderr.read()
+                assert process.wait(PATIENCE) == 0, process.stderr.read()
     assert out.read_bytes() == (tmp_path / "local.jsonl").read_bytes()
 
 
@@ -186,7 +187,7 @@ def test_a_scorer_is_what_map_batches_takes(
 ) -> None:
     path, out = write_parquet(tmp_path / "in.parquet", texts), tmp_path / "out.parquet"
     command = [sys.executable, "-c", MAP_BATCHES, str(path), str(out), ray_cluster]
-    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
     assert pq.read_table(out).equals(pa.Table.from_batches(score_batches(path)))
 
 

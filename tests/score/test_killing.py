@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,6 +18,7 @@ from scoring import (
     write_parquet,
 )
 from sentido_score import Counts, Options, ScoreError, score
+from waiting import PATIENCE, wait_for
 
 PARTS = ("--part-rows", "300")
 
@@ -148,9 +148,9 @@ def test_an_interrupt_says_how_to_resume(
     path, out = write_csv(tmp_path / "in.csv", reviews[::2]), tmp_path / "out.csv"
     command: list[str | Path] = [SCORE, path, "--out", out, "--part-rows", "200"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        wait_for(tmp_path / "out.csv.parts" / "part-00000.csv", process)
+        wait_for((tmp_path / "out.csv.parts" / "part-00000.csv").exists)
         process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert b"the same command with --resume goes on" in said
     assert b"Traceback" not in said
@@ -158,19 +158,12 @@ def test_an_interrupt_says_how_to_resume(
     assert not list((tmp_path / "out.csv.parts").glob("*.tmp"))
 
 
-def wait_for(path: Path, process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_two_runs_do_not_write_one_output(tmp_path: Path, reviews: list[str]) -> None:
     path, out = write_csv(tmp_path / "in.csv", reviews[::2]), tmp_path / "out.csv"
     command: list[str | Path] = [SCORE, path, "--out", out, "--part-rows", "200"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        wait_for(tmp_path / "out.csv.parts" / "part-00000.csv", process)
+        wait_for((tmp_path / "out.csv.parts" / "part-00000.csv").exists)
+        process.send_signal(signal.SIGSTOP)  # so that it is still writing, however fast it is
         result = sentido_score(path, "--out", out, "--part-rows", "200", "--resume", code=1)
         assert b"another run is writing it" in result.stderr
         process.kill()

@@ -47,7 +47,7 @@ def test_memory_does_not_grow_with_the_input(
     seen: list[tuple[float, float]] = []  # share of the parts, MiB
     with subprocess.Popen(command) as process:
         while process.poll() is None:
-            time.sleep(min(1.0, rows / 100_000))
+            time.sleep(min(1.0, rows / 1_000_000))
             done = len(list(out.glob("part-*"))) / (rows / part_rows)
             if (mib := resident(process)) is not None and (done > 0 or not seen):
                 seen.append((done, mib))

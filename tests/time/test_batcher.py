@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentido_server.batcher import BadResults, Batcher, Closed, Dropped, Full, Limits
+from waiting import PATIENCE
 
 Run = Callable[[list[Any]], Sequence[Any]]
 ROOMY = Limits(rows=8, budget=1000, padding=1.0, queued=10**9)
@@ -26,7 +27,7 @@ class Gate:
     def run(self, items: list[Any]) -> Sequence[Any]:
         self.batches.append(items)
         self.entered.release()
-        assert self.open.wait(10)
+        assert self.open.wait(PATIENCE)
         return items if items == ["busy"] else self.then(items)
 
 
@@ -48,7 +49,7 @@ class Answers:
 
     def wait(self) -> dict[Any, Any]:
         for _ in range(self._count):
-            assert self._left.acquire(timeout=10), self.found
+            assert self._left.acquire(timeout=PATIENCE), self.found
         return self.found
 
 
@@ -69,7 +70,7 @@ def held(
     gate = Gate(then)
     with batcher(gate.run, limits) as made:
         made.submit([("busy", 1)], lambda *_: None)
-        assert gate.entered.acquire(timeout=10)
+        assert gate.entered.acquire(timeout=PATIENCE)
         try:
             yield made, gate
         finally:
@@ -200,7 +201,7 @@ def test_a_free_thread_takes_what_there_is_at_once() -> None:
 
 
 def test_several_threads_work_at_the_same_time() -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     def run(items: list[str]) -> list[str]:
         both.wait()
@@ -239,7 +240,7 @@ def test_closing_finishes_what_waits_and_refuses_what_comes() -> None:
         closing = threading.Thread(target=made.close)
         closing.start()
         gate.open.set()
-        closing.join(10)
+        closing.join(PATIENCE)
         assert len(answers.wait()) == 3
         with pytest.raises(Closed):
             made.submit([("late", 1)], answers.of("late"))
@@ -258,7 +259,7 @@ def test_the_end_of_a_batch_is_told_after_its_last_result() -> None:
         lambda items: items, threads=1, limits=ROOMY, after_batch=after_batch
     )
     made.submit([("a", 5), ("b", 5), ("c", 5)], answers.of("x"))
-    assert told.acquire(timeout=10)
+    assert told.acquire(timeout=PATIENCE)
     made.close()
     assert seen == [3]
 

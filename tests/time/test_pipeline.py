@@ -17,6 +17,7 @@ from sentido_server.pipeline import Outcome, Pipeline
 from sentido_server.prediction import prepare_predict, reply_predict
 from sentido_server.rpc import Final, Item, Plan, Rpc, State, run
 from sentido_server.rpc import Limits as TextLimits
+from waiting import PATIENCE
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Call:
         self.finished.set()
 
     def outcome(self) -> Outcome:
-        assert self.finished.wait(10)
+        assert self.finished.wait(PATIENCE)
         (outcome,) = self.outcomes
         return outcome
 
@@ -154,7 +155,7 @@ def test_a_flush_comes_after_every_outcome_on_whatever_thread(pipeline: Pipeline
         send(pipeline, call, rpcs[count - 1])
         call.outcome()
         for _ in range(10):  # one more than needed may come, at the end of preparing
-            assert flushed.acquire(timeout=10)
+            assert flushed.acquire(timeout=PATIENCE)
             if finished[-1] == count:
                 break
         assert finished[-1] == count
@@ -169,13 +170,13 @@ def test_a_full_queue_refuses_before_it_reads_and_goes_on_with_what_needs_no_que
 
     def prepare(state: State, request: Any) -> Plan:
         entered.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
         return prepare_predict(state, request)
 
     large = PredictRequest(text="good " * 1000).SerializeToString()
     try:
         send(made, busy, rpc(prepare), large)  # as large as may be prepared at once, and more
-        assert entered.wait(10)
+        assert entered.wait(PATIENCE)
         refused, other = Call(), Call()
         send(made, refused, rpc(never, never), b"\xff")
         outcome = refused.outcome()

@@ -20,6 +20,7 @@ from sentido_server.pipeline import Outcome, Pipeline
 from sentido_server.record import CallRecord
 from sentido_server.rpc import Limits as TextLimits
 from sentido_server.rpc import State
+from waiting import PATIENCE
 
 (RELOAD,) = [rpc for rpc in models.RPCS if rpc.admin]
 
@@ -41,7 +42,7 @@ class Call:
         return False
 
     def outcome(self) -> Outcome:
-        return self._outcome.result(10)
+        return self._outcome.result(PATIENCE)
 
 
 @pytest.fixture

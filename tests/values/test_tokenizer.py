@@ -1,9 +1,9 @@
 """The tokenizer against Keras' own, and its offsets against the text."""
 
-import os
 import random
 import unicodedata
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +12,6 @@ from hypothesis import strategies as st
 from sentido_bundle import Encoding, Preprocessing, Tokenizer, Truncation, fit_vocabulary
 from sentido_export.export import KERAS_FILTERS
 from sentido_export.golden_texts import GOLDEN_TEXTS
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-from keras.src.legacy.preprocessing.text import Tokenizer as KerasTokenizer
 
 DEFAULT = Preprocessing(
     lower=True,
@@ -51,9 +48,9 @@ AWKWARD = st.text(
 LONG_WORDS = st.text(st.sampled_from("ab\0é "), min_size=12, max_size=60)
 
 
-def keras_and_ours(
-    texts: list[str], changes: dict[str, object]
-) -> tuple[KerasTokenizer, Tokenizer]:
+def keras_and_ours(texts: list[str], changes: dict[str, object]) -> tuple[Any, Tokenizer]:
+    from keras.src.legacy.preprocessing.text import Tokenizer as KerasTokenizer  # takes seconds
+
     rules = Preprocessing(**{**vars(DEFAULT), **changes})
     keras = KerasTokenizer(
         num_words=rules.num_words,

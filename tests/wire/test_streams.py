@@ -4,7 +4,6 @@ import asyncio
 import gc
 import itertools
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from sentido_client import (
     ServerError,
     UnavailableError,
 )
+from waiting import PATIENCE, wait_for
 
 Behaviour = Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Any]]
 CLIENTS = ["Client", "AsyncClient"]
@@ -116,7 +116,7 @@ def test_a_stream_that_does_not_move_is_given_up_in_time(kind: str) -> None:
         context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
 
     with behaving(never) as address:
-        found, error = collect(kind, address, [f"text {n}" for n in range(6)], 1)
+        found, error = collect(kind, address, [f"text {n}" for n in range(6)], 3)
     assert isinstance(error, UnavailableError)
     assert f"(after {len(found)} texts were answered)" in str(error)
     assert found
@@ -147,7 +147,7 @@ def test_a_server_that_falls_silent_is_a_deadline_error(kind: str) -> None:
 
     def silent(requests: Iterator[Any], _: Any) -> Iterator[Any]:
         yield echo(next(requests))
-        over.wait(20)
+        over.wait(PATIENCE)
 
     with behaving(silent) as address:
         found, error = collect(kind, address, [f"text {n}" for n in range(6)], 0.5)
@@ -202,7 +202,7 @@ def test_closing_the_client_ends_a_stream_that_waits_for_a_server() -> None:
         client = Client(address)
 
         def close() -> None:
-            assert begun.wait(20)
+            assert begun.wait(PATIENCE)
             client.close()
 
         threading.Thread(target=close).start()
@@ -214,7 +214,7 @@ def test_closing_the_client_ends_a_stream_that_waits_for_a_server() -> None:
             client = AsyncClient(address)
 
             async def close_later() -> None:
-                await asyncio.to_thread(begun.wait, 20)
+                await asyncio.to_thread(begun.wait, PATIENCE)
                 await client.close()
 
             closing = asyncio.create_task(close_later())
@@ -240,11 +240,7 @@ def test_a_stream_that_is_closed_early_leaves_nothing_running(address: str, verb
             next(answers)
         assert running() >= {"sentido-read", "sentido-receive"}
         answers.close()
-        for _ in range(500):
-            if not running():
-                break
-            time.sleep(0.01)
-        assert not running()
+        wait_for(lambda: not running())
         first, second = next(endless), next(endless)  # nobody else reads it
         assert int(second.split()[2]) == int(first.split()[2]) + 1
 
@@ -256,11 +252,9 @@ def test_a_stream_that_is_closed_early_leaves_nothing_running(address: str, verb
             for _ in range(300):
                 await anext(answers)
             await answers.aclose()
-            for _ in range(500):
-                if asyncio.all_tasks() == before:
-                    break
-                await asyncio.sleep(0.01)  # grpc.aio's own tasks end a moment later
-            assert asyncio.all_tasks() == before
+            async with asyncio.timeout(PATIENCE):
+                while asyncio.all_tasks() != before:
+                    await asyncio.sleep(0.01)  # grpc.aio's own tasks end a moment later
 
     asyncio.run(main())
 
@@ -279,7 +273,7 @@ def test_a_forgotten_stream_can_be_collected_on_a_thread_of_its_own(client: Clie
     def source() -> Iterator[str]:
         try:
             yield "good"
-            forgotten.wait(10)
+            forgotten.wait(PATIENCE)
             yield Collecting("good")
         finally:
             ended.set()
@@ -290,7 +284,7 @@ def test_a_forgotten_stream_can_be_collected_on_a_thread_of_its_own(client: Clie
     cycle.append(cycle)
     del stream, cycle
     forgotten.set()
-    assert ended.wait(10)
+    assert ended.wait(PATIENCE)
 
 
 def test_a_source_that_is_cancelled_from_within_does_not_end_its_stream_quietly(

@@ -1,0 +1,19 @@
+"""Waiting in tests: for what must come, however slow the machine is.
+
+A test says what is promised, not how fast: what it waits for comes, or the test fails after
+PATIENCE. What must not be over too soon is held by something that does not depend on speed: a
+caller that does not read (`processes.unread`), a source that waits for an event, SIGSTOP.
+"""
+
+import time
+from collections.abc import Callable
+
+PATIENCE = 120.0  # seconds; whatever takes longer, hangs
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Return as soon as a condition holds; fail after PATIENCE."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
