@@ -68,6 +68,14 @@ def call_headers(path: str, *more: tuple[bytes, bytes]) -> list[tuple[bytes, byt
     return [*pseudo, *rest, *more]
 
 
+# Whatever a server wants to send, it may.
+OPENING = (
+    PREFACE
+    + frame(SETTINGS, payload=b"\0\4" + (2**31 - 1).to_bytes(4))
+    + frame(WINDOW_UPDATE, payload=(2**31 - 1 - WINDOW).to_bytes(4))
+)
+
+
 @dataclass(frozen=True)
 class Asked:
     """A call that a server answers with OK."""
@@ -95,7 +103,8 @@ class Outcome:
 class Conversation:
     """A connection on which anything is sent, and what comes back is taken apart."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, frames: Iterable[bytes] = ()) -> None:
+        """Connect, and begin with these frames instead of what every client begins with."""
         host, _, port = address.rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -108,10 +117,7 @@ class Conversation:
         self._block = b""  # of headers that come in several frames
         self._found: dict[int, dict[str, bytes]] = {}
         self._answers: dict[int, bytearray] = {}
-        most = (2**31 - 1).to_bytes(4)
-        settings = b"\0\4" + most  # what each stream may send
-        more = (2**31 - 1 - WINDOW).to_bytes(4)
-        self.send(PREFACE + frame(SETTINGS, payload=settings) + frame(WINDOW_UPDATE, payload=more))
+        self.send(b"".join(frames) or OPENING)
 
     def __enter__(self) -> Self:
         return self
@@ -138,8 +144,9 @@ class Conversation:
         if data is None:
             self.send(opening)
             return stream
-        while self._window < len(data) and self._read(time.monotonic() + PATIENCE):
-            pass
+        assert len(data) <= WINDOW
+        while self._window < len(data) and not self.closed:
+            assert self._read(time.monotonic() + PATIENCE), "the server takes no more"
         self._window -= len(data)
         parts = [data[at : at + 16_384] for at in range(0, len(data), 16_384)] or [b""]
         flags = [0] * (len(parts) - 1) + [END_STREAM if ends else 0]
