@@ -44,6 +44,8 @@ class Victim:
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.process = process
         self._log = log
+        self._read = 0  # bytes
+        self._lines: list[dict[str, Any]] = []
         wait_for(lambda: process.poll() is not None or self.events("serving"))
         assert process.poll() is None, log.read_text()
         (serving,) = self.events("serving")
@@ -52,12 +54,20 @@ class Victim:
         self._metrics: str = serving["metrics"]
 
     def lines(self) -> list[dict[str, Any]]:
-        """Everything that it has said, in whole lines."""
-        text = self._log.read_text(encoding="utf-8")
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        """Everything that it has said beside its lines of calls, which are many."""
+        with self._log.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._read += len(line)
+                facts = json.loads(line)
+                if facts["event"] != "call":
+                    self._lines.append(facts)
+        return self._lines
 
-    def events(self, *names: str) -> list[dict[str, Any]]:
-        return [line for line in self.lines() if line["event"] in names]
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines() if line["event"] == name]
 
     def in_flight(self) -> int:
         """How many calls and streams have begun and not ended."""
@@ -144,18 +154,20 @@ def probabilities(prediction: prediction_pb2.Prediction) -> bytes:
     return np.array([score.probability for score in prediction.scores], "<f4").tobytes()
 
 
-def over_the_wire(address: str, texts: Sequence[str] = TEXTS) -> Answers:
+def over_the_wire(
+    address: str, texts: Sequence[str] = TEXTS, metadata: Sequence[tuple[str, str]] = ()
+) -> Answers:
     """What a server says, one by one and together."""
+    more: dict[str, Any] = {"timeout": PATIENCE, "metadata": metadata}
     with grpc.insecure_channel(address) as channel:
         predictions, embeddings = PredictionServiceStub(channel), EmbeddingServiceStub(channel)
         alone = [
-            predictions.Predict(prediction_pb2.PredictRequest(text=text), timeout=PATIENCE)
-            for text in texts
+            predictions.Predict(prediction_pb2.PredictRequest(text=text), **more) for text in texts
         ]
         messages = (prediction_pb2.StreamPredictRequest(texts=[text]) for text in texts)
-        streamed = list(predictions.StreamPredict(messages, timeout=PATIENCE))
+        streamed = list(predictions.StreamPredict(messages, **more))
         request = embedding_pb2.BatchEmbedRequest(texts=texts)
-        tensor = embeddings.BatchEmbed(request, timeout=PATIENCE).embeddings
+        tensor = embeddings.BatchEmbed(request, **more).embeddings
     found = [probabilities(answer.prediction) for answer in alone]
     assert [probabilities(answer.results[0].prediction) for answer in streamed] == found
     size = len(tensor.data) // len(texts)
