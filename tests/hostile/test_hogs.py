@@ -1,0 +1,79 @@
+"""Callers who ask for too much: those beside them are answered, and all is given back.
+
+Nothing here is timed: how long a polite call takes beside them is measured by
+`bench/bench.py --only fairness`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from hogs import ATTACKS
+from sentido.v1.prediction_pb2 import PredictRequest
+from sentido.v1.prediction_pb2_grpc import PredictionServiceStub
+from sentido_bundle import Bundle
+from victims import Usage, Victim, in_process, over_the_wire, victim
+from waiting import PATIENCE, wait_for
+
+HOGS = Path(__file__).parent / "hogs.py"
+SEES = {**os.environ, "PYTHONPATH": str(HOGS.parent.parent)}  # what the tests share
+SECONDS = 2.0
+POLITE = 20  # calls beside each
+MEMORY = 512  # MiB, the bound of the server
+# What a hog's calls may end with. "reset" and CANCELLED: by a server that has waited long enough.
+ENDS = {"OK", "refused", "open", "left", "waits", "reset", "closed", "CANCELLED", "1", "8"}
+REFUSED = {"empty texts", "large batches"}  # which ask for more than there is, at any speed
+
+
+@pytest.fixture(scope="module")
+def attacked(transport: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+    flags = ("--transport", transport, "--max-memory-mib", str(MEMORY), "--stall-seconds", "2")
+    with victim(tmp_path_factory.mktemp("hogs"), *flags) as attacked:
+        yield attacked
+
+
+@pytest.fixture(scope="module")
+def before(attacked: Victim) -> Usage:
+    over_the_wire(attacked.address)
+    wait_for(lambda: attacked.in_flight() == 0)
+    return attacked.usage()
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_hog_costs_polite_callers_no_answer(
+    attack: str, attacked: Victim, before: Usage, transport: str, figures: dict[str, str]
+) -> None:
+    attacked.forget_peak()
+    command = [sys.executable, str(HOGS), attacked.address, attack, str(SECONDS)]
+    with (
+        grpc.insecure_channel(attacked.address) as channel,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=SEES) as hog,
+    ):
+        assert hog.stdout is not None
+        assert hog.stdout.readline() == "ready\n"
+        stub = PredictionServiceStub(channel)
+        for number in range(POLITE):
+            stub.Predict(PredictRequest(text=f"good {number}"), timeout=PATIENCE)
+        ends = json.loads(hog.stdout.read())
+    peak = attacked.peak()
+    figures[f"{attack}, {transport}"] = f"{ends}, at most {peak:.0f} MiB"
+    assert set(ends) <= ENDS
+    if attack in REFUSED:
+        assert ends["refused"]
+    if transport == "grpcio":
+        assert peak < MEMORY
+    wait_for(lambda: attacked.in_flight() == 0)
+    wait_for(lambda: attacked.usage().descriptors <= before.descriptors)
+
+
+def test_afterwards_everything_is_given_back_and_answers_are_right_to_the_bit(
+    attacked: Victim, before: Usage, bundle: Bundle
+) -> None:
+    attacked.wait_until_idle(before)
+    assert over_the_wire(attacked.address) == in_process(bundle)
+    attacked.check_log()
