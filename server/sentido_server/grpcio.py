@@ -28,6 +28,7 @@ from sentido_server.threads import CallThreads
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _POLL_SECONDS = 0.02  # between looks of a stream at a full queue
 _STREAM_WINDOW = 4  # messages of one stream that are prepared or computed at once
+_REFUSAL_SECONDS = 0.1  # that a call waits for being refused because the server is full
 _RETRY_SECONDS = 1.0  # after which a caller may try again to open a stream
 
 _Requests = Iterator[bytes]
@@ -216,6 +217,8 @@ class GrpcioTransport:
         finally:
             entry.write(_code(call, fault, is_left))
         if fault is not None:
+            if isinstance(fault, QueueFull):  # who asks at once again must not cost the others
+                time.sleep(_REFUSAL_SECONDS)
             abort(context, fault)
 
     def _opened(self, call: GrpcioCall, stream: "_Stream") -> None:
