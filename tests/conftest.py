@@ -68,6 +68,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="spoiled bundles that the tests try to load and run (default: %(default)s)",
     )
     parser.addoption(
+        "--hostile-requests",
+        type=int,
+        default=3_000,
+        metavar="N",
+        help="spoiled headers, messages and frames that the tests send (default: %(default)s)",
+    )
+    parser.addoption(
+        "--soak-seconds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="how long the tests hold a server under load (default: %(default)s)",
+    )
+    parser.addoption(
         "--stream-kills",
         type=int,
         default=4,
