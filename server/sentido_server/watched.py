@@ -1,6 +1,7 @@
 """What files say, read again when they change: certificates and tokens are rotated in place."""
 
 import os
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,11 +66,22 @@ def _mark(file: Path) -> tuple[int, ...]:
 
 
 def read(file: Path, what: str) -> bytes:
-    """Read a file that only its owner should write, `what` it is for. Raises FileError."""
+    """Read a file that only its owner should write, `what` it is for. Raises FileError.
+
+    Opening does not wait, as that of a FIFO would for somebody who writes.
+    """
     try:
-        if os.stat(file).st_mode & 0o002:
-            raise FileError(f"{what} {file} can be written by everyone: chmod o-w {file}")
-        return file.read_bytes()
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise FileError(f"{what} {file} is not a regular file")
+            if mode & 0o002:
+                raise FileError(f"{what} {file} can be written by everyone: chmod o-w {file}")
+            with open(descriptor, "rb", closefd=False) as opened:
+                return opened.read()
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise FileError(f"cannot read {what} {file}: {error.strerror}") from error
 
