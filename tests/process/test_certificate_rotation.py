@@ -1,6 +1,6 @@
 """Certificates are replaced while callers connect and call: nobody notices, and nothing ends.
 
-gRPC would use freed memory and end the process, about once in 900 rotations of this kind.
+By itself gRPC would use freed memory and end the process, about once in 1,000 such rotations.
 """
 
 import json
