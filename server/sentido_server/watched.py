@@ -11,6 +11,7 @@ from sentido_server import log
 
 Value = TypeVar("Value")
 _Marks = list[tuple[int, ...]]
+_MOST_BYTES = 1 << 24  # of a file: all authorities of a Linux distribution have some 200 kB
 
 
 class FileError(Exception):
@@ -73,17 +74,24 @@ def read(file: Path, what: str) -> bytes:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                raise FileError(f"{what} {file} is not a regular file")
-            if mode & 0o002:
-                raise FileError(f"{what} {file} can be written by everyone: chmod o-w {file}")
-            with open(descriptor, "rb", closefd=False) as opened:
-                return opened.read()
+            return _content(descriptor, f"{what} {file}", file)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise FileError(f"cannot read {what} {file}: {error.strerror}") from error
+
+
+def _content(descriptor: int, name: str, file: Path) -> bytes:
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise FileError(f"{name} is not a regular file")
+    if mode & 0o002:
+        raise FileError(f"{name} can be written by everyone: chmod o-w {file}")
+    with open(descriptor, "rb", closefd=False) as opened:
+        data = opened.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise FileError(f"{name} has over {_MOST_BYTES:,} bytes")
+    return data
 
 
 def is_open_to_all(file: Path) -> bool:

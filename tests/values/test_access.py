@@ -130,6 +130,12 @@ def test_a_token_file_that_is_no_regular_file_is_refused_without_waiting(tmp_pat
             Access(path)
 
 
+def test_a_token_file_of_any_size_is_refused_without_reading_it_all(file: Path) -> None:
+    os.truncate(file, 1 << 40)  # of which the disk holds nothing
+    with pytest.raises(FileError, match=r"the token file .* has over 16,777,216 bytes"):
+        Access(file)
+
+
 def test_rotating_tokens_while_calls_are_checked_refuses_none_and_ends_with_the_last(
     file: Path,
 ) -> None:
