@@ -12,7 +12,7 @@ ARGS ?=
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile lint format run default-bundle bench bench-quick bench-client bench-score footprint stubs lock clean
+.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score footprint stubs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -29,7 +29,7 @@ test: $(VENV)/ready-dev  ## run all tests; what this machine lacks is skipped by
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nothing-missing $(ARGS)
 
-nightly: nightly-stream nightly-score nightly-hostile  ## make test at length: all that follow
+nightly: nightly-stream nightly-score nightly-hostile nightly-certificates  ## make test at length: all that follow
 
 nightly-stream: $(VENV)/ready-dev  ## stream 10 million texts: constant memory
 	@$(BIN)/python -m pytest --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
@@ -39,6 +39,9 @@ nightly-score: $(VENV)/ready-dev  ## score 5 million rows; kill and resume 60 ru
 
 nightly-hostile: $(VENV)/ready-dev  ## send what nobody should: 20,000 bundles, 200 kills of a stream
 	@$(BIN)/python -m pytest --timeout 14400 --bundle-mutations 20000 --stream-kills 200 -s tests/hostile tests/process/test_stream_kills.py $(ARGS)
+
+nightly-certificates: $(VENV)/ready-dev  ## replace a certificate 10,000 times while callers connect
+	@$(BIN)/python -m pytest --timeout 14400 --certificate-rotations 10000 -s tests/process/test_certificate_rotation.py $(ARGS)
 
 lint: $(VENV)/ready-dev  ## check style, types and the protocol
 	@$(BIN)/ruff check .

@@ -5,8 +5,8 @@
 Prints the address when it serves; SIGTERM ends it.
 """
 
-import asyncio
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 PATH = "/bench.Echo/Echo"
@@ -25,24 +25,26 @@ def native() -> None:
                 front.respond(id, body)
 
 
-async def grpcio() -> None:
-    """Serve on grpc.aio."""
-    import grpc.aio
+def grpcio() -> None:
+    """Serve on grpcio's synchronous server, on the threads that our transport has."""
+    import grpc
+    from sentido_server.grpcio import new_server
+    from sentido_server.threads import CallThreads
 
-    async def echo(body: bytes, _: object) -> bytes:
-        return body
+    def echo(requests: Iterator[bytes], _: object) -> bytes:
+        return next(requests)
 
-    server = grpc.aio.server()
-    handlers: dict[str, Any] = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
+    server = new_server(CallThreads(256), [])
+    handlers: dict[str, Any] = {"Echo": grpc.stream_unary_rpc_method_handler(echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    server.start()
     print(f"127.0.0.1:{port}", flush=True)
-    await server.wait_for_termination()
+    server.wait_for_termination()
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["native"]:
         native()
     else:
-        asyncio.run(grpcio())
+        grpcio()

@@ -88,6 +88,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="times that the test of broken streams kills a server (default: %(default)s)",
     )
+    parser.addoption(
+        "--certificate-rotations",
+        type=int,
+        default=8,
+        metavar="N",
+        help="times that the test of rotation replaces a certificate (default: %(default)s)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -39,11 +39,17 @@ def check_address(listen: str) -> None:
 
 
 def is_local(listen: str) -> bool:
-    """Whether what is sent to an address, one that `check_address` passed, stays on the machine."""
+    """Whether only this machine reaches an address: a Unix socket, or loopback in all its meanings.
+
+    False for a name that has no address.
+    """
     if listen.startswith("unix:"):
         return True
     host = listen.rpartition(":")[0].strip("[]")
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # the second of a name that cannot be one
+        return False
     return all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
 
 

@@ -105,6 +105,11 @@ class Slots:
             with self._lock:
                 self._give_back(source)
 
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for a place."""
+        return sum(len(turns) for turns in self._waiting.values())
+
     def _may_hold(self, source: Source) -> bool:
         return self._free > 0 and self._held.get(source, 0) < self._most_of_one
 

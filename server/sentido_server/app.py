@@ -26,7 +26,13 @@ from sentido_server.metrics import Metrics
 from sentido_server.pipeline import Pipeline
 from sentido_server.reflection import Reflection
 from sentido_server.rpc import Limits, Rpc, State
-from sentido_server.security import MAX_METADATA_BYTES, connection_options, read_secrets
+from sentido_server.security import (
+    MAX_METADATA_BYTES,
+    connection_options,
+    read_secrets,
+    warn_of_native,
+    why_not_native,
+)
 from sentido_server.stalls import Stalls
 from sentido_server.threads import CallThreads
 
@@ -161,15 +167,15 @@ def _check(listen: str) -> None:
 
 
 def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
-    """Bind the native transport, where it is asked for and there. Raises StartError."""
+    """Bind the native transport, where it is asked for, safe and there. Raises StartError."""
     if config.transport == "grpcio":
         return None
-    if reason := config.needs_grpcio():
-        if config.transport == "auto":
-            log.event("transport", transport="grpcio", reason=f"{reason} needs it")
-            return None
+    if config.transport == "auto" and (reason := why_not_native(config)):
+        log.event("transport", transport="grpcio", reason=reason)
+        return None
+    if missing := config.needs_grpcio():
         raise StartError(
-            f"--transport native has no {reason}: use --transport grpcio, or leave {reason} to a"
+            f"--transport native has no {missing}: use --transport grpcio, or leave {missing} to a"
             " proxy in front of it"
         )
     try:
@@ -181,6 +187,7 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
             f"--transport native needs the package pygrpc-native ({error}):"
             " pip install 'sentido-server[native]', or use --transport grpcio"
         ) from error
+    warn_of_native(config)
     try:
         return NativeTransport(
             pipeline,

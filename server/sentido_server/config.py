@@ -76,8 +76,9 @@ class Config:
     )
     transport: str = setting(
         "auto",
-        "grpcio; native: several times faster for small calls, without TLS, needs the extra"
-        " sentido-server[native]; or auto: native where it is installed",
+        "grpcio; native: several times faster for small calls, without TLS or bounds on what is"
+        " sent, needs the extra sentido-server[native]; or auto: native where it is installed and"
+        " --listen is a loopback address or a Unix socket",
         choices=("auto", "grpcio", "native"),
     )
     tls_cert: Path | None = setting(

@@ -9,75 +9,24 @@ is received, and only so many messages are received at once.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from queue import SimpleQueue
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
 from google.rpc import code_pb2
 
-from sentido_server.access import Metadata
 from sentido_server.admission import Allowance, Slots, source_of
-from sentido_server.faults import Fault, NoMessage, QueueFull, Unavailable
-from sentido_server.pipeline import Message, Outcome, Pipeline, internal
+from sentido_server.faults import Fault, NoMessage, QueueFull
+from sentido_server.grpcio_call import GrpcioCall, Left, Requests, Stream, answer
+from sentido_server.pipeline import Pipeline, internal
 from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
 from sentido_server.stalls import Stalls
 from sentido_server.threads import CallThreads
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-_POLL_SECONDS = 0.02  # between looks of a stream at a full queue
-_STREAM_WINDOW = 4  # messages of one stream that are prepared or computed at once
+_REFUSAL_SECONDS = 0.1  # that a call waits for being refused because the server is full
 _RETRY_SECONDS = 1.0  # after which a caller may try again to open a stream
-
-_Requests = Iterator[bytes]
-
-
-class GrpcioCall:
-    """One call of the server. Lives until its status is sent, or its caller has left."""
-
-    def __init__(self, context: grpc.ServicerContext) -> None:
-        self.peer: str = context.peer()
-        self.metadata: Metadata = context.invocation_metadata() or ()
-        self.ended = False
-        self.outcomes: SimpleQueue[Outcome | None] = SimpleQueue()  # None: the call has ended
-        self._lock = threading.Lock()
-        self._kept: set[Message] = set()  # that hold memory
-        remaining = context.time_remaining()  # seconds, None without a deadline
-        self._deadline = None if remaining is None else time.monotonic() + remaining
-
-    def is_expired(self) -> bool:
-        """Whether the call's deadline has passed."""
-        return self._deadline is not None and time.monotonic() >= self._deadline
-
-    def is_cancelled(self) -> bool:
-        """Whether the caller has left."""
-        return self.ended
-
-    def keep(self, message: Message) -> None:
-        """Let a message hold its memory until `release`, or until the call has ended."""
-        with self._lock:
-            if not self.ended:
-                self._kept.add(message)
-                return
-        message.release()
-
-    def release(self, message: Message) -> None:
-        """Let a message give its memory back, unless it has done so."""
-        with self._lock:
-            if message not in self._kept:
-                return
-            self._kept.remove(message)
-        message.release()
-
-    def end(self) -> None:
-        """Note that all is sent, or that the caller has left; give all memory back."""
-        with self._lock:
-            self.ended = True
-            kept, self._kept = self._kept, set()
-        self.outcomes.put(None)
-        for message in kept:
-            message.release()
 
 
 def new_server(threads: CallThreads, options: Sequence[tuple[str, int]]) -> grpc.Server:
@@ -95,7 +44,7 @@ class Receiver:
         self._places = places
         self._stalls = stalls
 
-    def message(self, requests: _Requests, context: grpc.ServicerContext) -> bytes:
+    def message(self, requests: Requests, context: grpc.ServicerContext) -> bytes:
         """Wait for the message. Raises NoMessage, or grpc.RpcError if the caller has left."""
         source = source_of(context.peer(), context)
         with self._places.place(source), self._stalls.watched(context):
@@ -121,7 +70,7 @@ class GrpcioTransport:
         self._receiver = receiver
         self._stalls = stalls
         self._streams = streams
-        self._open: dict[GrpcioCall, _Stream | None] = {}
+        self._open: dict[GrpcioCall, Stream | None] = {}
         self._changed = threading.Condition()
         self._draining = False
 
@@ -156,25 +105,25 @@ class GrpcioTransport:
                     stream.drain()
             return self._changed.wait_for(lambda: not self._open, seconds)
 
-    def _unary(self, rpc: Rpc[Any]) -> Callable[[_Requests, grpc.ServicerContext], bytes]:
-        def handle(requests: _Requests, context: grpc.ServicerContext) -> bytes:
+    def _unary(self, rpc: Rpc[Any]) -> Callable[[Requests, grpc.ServicerContext], bytes]:
+        def handle(requests: Requests, context: grpc.ServicerContext) -> bytes:
             call = GrpcioCall(context)
             with self._begun(rpc, call, context) as entry:
                 self._pipeline.check_room(rpc, entry)
                 body = self._receiver.message(requests, context)
                 call.keep(self._pipeline.submit(rpc, call, entry, body, call.outcomes.put))
-                return _answer(call.outcomes.get())
+                return answer(call.outcomes.get())
             return b""  # for nobody: the caller has left
 
         return handle
 
     def _streaming(
         self, rpc: Rpc[Any]
-    ) -> Callable[[_Requests, grpc.ServicerContext], Iterator[bytes]]:
-        def handle(requests: _Requests, context: grpc.ServicerContext) -> Iterator[bytes]:
+    ) -> Callable[[Requests, grpc.ServicerContext], Iterator[bytes]]:
+        def handle(requests: Requests, context: grpc.ServicerContext) -> Iterator[bytes]:
             call = GrpcioCall(context)
             with self._begun(rpc, call, context) as entry, self._stream_place(entry):
-                stream = _Stream(self._pipeline, rpc, call, entry)
+                stream = Stream(self._pipeline, rpc, call, entry)
                 self._opened(call, stream)
                 self._threads.submit(stream.read, requests)
                 for answer in stream.answers():
@@ -206,7 +155,7 @@ class GrpcioTransport:
             yield entry
         except Fault as error:
             fault = error.bare()
-        except (_Left, grpc.RpcError):
+        except (Left, grpc.RpcError):
             is_left = True
         except GeneratorExit:  # of a stream that is sent no further
             is_left = True
@@ -216,9 +165,11 @@ class GrpcioTransport:
         finally:
             entry.write(_code(call, fault, is_left))
         if fault is not None:
+            if isinstance(fault, QueueFull):  # who asks at once again must not cost the others
+                time.sleep(_REFUSAL_SECONDS)
             abort(context, fault)
 
-    def _opened(self, call: GrpcioCall, stream: "_Stream") -> None:
+    def _opened(self, call: GrpcioCall, stream: "Stream") -> None:
         with self._changed:
             if call in self._open:  # else it has ended already
                 self._open[call] = stream
@@ -252,117 +203,12 @@ class GrpcioTransport:
             self._streams.add(source, -1)
 
 
-class _Left(Exception):
-    """The caller has left: there is nobody to answer."""
-
-
-def _answer(outcome: Outcome | None) -> bytes:
-    """Return an answer. Raises the Fault in its place, or _Left."""
-    if outcome is None:
-        raise _Left
-    if isinstance(outcome, Fault):
-        raise outcome
-    return outcome
-
-
 def _code(call: GrpcioCall, fault: Fault | None, is_left: bool) -> int:
     if fault is not None:
         return fault.code
     if not is_left:
         return int(code_pb2.OK)
     return int(code_pb2.DEADLINE_EXCEEDED if call.is_expired() else code_pb2.CANCELLED)
-
-
-class _Message:
-    """One message of a stream: submitted, and submitted again while the queue is full."""
-
-    def __init__(self, stream: "_Stream", body: bytes) -> None:
-        self._stream = stream
-        self._body = body
-        self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
-        self._submit()
-
-    def _submit(self) -> None:
-        self._message = self._stream.submit(self._body, self._outcomes.put)
-
-    def answer(self) -> bytes:
-        """Wait for the answer. Raises the Fault in its place."""
-        while isinstance(outcome := self._outcomes.get(), QueueFull) and not self._stream.ended:
-            self._stream.call.release(self._message)
-            time.sleep(_POLL_SECONDS)  # where a unary call would be refused, a stream waits
-            self._submit()
-        return _answer(outcome)
-
-    def release(self) -> None:
-        """Give back the memory of a message whose answer is sent."""
-        self._stream.call.release(self._message)
-
-
-class _Stream:
-    """Reads ahead a few messages, so that all compute threads have work, and answers in order.
-
-    `read` runs on a thread of its own. Lives as long as its call.
-    """
-
-    def __init__(
-        self, pipeline: Pipeline, rpc: Rpc[Any], call: GrpcioCall, entry: CallRecord
-    ) -> None:
-        self.call = call
-        self._pipeline = pipeline
-        self._rpc = rpc
-        self._entry = entry
-        self._room = threading.Semaphore(_STREAM_WINDOW)
-        self._messages: SimpleQueue[_Message | Fault | None] = SimpleQueue()  # None: the end
-        self._lock = threading.Lock()
-        self._closed = False  # to more messages
-
-    @property
-    def ended(self) -> bool:
-        """Whether there is nobody to answer any more."""
-        return self.call.ended
-
-    def submit(self, body: bytes, finish: Callable[[Outcome], None]) -> Message:
-        """Hand a message to the pipeline."""
-        message = self._pipeline.submit(self._rpc, self.call, self._entry, body, finish)
-        self.call.keep(message)
-        return message
-
-    def drain(self) -> None:
-        """Answer what was read so far, and then no more."""
-        with self._lock:
-            self._closed = True
-            self._messages.put(Unavailable("the server is shutting down"))
-
-    def end(self) -> None:
-        """Let the thread that reads go: the call has ended."""
-        with self._lock:
-            self._closed = True
-        self._room.release()
-
-    def read(self, requests: _Requests) -> None:
-        """Read the caller's messages to their end."""
-        with suppress(grpc.RpcError):  # the caller has left
-            for body in requests:
-                self._room.acquire()
-                with self._lock:
-                    if self._closed:
-                        break
-                    self._messages.put(_Message(self, body))
-        self._messages.put(None)
-
-    def answers(self) -> Iterator[bytes]:
-        """Return the answers in the order of the messages.
-
-        Raises the Fault that ends the stream, or _Left.
-        """
-        while (message := self._messages.get()) is not None:
-            if isinstance(message, Fault):
-                raise message
-            yield message.answer()
-            message.release()
-            self._room.release()
-        if self.ended:
-            raise _Left
 
 
 def abort(context: grpc.ServicerContext, fault: Fault) -> NoReturn:

@@ -24,7 +24,7 @@ from sentido_server.loading import Loader
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _ENDED = 0  # in the place of a signal's number: the server has ended
 _SAME_SECONDS = 0.5  # in which a second signal is the first one, sent twice
-_SWITCH_SECONDS = 0.0005  # after which a thread lets others have Python's lock; 5 ms by default
+_SWITCH_SECONDS = 0.0001  # after which a thread lets others have Python's lock; 5 ms by default
 _COLLECTIONS = 20_000, 20, 20  # of garbage: by far fewer than Python makes by itself
 _LOADING_SECONDS = 1.0  # for a load to end by itself: no call was accepted yet
 _FOREVER = float("inf")

@@ -79,6 +79,7 @@ class NativeTransport:
         self._outcomes: deque[tuple[int, NativeCall, Outcome]] = deque()  # to be sent by a flush
         self._responses = 0  # handed to the front, which sends them later
         self._lock = threading.Lock()
+        self._closing = False
         self._directory = Path(tempfile.mkdtemp(prefix="sentido-"))  # for its owner alone
         self.fallback = self._directory / "grpcio.sock"
         try:
@@ -128,6 +129,7 @@ class NativeTransport:
         """Send what was answered, for so long at most, then close every connection."""
         # What is answered is sent later, on a thread of the front, and lost if closed before.
         self._wait_until(self._all_sent, seconds)
+        self._closing = True
         self._front.close()
         self._thread.join()
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -142,6 +144,8 @@ class NativeTransport:
                 time.sleep(_POLL_SECONDS)
                 continue
             if events is None:
+                if not self._closing:
+                    raise RuntimeError("the front has ended by itself")
                 return
             for kind, id, method, body, _, details in events:
                 if body is not None and details is not None:

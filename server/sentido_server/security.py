@@ -48,6 +48,32 @@ def read_secrets(config: Config) -> tuple[Access, grpc.ServerCredentials | None]
     return access, None
 
 
+def why_not_native(config: Config) -> str:
+    """Return why `auto` takes grpcio, which bounds what callers send; "" where it need not."""
+    if needed := config.needs_grpcio():
+        return f"{needed} needs it"
+    if is_local(config.listen):
+        return ""
+    return (
+        "native puts no bound on the memory that callers take; for its speed, listen on 127.0.0.1"
+        " or a Unix socket behind a proxy that ends TLS and bounds connections, message sizes and"
+        " compression"
+    )
+
+
+def warn_of_native(config: Config) -> None:
+    """Log what whoever reaches the native transport can do, if that is more than this machine."""
+    if not is_local(config.listen):
+        log.warning(
+            "native on a network",
+            address=config.listen,
+            reason="whoever reaches it can use up memory, with or without a token: by compression"
+            " (1 MB becomes 1 GB), messages of any size, calls that wait without bound and streams"
+            " that stand still: use --transport grpcio, or listen on 127.0.0.1 or a Unix socket"
+            " behind a proxy",
+        )
+
+
 def connection_options(config: Config, behind_native: bool) -> list[tuple[str, int]]:
     """Return the options of the grpcio server, all callers' or behind the native front."""
     metadata = MAX_METADATA_BYTES * (2 if behind_native else 1)  # the front has its own there

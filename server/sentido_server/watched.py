@@ -1,6 +1,7 @@
 """What files say, read again when they change: certificates and tokens are rotated in place."""
 
 import os
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from sentido_server import log
 
 Value = TypeVar("Value")
 _Marks = list[tuple[int, ...]]
+_MOST_BYTES = 1 << 24  # of a file: all authorities of a Linux distribution have some 200 kB
 
 
 class FileError(Exception):
@@ -65,13 +67,31 @@ def _mark(file: Path) -> tuple[int, ...]:
 
 
 def read(file: Path, what: str) -> bytes:
-    """Read a file that only its owner should write, `what` it is for. Raises FileError."""
+    """Read a file that only its owner should write, `what` it is for. Raises FileError.
+
+    Opening does not wait, as that of a FIFO would for somebody who writes.
+    """
     try:
-        if os.stat(file).st_mode & 0o002:
-            raise FileError(f"{what} {file} can be written by everyone: chmod o-w {file}")
-        return file.read_bytes()
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return _content(descriptor, f"{what} {file}", file)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise FileError(f"cannot read {what} {file}: {error.strerror}") from error
+
+
+def _content(descriptor: int, name: str, file: Path) -> bytes:
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise FileError(f"{name} is not a regular file")
+    if mode & 0o002:
+        raise FileError(f"{name} can be written by everyone: chmod o-w {file}")
+    with open(descriptor, "rb", closefd=False) as opened:
+        data = opened.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise FileError(f"{name} has over {_MOST_BYTES:,} bytes")
+    return data
 
 
 def is_open_to_all(file: Path) -> bool:

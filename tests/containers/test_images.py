@@ -50,8 +50,9 @@ def test_an_image_says_what_it_is_and_runs_its_command_itself(image: str) -> Non
     assert labels["title"] == f"sentido-{image}"
     for name, field in (("version", "version"), ("licenses", "license"), ("description",) * 2):
         assert f'{field} = "{labels[name]}"' in text
+    starts = {"server": ["tini", "-s", "--"]}.get(image, [])
     command = "sentido" if image == "client" else f"sentido-{image}"
-    assert config["Entrypoint"] == [command]
+    assert config["Entrypoint"] == [*starts, command]
     assert config["User"] == "10001:10001"
     assert config["StopSignal"] == "SIGTERM"
     health = ["CMD", "sentido-server", "--check"] if image == "server" else ["NONE"]

@@ -18,6 +18,8 @@ import pytest
 import yaml
 from conftest import BIN, ROOT
 from sentido_server.config import Config
+from sentido_server.life import GRACE_SECONDS
+from sentido_server.log import GOODBYE_SECONDS
 
 CHART = ROOT / "deploy" / "helm" / "sentido"
 KUBERNETES = ("1.27.0", kubernetes_validate.latest_version())
@@ -158,11 +160,13 @@ def test_every_container_is_hardened_and_has_limits(name: str, helm: str, tmp_pa
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_pod_has_longer_to_stop_than_it_drains(name: str, helm: str, tmp_path: Path) -> None:
+def test_a_pod_has_as_long_to_stop_as_its_server_can_take(
+    name: str, helm: str, tmp_path: Path
+) -> None:
     resources = render(helm, tmp_path, VALUES[name])
     drains = sum(int(settings(resources)[f"SENTIDO_DRAIN_{part}"]) for part in ("DELAY", "SECONDS"))
     pod = resources["Deployment"]["spec"]["template"]["spec"]
-    assert pod["terminationGracePeriodSeconds"] > drains
+    assert pod["terminationGracePeriodSeconds"] >= drains + GRACE_SECONDS + GOODBYE_SECONDS
 
 
 def test_by_default_calls_find_new_replicas_and_pods_are_asked_over_grpc(
@@ -175,7 +179,7 @@ def test_by_default_calls_find_new_replicas_and_pods_are_asked_over_grpc(
     }
     assert resources["Service"]["spec"]["clusterIP"] == "None"
     assert settings(resources)["SENTIDO_MAX_CONNECTION_AGE"] == "300"
-    assert settings(resources)["SENTIDO_TRANSPORT"] == "grpcio"
+    assert "SENTIDO_TRANSPORT" not in settings(resources)  # grpcio, since it listens on a network
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert server(resources)[probe]["grpc"] == {"port": 50051}
     labels = resources["Deployment"]["spec"]["template"]["metadata"]["labels"].items()

@@ -11,9 +11,12 @@ import yaml
 from conftest import BIN, ROOT
 from dashboard import panels, questions
 from sentido_server.config import Config
+from sentido_server.life import GRACE_SECONDS
+from sentido_server.log import GOODBYE_SECONDS
 
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
 VARIABLES = {f"SENTIDO_{field.name.upper()}" for field in dataclasses.fields(Config)}
+OTHER_THREADS = 500  # that are not of calls: computing, scrapes, gRPC's own, a check of health
 COMPOSE = [ROOT / "docker-compose.yml", ROOT / "deploy" / "compose.scale.yml"]
 
 
@@ -78,10 +81,20 @@ def test_the_variables_that_images_and_compose_set_are_the_servers() -> None:
     assert used <= VARIABLES
 
 
-def test_a_container_has_longer_to_stop_than_the_server_has_to_drain() -> None:
+def test_a_container_has_as_long_to_stop_as_the_server_can_take() -> None:
     server = services(COMPOSE[0])["server"]
     grace = int(server["stop_grace_period"].removesuffix("s"))
-    assert grace > server["environment"]["SENTIDO_DRAIN_SECONDS"]
+    drains = server["environment"]["SENTIDO_DRAIN_SECONDS"]
+    assert grace >= drains + GRACE_SECONDS + GOODBYE_SECONDS
+
+
+def test_a_container_may_have_every_thread_that_calls_can_take() -> None:
+    text = COMPOSE[0].read_text()
+    limits = services(COMPOSE[0])["server"]["deploy"]["resources"]["limits"]
+    assert limits["memory"] == "1g"
+    here, anywhere = (Config(max_memory_mib=mib).most_threads() for mib in (1024, 1024**2))
+    assert f"{here:,} at most with this memory, {anywhere:,} with any" in text
+    assert limits["pids"] > anywhere + OTHER_THREADS
 
 
 @pytest.mark.needs("promtool")

@@ -17,9 +17,8 @@ from urllib.request import urlopen
 import grpc
 import pytest
 from conftest import raw_unary
-from processes import SERVER, server
+from processes import SERVER, server, unread
 from prometheus_client.parser import text_string_to_metric_families
-from sentido.v1 import prediction_pb2
 from sentido_client import Client
 
 PREDICT = "/sentido.v1.PredictionService/Predict"
@@ -84,19 +83,14 @@ def wait_until_busy(channel: grpc.Channel) -> None:
 
 
 def test_a_second_signal_ends_a_server_whose_log_nobody_reads() -> None:
-    with server("--threads", "1") as running, grpc.insecure_channel(running.address) as channel:
+    with server("--drain-seconds", "3600") as running, unread(running):
         call(running.address, MANY)
-        body = prediction_pb2.BatchPredictRequest(texts=["good " * 500] * 4096)
-        batch = raw_unary(channel, PREDICT.replace("/Predict", "/BatchPredict"))
-        work = [batch.future(body.SerializeToString()) for _ in range(8)]
-        wait_until_busy(channel)
-        for _ in range(10):  # signals that come close together may count as one
+        for _ in range(100):  # signals that come close together may count as one
             running.process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
-                assert running.process.wait(timeout=1) == 1
+                running.process.wait(timeout=1)
                 break
         assert running.process.returncode == 1
-        assert all(each.exception() is not None for each in work)
 
 
 def test_a_log_that_is_read_again_says_what_it_lost() -> None:

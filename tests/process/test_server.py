@@ -181,6 +181,40 @@ def test_a_second_signal_ends_it_at_once() -> None:
         assert read() != "OK"
 
 
+def test_two_signals_at_once_are_one() -> None:
+    with server("--drain-seconds", "3600") as running, unread(running) as read:
+        running.process.send_signal(signal.SIGSTOP)  # so that both reach it in one moment
+        running.process.send_signal(signal.SIGTERM)
+        running.process.send_signal(signal.SIGINT)
+        running.process.send_signal(signal.SIGCONT)
+        running.wait_for("stopping")
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(1.5)  # it drains, and waits for the reader
+        assert read() == "OK"
+        assert running.end() == 0
+
+
+def test_a_signal_that_timeout_sends_twice_is_one() -> None:
+    # It sends SIGTERM to the process, and to the group that both are in. SIGALRM: the time is up.
+    command = ["timeout", "86400", SERVER, "--listen", "127.0.0.1:0", "--drain-seconds", "3600"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            running = Server(process)
+            with unread(running) as read:
+                process.send_signal(signal.SIGALRM)
+                running.wait_for("stopping")
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(1.5)  # it drains, and waits for the reader
+                assert read() == "OK"
+            assert running.end() == 124  # what timeout says whenever the time was up
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    events = [line["event"] for line in running.lines]
+    assert events.count("stopping") == 1
+    assert events[-1] == "stopped"
+
+
 @pytest.mark.usefixtures("on_each_transport")
 def test_a_log_that_nobody_reads_any_more_costs_no_call() -> None:
     with server() as running, grpc.insecure_channel(running.address) as channel:

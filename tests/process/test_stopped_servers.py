@@ -110,7 +110,7 @@ def test_a_stream_whose_server_dies_before_its_first_answer_goes_on_in_the_next(
         runs = begin(running, [30.0, None])
         running.process.kill()
         running.end()
-        command = [BIN / "sentido", "predict", "--file", "-", "--address", running.address]
+        command = [str(BIN / "sentido"), "predict", "--file", "-", "--address", running.address]
         late = stack.enter_context(
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         )

@@ -278,3 +278,26 @@ def test_what_was_done_is_counted() -> None:
     assert counts == {"batches": 3, "items": 4, "size": 18, "padding": 2, "dropped": 1}
     assert dict(rows.cumulative())["+Inf"] == dict(padded.cumulative())["+Inf"] == 3
     assert (rows.sum, padded.sum) == (4, 20)
+
+
+def test_sources_take_turns_whatever_one_has_piled_up() -> None:
+    answers = Answers(41)
+    limits = Limits(rows=8, budget=8, padding=0.0, queued=10**9)  # no batch holds two sizes
+    with held(limits) as (made, gate):
+        made.submit([(number, 1) for number in range(40)], answers.of("hog"), source="hog")
+        made.submit([("other", 3)], answers.of("other"), source="other")
+        gate.open.set()
+        answers.wait()
+        assert ["other"] in gate.batches[1:3]
+
+
+def test_a_source_within_its_share_is_not_refused_for_what_another_has_queued() -> None:
+    limits = Limits(rows=8, budget=1000, padding=1.0, queued=100)
+    answers = Answers(2)
+    with held(limits) as (made, gate):
+        made.submit([("all", 10_000)], answers.of("hog"), source="hog")
+        with pytest.raises(Full):
+            made.submit([("more", 1)], answers.of("hog"), source="hog")
+        made.submit([("other", 30)], answers.of("other"), source="other")
+        gate.open.set()
+        answers.wait()

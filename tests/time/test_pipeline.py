@@ -1,23 +1,24 @@
 """The pipeline with a call that a test holds in its hand: what is computed, and what never is."""
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from google.rpc import code_pb2
-from sentido.v1.prediction_pb2 import PredictRequest, PredictResponse
+from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest, PredictResponse
 from sentido_bundle import Bundle, default_bundle
 from sentido_server.access import Access
 from sentido_server.batcher import Limits
 from sentido_server.catalog import Catalog
-from sentido_server.faults import Fault, QueueFull, Unavailable
-from sentido_server.pipeline import Outcome, Pipeline
+from sentido_server.faults import Fault, InvalidArgument, NotFound, QueueFull, Unavailable
+from sentido_server.pipeline import Message, Outcome, Pipeline
 from sentido_server.prediction import prepare_predict, reply_predict
 from sentido_server.rpc import Final, Item, Plan, Rpc, State, run
 from sentido_server.rpc import Limits as TextLimits
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_for
 
 
 @dataclass
@@ -62,8 +63,8 @@ def pipeline(bundle: Bundle) -> Iterator[Pipeline]:
     made.close()
 
 
-def send(pipeline: Pipeline, call: Call, rpc: Rpc[Any], body: bytes = BODY) -> None:
-    pipeline.submit(rpc, call, pipeline.begin(rpc, call), body, call.finish)
+def send(pipeline: Pipeline, call: Call, rpc: Rpc[Any], body: bytes = BODY) -> Message:
+    return pipeline.submit(rpc, call, pipeline.begin(rpc, call), body, call.finish)
 
 
 def never(*_: Any) -> Any:
@@ -144,7 +145,7 @@ def test_a_flush_comes_after_every_outcome_on_whatever_thread(pipeline: Pipeline
 
     here = rpc(without_items, lambda *_: PredictResponse())
     calls = [Call(), Call(cancelled=True), Call(), Call()]
-    rpcs = [rpc(), rpc(), here, replace(here, blocking=True)]  # on a compute, this, another thread
+    rpcs = [rpc(), rpc(), here, replace(here, small=0)]  # on a compute, this, another thread
 
     def flush() -> None:
         finished.append(sum(bool(call.outcomes) for call in calls))
@@ -161,55 +162,97 @@ def test_a_flush_comes_after_every_outcome_on_whatever_thread(pipeline: Pipeline
         assert finished[-1] == count
 
 
-def test_a_full_queue_refuses_before_it_reads_and_goes_on_with_what_needs_no_queue(
+LARGE = PredictRequest(text="good " * 1000).SerializeToString()
+
+
+def narrow(bundle: Bundle, memory: int) -> Pipeline:
+    made = Pipeline(
+        1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None), memory=memory
+    )
+    made.open(State(Catalog([bundle]), TextLimits(10**6, 10, 10**8), "test"))
+    return made
+
+
+def test_a_source_is_refused_beyond_its_share_before_it_is_read_and_others_are_not(
     bundle: Bundle,
 ) -> None:
-    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=1), Access(None))
-    made.open(State(Catalog([bundle]), TextLimits(10**6, 10, 10**8), "test"))
-    busy, entered, go_on = Call(), threading.Event(), threading.Event()
+    made = narrow(bundle, memory=40_000)
+    entered, go_on = threading.Event(), threading.Event()
 
     def prepare(state: State, request: Any) -> Plan:
         entered.set()
         assert go_on.wait(PATIENCE)
         return prepare_predict(state, request)
 
-    large = PredictRequest(text="good " * 1000).SerializeToString()
+    busy = Call(peer="ipv4:10.0.0.1:1")
     try:
-        send(made, busy, rpc(prepare), large)  # as large as may be prepared at once, and more
+        first = send(made, busy, rpc(prepare), LARGE)  # takes more than half of the memory
         assert entered.wait(PATIENCE)
-        refused, other = Call(), Call()
-        send(made, refused, rpc(never, never), b"\xff")
+        refused, other = Call(peer="ipv4:10.0.0.1:1"), Call(peer="ipv4:10.0.0.2:2")
+        send(made, refused, rpc(never, never), LARGE)
         outcome = refused.outcome()
         assert isinstance(outcome, QueueFull)
         assert outcome.retry_seconds > 0
-        assert f"{len(large)} bytes are being tokenized" in str(outcome)
-        send(made, other, replace(rpc(), queues=False))
+        second = send(made, other, rpc())
         assert isinstance(other.outcome(), bytes)
     finally:
         go_on.set()
     assert isinstance(busy.outcome(), bytes)
+    first.release()
+    second.release()
     made.close()
 
 
 @pytest.mark.parametrize("characters", [10**6, 1000], ids=["answered", "too long"])
-def test_a_large_request_has_left_its_room_when_its_outcome_comes(
+def test_memory_is_given_back_once_a_message_is_finished_and_its_answer_sent(
     bundle: Bundle, characters: int
 ) -> None:
-    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=1), Access(None))
+    made = narrow(bundle, memory=40_000)
     made.open(State(Catalog([bundle]), TextLimits(characters, 10, 10**8), "test"))
-    large = PredictRequest(text="good " * 1000).SerializeToString()
-    rooms = []
-
-    class Next(Call):
-        def finish(self, outcome: Outcome) -> None:
-            rooms.append(made.has_room())
-            super().finish(outcome)
-
-    call = Next()
-    send(made, call, rpc(), large)
-    assert isinstance(call.outcome(), bytes) == (characters > 1000)
-    assert rooms == [True]
+    before, after = Call(), Call()
+    message = send(made, before, rpc(), LARGE)
+    assert isinstance(before.outcome(), bytes) == (characters > 1000)
+    refused = Call()
+    send(made, refused, rpc(never, never), LARGE)
+    assert isinstance(refused.outcome(), QueueFull)
+    message.release()
+    send(made, after, rpc(), LARGE)
+    assert not isinstance(after.outcome(), QueueFull)
     made.close()
+
+
+def test_callers_on_a_unix_socket_are_a_source_each(bundle: Bundle) -> None:
+    made = narrow(bundle, memory=40_000)
+    calls = [Call(peer="unix:"), Call(peer="unix:")]
+    send(made, calls[0], rpc(), LARGE)
+    assert isinstance(calls[0].outcome(), bytes)
+    send(made, calls[1], rpc())  # beside what the first still holds
+    assert isinstance(calls[1].outcome(), bytes)
+    made.close()
+
+
+def test_a_fault_holds_no_request(pipeline: Pipeline) -> None:
+    kept: list[Any] = []
+
+    def prepare(*_: Any) -> Plan:
+        in_the_frame = Call()
+        kept.append(weakref.ref(in_the_frame))
+        raise NotFound("no such thing")
+
+    call = Call()
+    send(pipeline, call, rpc(prepare), LARGE)
+    outcome = call.outcome()
+    assert isinstance(outcome, NotFound)
+    wait_for(lambda: kept[0]() is None)
+
+
+def test_what_may_be_far_too_many_is_not_parsed(pipeline: Pipeline) -> None:
+    body = BatchPredictRequest(texts=[""] * 2_000_000).SerializeToString()
+    call = Call()
+    send(pipeline, call, replace(rpc(never, never), request=BatchPredictRequest), body)
+    outcome = call.outcome()
+    assert isinstance(outcome, InvalidArgument)
+    assert outcome.violations[0].field == "texts"
 
 
 def test_a_server_that_drains_refuses_and_finishes(pipeline: Pipeline) -> None:

@@ -1,6 +1,8 @@
 """Bearer tokens: who may call what, how the file is read, and that no token is ever shown."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,40 @@ def test_a_token_file_that_others_can_write_or_that_is_missing_is_refused(file: 
     file.unlink()
     with pytest.raises(FileError, match="cannot read the token file "):
         Access(file)
+
+
+def test_a_token_file_that_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path):
+        with pytest.raises(FileError, match=f"the token file {path} is not a regular file"):
+            Access(path)
+
+
+def test_a_token_file_of_any_size_is_refused_without_reading_it_all(file: Path) -> None:
+    os.truncate(file, 1 << 40)  # of which the disk holds nothing
+    with pytest.raises(FileError, match=r"the token file .* has over 16,777,216 bytes"):
+        Access(file)
+
+
+def test_rotating_tokens_while_calls_are_checked_refuses_none_and_ends_with_the_last(
+    file: Path,
+) -> None:
+    access = Access(file)
+    rotated = threading.Event()
+
+    def check() -> set[str]:
+        outcomes = set()
+        while not rotated.is_set():
+            outcomes.add(outcome(access, False, f"Bearer {CALL}"))
+        return outcomes
+
+    new = file.with_name("new")
+    with ThreadPoolExecutor(4) as threads:
+        checks = [threads.submit(check) for _ in range(4)]
+        for length in range(16, 116):  # the size of each file is its own
+            new.write_text(f"call {CALL}\ncall {'x' * length}\n")
+            os.replace(new, file)
+        rotated.set()
+    assert set.union(*(check.result() for check in checks)) <= {""}
+    assert outcome(access, False, f"Bearer {'x' * 115}") == ""
+    assert outcome(access, False, f"Bearer {'x' * 114}") == "Unauthenticated"

@@ -4,25 +4,26 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from conftest import ROOT, config, raw_stream, raw_unary, running
+from conftest import ROOT, config, raw_stream, raw_unary, running, running_server
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from h2.exceptions import ProtocolError
-from raw import Raw, Sent
-from sentido.v1 import prediction_pb2
+from raw import GOOD, Raw, Sent, framed
+from sentido.v1 import embedding_pb2, prediction_pb2
 from sentido_client import AsyncClient, AuthenticationError, Client
 from sentido_server.app import RPCS
 from sentido_server.config import StartError
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_for
 
 CALL, ADMIN = "call-token-0123456789", "admin-token-0123456789"
 PREDICT = "/sentido.v1.PredictionService/Predict"
+BATCH_EMBED = "/sentido.v1.EmbeddingService/BatchEmbed"
 STREAM = "/sentido.v1.PredictionService/StreamPredict"
 
 
@@ -271,10 +272,87 @@ def too_many_pings(address: str, transport: str) -> str:
             return "closed"
 
 
+def too_much_when_unpacked(address: str, transport: str) -> str:
+    """A message of 17 MB is 17 kB on the wire."""
+    del transport
+    body = prediction_pb2.PredictRequest(text="x" * 17_000_000).SerializeToString()
+    with grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)]) as channel:
+        call = raw_unary(channel, PREDICT)
+        gzip = grpc.Compression.Gzip
+        return code(lambda: call(body, compression=gzip, timeout=PATIENCE))
+
+
+def too_many_connections(address: str, transport: str) -> str:
+    del address
+    settings = config(transport=transport, max_connections=2)
+    with running(settings) as address, ExitStack() as stack:
+        for _ in range(2):
+            raw = stack.enter_context(Raw(address))
+            assert raw.outcome(raw.send(Sent())) == "OK"
+        try:
+            raw = stack.enter_context(Raw(address))
+            return raw.outcome(raw.send(Sent()))
+        except ConnectionError:
+            return "closed"
+
+
+def too_many_streams(address: str, transport: str) -> str:
+    """A stream is open where one may be: another connection cannot open a second one."""
+    del address
+    end = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        yield b""
+        end.wait(PATIENCE)
+
+    with running(config(transport=transport, max_streams=1)) as address:
+        with grpc.insecure_channel(address) as first, grpc.insecure_channel(address) as second:
+            stream = raw_stream(first, STREAM)(requests(), timeout=PATIENCE)
+            assert next(stream)
+            refused = code(lambda: list(raw_stream(second, STREAM)(iter([b""]), timeout=PATIENCE)))
+            end.set()
+            assert list(stream) == []
+        return refused
+
+
+def too_much_memory(address: str, transport: str) -> str:
+    """An answer that is not read holds memory: another connection may have half of all."""
+    del address
+
+    def embed(texts: int) -> bytes:
+        return embedding_pb2.BatchEmbedRequest(texts=["good"] * texts).SerializeToString()
+
+    with (
+        running_server(config(transport=transport, max_memory_mib=64)) as server,
+        Raw(server.address) as raw,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        raw.send(Sent(framed(embed(4000)), path=BATCH_EMBED))
+        wait_for(lambda: server.counts.items == 4000)
+        call = raw_unary(channel, BATCH_EMBED)
+        if transport == "native":  # where memory is counted until the answer is made
+            wait_for(lambda: code(lambda: call(embed(2500), timeout=PATIENCE)) == "OK")
+        return code(lambda: call(embed(2500), timeout=PATIENCE))
+
+
+def too_long_a_silence(address: str, transport: str) -> str:
+    """Half of a message came, and no more comes."""
+    del address
+    with running(config(transport=transport, stall_seconds=1)) as address, Raw(address) as raw:
+        stream = raw.send(Sent(GOOD[:-2], ends=False))
+        outcome = raw.outcome(stream, 4 if transport == "native" else PATIENCE)
+        return {"1": "CANCELLED"}.get(outcome, outcome)
+
+
 # What each gives: by grpcio, by native.
 LIMITS: dict[str, tuple[Callable[[str, str], str], str, str]] = {
     "a message of more than `--max-message-bytes`": (
         too_long_a_message,
+        "RESOURCE_EXHAUSTED",
+        "RESOURCE_EXHAUSTED",
+    ),
+    "the same when it is unpacked, by gzip": (
+        too_much_when_unpacked,
         "RESOURCE_EXHAUSTED",
         "RESOURCE_EXHAUSTED",
     ),
@@ -289,6 +367,22 @@ LIMITS: dict[str, tuple[Callable[[str, str], str], str, str]] = {
         too_many_calls,
         "waits",
         "waits",
+    ),
+    "more connections than `--max-connections`": (too_many_connections, "closed", "OK"),
+    "more open streams than `--max-streams`": (
+        too_many_streams,
+        "RESOURCE_EXHAUSTED",
+        "RESOURCE_EXHAUSTED",
+    ),
+    "more memory for messages and answers that are not read than `--max-memory-mib` leaves": (
+        too_much_memory,
+        "RESOURCE_EXHAUSTED",
+        "OK",
+    ),
+    "a silence of `--stall-seconds` in the middle of a message": (
+        too_long_a_silence,
+        "CANCELLED",
+        "nothing",
     ),
     "a connection older than `--max-connection-age`": (too_old_a_connection, "closed", "no start"),
     "pings without end": (too_many_pings, "closed", "OK"),

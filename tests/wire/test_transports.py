@@ -32,8 +32,8 @@ class Difference:
 
 
 DIFFERENCES = {
-    "a call without a message": Difference(Sent(b""), "nothing", "13"),
-    "a message cut short": Difference(Sent(GOOD[:-2]), "nothing", "13"),
+    "a call without a message": Difference(Sent(b""), "12", "13"),
+    "a message cut short": Difference(Sent(GOOD[:-2]), "12", "13"),
     "a message that claims 4 GiB": Difference(Sent(framed(b"", length=2**32 - 1)), "8", "13"),
     "a compression that is unknown": Difference(
         Sent(framed(b"x", flag=1), (("grpc-encoding", "zork"),)), "13", "12"
@@ -90,7 +90,9 @@ def test_calls_that_are_reset_are_forgotten(address: str) -> None:
     with Raw(address) as raw, suppress(ConnectionError):
         for _ in range(200):
             raw.h2.reset_stream(raw.send(Sent()))
-        assert raw.outcome(raw.send(Sent())) in ("OK", "closed")
+        outcomes = (raw.outcome(raw.send(Sent())) for _ in range(1000))
+        # While the server has not seen all resets, one more call may be over the limit.
+        assert next(each for each in outcomes if each != "reset") in ("OK", "closed")
 
 
 def test_calls_that_are_reset_in_numbers_before_they_are_seen_end_the_connection(
@@ -109,7 +111,7 @@ def test_a_connection_takes_so_many_calls_at_once(address: str) -> None:
     with Raw(address) as raw:
         assert raw.outcome(raw.send(Sent())) == "OK"
         most = raw.h2.remote_settings.max_concurrent_streams
-    assert most == 1024
+    assert most == 100
 
 
 def test_a_connection_that_ends_in_the_middle_of_a_message_hurts_nobody(address: str) -> None:
@@ -130,7 +132,7 @@ def test_bytes_that_are_not_http2_end_the_connection(address: str) -> None:
 
 def test_frames_that_break_the_protocol_end_the_connection(address: str) -> None:
     with Raw(address) as raw:
-        raw.socket.sendall(b"\0" * 100)  # DATA on stream 0
+        raw.socket.sendall(b"\0\0\1\4\0\0\0\0\0\0")  # SETTINGS of one byte
         assert raw.outcome(1) == "closed"
 
 

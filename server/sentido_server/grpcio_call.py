@@ -1,0 +1,176 @@
+"""One call of grpcio's server, and what a stream of messages needs besides."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import Any
+
+import grpc
+
+from sentido_server.access import Metadata
+from sentido_server.faults import Fault, QueueFull, Unavailable
+from sentido_server.pipeline import Message, Outcome, Pipeline
+from sentido_server.record import CallRecord
+from sentido_server.rpc import Rpc
+
+_POLL_SECONDS = 0.02  # between looks of a stream at a full queue
+_STREAM_WINDOW = 4  # messages of one stream that are prepared or computed at once
+
+Requests = Iterator[bytes]
+"""What a caller sends, message by message. Raises grpc.RpcError once the caller has left."""
+
+
+class GrpcioCall:
+    """One call of the server. Lives until its status is sent, or its caller has left."""
+
+    def __init__(self, context: grpc.ServicerContext) -> None:
+        self.peer: str = context.peer()
+        self.metadata: Metadata = context.invocation_metadata() or ()
+        self.ended = False
+        self.outcomes: SimpleQueue[Outcome | None] = SimpleQueue()  # None: the call has ended
+        self._lock = threading.Lock()
+        self._kept: set[Message] = set()  # that hold memory
+        remaining = context.time_remaining()  # seconds, None without a deadline
+        self._deadline = None if remaining is None else time.monotonic() + remaining
+
+    def is_expired(self) -> bool:
+        """Whether the call's deadline has passed."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def is_cancelled(self) -> bool:
+        """Whether the caller has left."""
+        return self.ended
+
+    def keep(self, message: Message) -> None:
+        """Let a message hold its memory until `release`, or until the call has ended."""
+        with self._lock:
+            if not self.ended:
+                self._kept.add(message)
+                return
+        message.release()
+
+    def release(self, message: Message) -> None:
+        """Let a message give its memory back, unless it has done so."""
+        with self._lock:
+            if message not in self._kept:
+                return
+            self._kept.remove(message)
+        message.release()
+
+    def end(self) -> None:
+        """Note that all is sent, or that the caller has left; give all memory back."""
+        with self._lock:
+            self.ended = True
+            kept, self._kept = self._kept, set()
+        self.outcomes.put(None)
+        for message in kept:
+            message.release()
+
+
+class Left(Exception):
+    """The caller has left: there is nobody to answer."""
+
+
+def answer(outcome: Outcome | None) -> bytes:
+    """Return an answer. Raises the Fault in its place, or Left."""
+    if outcome is None:
+        raise Left
+    if isinstance(outcome, Fault):
+        raise outcome
+    return outcome
+
+
+class _Message:
+    """One message of a stream: submitted, and submitted again while the queue is full."""
+
+    def __init__(self, stream: "Stream", body: bytes) -> None:
+        self._stream = stream
+        self._body = body
+        self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
+        self._submit()
+
+    def _submit(self) -> None:
+        self._message = self._stream.submit(self._body, self._outcomes.put)
+
+    def answer(self) -> bytes:
+        """Wait for the answer. Raises the Fault in its place."""
+        while isinstance(outcome := self._outcomes.get(), QueueFull) and not self._stream.ended:
+            self._stream.call.release(self._message)
+            time.sleep(_POLL_SECONDS)  # where a unary call would be refused, a stream waits
+            self._submit()
+        return answer(outcome)
+
+    def release(self) -> None:
+        """Give back the memory of a message whose answer is sent."""
+        self._stream.call.release(self._message)
+
+
+class Stream:
+    """Reads ahead a few messages, so that all compute threads have work, and answers in order.
+
+    `read` runs on a thread of its own. Lives as long as its call.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, rpc: Rpc[Any], call: GrpcioCall, entry: CallRecord
+    ) -> None:
+        self.call = call
+        self._pipeline = pipeline
+        self._rpc = rpc
+        self._entry = entry
+        self._room = threading.Semaphore(_STREAM_WINDOW)
+        self._messages: SimpleQueue[_Message | Fault | None] = SimpleQueue()  # None: the end
+        self._lock = threading.Lock()
+        self._closed = False  # to more messages
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nobody to answer any more."""
+        return self.call.ended
+
+    def submit(self, body: bytes, finish: Callable[[Outcome], None]) -> Message:
+        """Hand a message to the pipeline."""
+        message = self._pipeline.submit(self._rpc, self.call, self._entry, body, finish)
+        self.call.keep(message)
+        return message
+
+    def drain(self) -> None:
+        """Answer what was read so far, and then no more."""
+        with self._lock:
+            self._closed = True
+            self._messages.put(Unavailable("the server is shutting down"))
+
+    def end(self) -> None:
+        """Let the thread that reads go: the call has ended."""
+        with self._lock:
+            self._closed = True
+        self._room.release()
+
+    def read(self, requests: Requests) -> None:
+        """Read the caller's messages to their end."""
+        try:
+            for body in requests:
+                self._room.acquire()
+                with self._lock:
+                    if self._closed:
+                        break
+                    self._messages.put(_Message(self, body))
+        except grpc.RpcError:  # the caller has left
+            pass
+        finally:
+            self._messages.put(None)
+
+    def answers(self) -> Iterator[bytes]:
+        """Return the answers in the order of the messages.
+
+        Raises the Fault that ends the stream, or Left.
+        """
+        while (message := self._messages.get()) is not None:
+            if isinstance(message, Fault):
+                raise message
+            yield message.answer()
+            message.release()
+            self._room.release()
+        if self.ended:
+            raise Left
