@@ -12,7 +12,7 @@ ARGS ?=
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score footprint stubs lock clean
+.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,8 +37,8 @@ nightly-stream: $(VENV)/ready-dev  ## stream 10 million texts: constant memory
 nightly-score: $(VENV)/ready-dev  ## score 5 million rows; kill and resume 60 runs of each engine
 	@$(BIN)/python -m pytest --timeout 14400 --score-rows 5000000 --score-kills 60 -s tests/score $(ARGS)
 
-nightly-hostile: $(VENV)/ready-dev  ## send what nobody should: 20,000 bundles, 200 kills of a stream
-	@$(BIN)/python -m pytest --timeout 14400 --bundle-mutations 20000 --stream-kills 200 -s tests/hostile tests/process/test_stream_kills.py $(ARGS)
+nightly-hostile: $(VENV)/ready-dev  ## send what nobody should: 20,000 bundles, a million requests, an hour of load
+	@$(BIN)/python -m pytest --timeout 14400 --bundle-mutations 20000 --stream-kills 200 --hostile-requests 1000000 --soak-seconds 1800 -s tests/hostile tests/process/test_stream_kills.py $(ARGS)
 
 nightly-certificates: $(VENV)/ready-dev  ## replace a certificate 10,000 times while callers connect
 	@$(BIN)/python -m pytest --timeout 14400 --certificate-rotations 10000 -s tests/process/test_certificate_rotation.py $(ARGS)
@@ -67,6 +67,9 @@ bench-client: $(VENV)/ready  ## measure what the client costs (about a minute)
 
 bench-score: $(VENV)/ready  ## measure whole files, by each engine (about six minutes)
 	@$(BIN)/python bench/bench.py --only score $(ARGS)
+
+bench-fairness: $(VENV)/ready  ## measure short calls beside callers who ask for too much (5 minutes)
+	@$(BIN)/python bench/bench.py --only fairness $(ARGS)
 
 footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 	@$(BIN)/python bench/footprint.py

@@ -4,6 +4,7 @@
     make bench-quick        about a minute: the floors, the bulk paths, one-text calls
     make bench-client       what each way to ask costs the client
     make bench-score        whole files: 25,000 reviews by each engine
+    make bench-fairness     a short call beside callers who ask for too much (about 5 minutes)
 
 Every path is a ratio to a floor measured in the same run, since machines are shared and noisy. The
 floors: K, what ONNX Runtime alone computes, one thread a CPU, on batches of pre-tokenized texts
@@ -27,6 +28,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+import fairness as beside_hogs
 import numpy as np
 import peers
 import whole_files
@@ -56,7 +58,7 @@ EMBED_TOKENS = "/sentido.v1.EmbeddingService/EmbedTokens"
 ECHO = "/bench.Echo/Echo"
 LENGTHS = (20, 160, 500)
 QUICK = ["bulk", "unary"]
-APART = ("client", "score")  # parts with a target of their own in the Makefile
+APART = ("client", "fairness", "score")  # parts with a target of their own in the Makefile
 TRANSPORTS = ("native", "grpcio")
 UNARY_TARGETS = {20: 0.30, 160: 0.72, 500: 0.80}  # of K, native, 64 in flight
 CPUS = cpus.granted()
@@ -125,7 +127,19 @@ def main() -> None:
     bench = Bench(report, quick=arguments.quick)
     parts: dict[str, Callable[[Bench], None]] = {
         part.__name__: part
-        for part in (bulk, score, unary, mixed, overload, threads, sizes, life, against, client)
+        for part in (
+            bulk,
+            score,
+            unary,
+            mixed,
+            overload,
+            threads,
+            sizes,
+            life,
+            against,
+            client,
+            fairness,
+        )
     }
     chosen = QUICK if arguments.quick else [name for name in parts if name not in APART]
     if arguments.only is not None:
@@ -589,6 +603,11 @@ def life(bench: Bench) -> None:
         check(server)
     for calls, megabytes in (min(marks.items()), max(marks.items())):
         report.add(f"resident after {calls:,} mixed calls", [megabytes], unit="MB")
+
+
+def fairness(bench: Bench) -> None:
+    """Measure what short calls take beside callers who ask for too much."""
+    beside_hogs.measure(bench.report, TRANSPORTS)
 
 
 # -- 6. others ----------------------------------------------------------------------------------

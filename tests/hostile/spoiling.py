@@ -165,7 +165,9 @@ def _changed(whole: bytes, random: Random) -> bytes:
 
 
 def _header_changed(whole: bytes, random: Random) -> bytes:
-    """Change length, kind, flags or stream of a frame."""
+    """Change length, kind, flags or stream of a frame, if it has them all."""
+    if len(whole) < 9:
+        return whole
     length, kind, flags = int.from_bytes(whole[:3]), whole[3], whole[4]
     stream, payload = int.from_bytes(whole[5:9]), whole[9:]
     match random.randrange(4):
