@@ -16,6 +16,7 @@ from sentido_server.rpc import Rpc
 
 _POLL_SECONDS = 0.02  # between looks of a stream at a full queue
 _STREAM_WINDOW = 4  # messages of one stream that are prepared or computed at once
+_STREAM_BYTES = 256 * 1024  # while messages of this size in sum are, no more are read
 
 Requests = Iterator[bytes]
 """What a caller sends, message by message. Raises grpc.RpcError once the caller has left."""
@@ -90,20 +91,65 @@ class _Message:
         self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self._submit()
 
-    def _submit(self) -> None:
-        self._message = self._stream.submit(self._body, self._outcomes.put)
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self._body)
+
+    def _submit(self, insists: bool = False) -> None:
+        self._message = self._stream.submit(self._body, self._outcomes.put, insists)
 
     def answer(self) -> bytes:
         """Wait for the answer. Raises the Fault in its place."""
         while isinstance(outcome := self._outcomes.get(), QueueFull) and not self._stream.ended:
             self._stream.call.release(self._message)
             time.sleep(_POLL_SECONDS)  # where a unary call would be refused, a stream waits
-            self._submit()
+            # It must not wait for what those behind it hold. Behind a large one there are none.
+            self._submit(insists=self.size < _STREAM_BYTES)
         return answer(outcome)
 
     def release(self) -> None:
         """Give back the memory of a message whose answer is sent."""
         self._stream.call.release(self._message)
+
+
+class _Room:
+    """Bounds what was read of a stream and is not answered: in messages, and in bytes."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._messages = self._bytes = 0
+        self._closed = False
+
+    def wait(self) -> bool:
+        """Wait until one more message may be read; tell whether it may, or all is closed."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    self._closed
+                    or (self._messages < _STREAM_WINDOW and self._bytes < _STREAM_BYTES)
+                )
+            )
+            return not self._closed
+
+    def add(self, size: int) -> None:
+        """Count a message of so many bytes."""
+        with self._changed:
+            self._messages += 1
+            self._bytes += size
+
+    def remove(self, size: int) -> None:
+        """Count it no more."""
+        with self._changed:
+            self._messages -= 1
+            self._bytes -= size
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
 
 
 class Stream:
@@ -119,7 +165,7 @@ class Stream:
         self._pipeline = pipeline
         self._rpc = rpc
         self._entry = entry
-        self._room = threading.Semaphore(_STREAM_WINDOW)
+        self._room = _Room()
         self._messages: SimpleQueue[_Message | Fault | None] = SimpleQueue()  # None: the end
         self._lock = threading.Lock()
         self._closed = False  # to more messages
@@ -129,9 +175,9 @@ class Stream:
         """Whether there is nobody to answer any more."""
         return self.call.ended
 
-    def submit(self, body: bytes, finish: Callable[[Outcome], None]) -> Message:
-        """Hand a message to the pipeline."""
-        message = self._pipeline.submit(self._rpc, self.call, self._entry, body, finish)
+    def submit(self, body: bytes, finish: Callable[[Outcome], None], insists: bool) -> Message:
+        """Hand a message to the pipeline; one that insists is not refused for its memory."""
+        message = self._pipeline.submit(self._rpc, self.call, self._entry, body, finish, insists)
         self.call.keep(message)
         return message
 
@@ -145,17 +191,19 @@ class Stream:
         """Let the thread that reads go: the call has ended."""
         with self._lock:
             self._closed = True
-        self._room.release()
+        self._room.close()
 
     def read(self, requests: Requests) -> None:
         """Read the caller's messages to their end."""
         try:
-            for body in requests:
-                self._room.acquire()
+            while self._room.wait() and (body := next(requests, None)) is not None:
                 with self._lock:
                     if self._closed:
                         break
-                    self._messages.put(_Message(self, body))
+                    message = _Message(self, body)
+                    self._room.add(message.size)
+                    self._messages.put(message)
+                del body, message  # while it waits for the next, it must not keep this one
         except grpc.RpcError:  # the caller has left
             pass
         finally:
@@ -171,6 +219,6 @@ class Stream:
                 raise message
             yield message.answer()
             message.release()
-            self._room.release()
+            self._room.remove(message.size)
         if self.ended:
             raise Left

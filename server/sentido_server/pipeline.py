@@ -149,13 +149,20 @@ class Pipeline:
         return entry
 
     def submit(
-        self, rpc: Rpc[Any], call: Call, entry: CallRecord, body: bytes, finish: Finish
+        self,
+        rpc: Rpc[Any],
+        call: Call,
+        entry: CallRecord,
+        body: bytes,
+        finish: Finish,
+        insists: bool = False,
     ) -> "Message":
         """Answer one message. `finish` is called once, on this thread or another.
 
-        The transport must `release` what is returned once the answer is sent, or will not be.
+        One that insists is not refused for its memory. The transport must `release` what is
+        returned once the answer is sent, or will not be.
         """
-        message = Message(rpc, call, entry, finish, self._abandoned, self._memory)
+        message = Message(rpc, call, entry, finish, self._abandoned, self._memory, insists)
         if rpc.queues and not self._batcher.has_room(message.source):
             message.fail(self._batcher.full())
             self._flush()
@@ -238,11 +245,13 @@ class Message:
         finish: Finish,
         abandoned: threading.Event,
         memory: Allowance,
+        insists: bool,
     ) -> None:
         self.rpc = rpc
         self.entry = entry
         self.source = source_of(entry.peer, entry)
         self._memory = memory
+        self._insists = insists
         self._held = 0  # bytes
         self._keepers = [True, False]  # of them: until it is finished, and until it is released
         self._call = call
@@ -254,7 +263,9 @@ class Message:
 
     def hold(self, size: int) -> bool:
         """Take so many bytes more of the memory for messages; tell whether they are there."""
-        if not self._memory.take(self.source, size):
+        if self._insists:
+            self._memory.add(self.source, size)
+        elif not self._memory.take(self.source, size):
             return False
         self._held += size
         return True
