@@ -7,9 +7,10 @@ not, even if the first source has filled everything: so all others together hold
 """
 
 import threading
-from collections import deque
-from collections.abc import Hashable, Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 Source = Hashable
 
@@ -71,62 +72,122 @@ class Allowance:
             self._held.pop(source, None)
 
 
-class Slots:
-    """Places for which callers wait, in turns between their sources. Safe from any thread.
+class Left(Exception):
+    """The caller has left while it waited: there is nobody to answer."""
 
-    One source holds at most three quarters of them, so that it cannot keep the others out by
-    holding on to what it has.
+
+class Waiter(Protocol):
+    """A call that waits for a place, or holds one: gRPC's context is one."""
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        """Call back when the call ends; False: it has ended."""
+
+    def cancel(self) -> object:
+        """End the call at once."""
+
+
+class Slots:
+    """Places for which calls wait, in turns between their sources. Safe from any thread.
+
+    When a call has waited for `patience` seconds, and whoever holds the most places has held one
+    for as long, that one's call is ended: who stands still does not keep the others out.
     """
 
-    def __init__(self, most: int) -> None:
-        """Make `most` places, at least 2."""
-        self._free = max(2, most)
-        self._most_of_one = max(1, self._free * 3 // 4)
+    def __init__(self, most: int, most_of_one: int, patience: float = float("inf")) -> None:
+        """Make `most` places, of which a source holds at most `most_of_one`."""
+        self._free = most
+        self._most_of_one = most_of_one
+        self._patience = patience
         self._lock = threading.Lock()
-        self._held: dict[Source, int] = {}
-        self._waiting: dict[Source, deque[threading.Lock]] = {}  # in the order of their turns
+        self._held: dict[Source, dict[_Place, None]] = {}  # of each source, oldest first
+        self._waiting: dict[Source, dict[_Place, None]] = {}  # in the order of their turns
 
     @contextmanager
-    def place(self, source: Source) -> Iterator[None]:
-        """Hold a place within the block; wait for it."""
+    def place(self, source: Source, call: Waiter) -> Iterator[None]:
+        """Hold a place within the block; wait for it. Raises Left if the caller leaves."""
+        place = _Place(source, call)
         with self._lock:
-            waits = not self._may_hold(source)
-            if waits:
-                turn = threading.Lock()
-                turn.acquire()
-                self._waiting.setdefault(source, deque()).append(turn)
+            if self._may_hold(source):
+                self._hold(place)
             else:
-                self._hold(source)
-        if waits:
-            turn.acquire()  # released by whoever hands on a place
+                self._waiting.setdefault(source, {})[place] = None
+        if not place.since:
+            self._wait(place)
         try:
             yield
         finally:
             with self._lock:
-                self._give_back(source)
+                self._give_back(place)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether any place is free."""
+        return self._free > 0
 
     @property
     def waiting(self) -> int:
-        """How many callers wait for a place."""
-        return sum(len(turns) for turns in self._waiting.values())
+        """How many calls wait for a place."""
+        return sum(map(len, self._waiting.values()))
+
+    def _wait(self, place: "_Place") -> None:
+        is_there = place.call.add_callback(lambda: self._give_up(place))
+        if not is_there:
+            self._give_up(place)
+        timeout = min(self._patience, threading.TIMEOUT_MAX)
+        while not place.turn.acquire(timeout=timeout):
+            self._end_the_oldest()
+        if not place.since:
+            raise Left
+
+    def _give_up(self, place: "_Place") -> None:
+        with self._lock:
+            if place in (waiting := self._waiting.get(place.source, {})):
+                del waiting[place]
+                if not waiting:
+                    del self._waiting[place.source]
+                place.turn.release()
+
+    def _end_the_oldest(self) -> None:
+        """End the call that holds a place for longest, of the source that holds the most."""
+        with self._lock:
+            places = max(self._held.values(), key=len, default={})
+            oldest = next(iter(places), None)
+        if oldest is not None and time.monotonic() - oldest.since >= self._patience:
+            oldest.call.cancel()
 
     def _may_hold(self, source: Source) -> bool:
-        return self._free > 0 and self._held.get(source, 0) < self._most_of_one
+        return self._free > 0 and len(self._held.get(source, ())) < self._most_of_one
 
-    def _hold(self, source: Source) -> None:
+    def _hold(self, place: "_Place") -> None:
         self._free -= 1
-        self._held[source] = self._held.get(source, 0) + 1
+        place.since = time.monotonic()
+        self._held.setdefault(place.source, {})[place] = None
 
-    def _give_back(self, source: Source) -> None:
+    def _give_back(self, place: "_Place") -> None:
         self._free += 1
-        self._held[source] -= 1
-        if not self._held[source]:
-            del self._held[source]
-        for other in self._waiting:
-            if self._may_hold(other):
-                self._hold(other)
-                turns = self._waiting.pop(other)
-                turns.popleft().release()
-                if turns:
-                    self._waiting[other] = turns  # behind the others
+        held = self._held[place.source]
+        del held[place]
+        if not held:
+            del self._held[place.source]
+        for source, waiting in self._waiting.items():
+            if self._may_hold(source):
+                first = next(iter(waiting))
+                del waiting[first], self._waiting[source]
+                if waiting:
+                    self._waiting[source] = waiting  # behind the others
+                self._hold(first)
+                first.turn.release()
                 return
+
+
+class _Place:
+    """A place that a call waits for, or holds since some time (monotonic seconds)."""
+
+    __slots__ = ("call", "since", "source", "turn")
+
+    def __init__(self, source: Source, call: Waiter) -> None:
+        self.source = source
+        self.call = call
+        self.since = 0.0
+        self.turn = threading.Lock()
+        self.turn.acquire()

@@ -53,7 +53,9 @@ SERVICES = tuple(
 )
 
 
-_PROBES = 64  # health checks on a port of their own whose messages are received at once
+_PATIENCE_SECONDS = 2.0  # that a call waits, before one that stands still gives it its place
+_PROBES = 16  # health checks whose messages are received at once
+_PROBE_PATIENCE_SECONDS = 0.1  # such a message comes with its call
 _PROBE_BYTES = 4096  # of such a message at most
 _GOODBYE_SECONDS = 1.0  # for what is still open after draining: answers on the wire, reflection
 
@@ -100,12 +102,13 @@ def serve(config: Config) -> Iterator[Running]:
     loader = Loader(config.bundle, config.precision, use)
     threads = CallThreads(config.most_threads())
     streams = Allowance(memory.streams)
-    receiver = Receiver(Slots(memory.receiving), stalls)
-    transport = GrpcioTransport(pipeline, threads, receiver, stalls, streams)
+    receiver = Receiver(Slots(memory.receiving, memory.receiving_of_one, _PATIENCE_SECONDS), stalls)
+    turns = Slots(config.most_threads(), config.max_connection_calls)
+    transport = GrpcioTransport(pipeline, threads, receiver, stalls, turns, streams)
     native = _native(config, pipeline)
     server = new_server(threads, connection_options(config, behind_native=native is not None))
     transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])
-    checker.register(server, receiver, stalls)
+    checker.register(server, _probes_receiver(stalls), stalls)
     if config.reflection:
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
@@ -219,8 +222,12 @@ def _probed(
     options = connection_options(config, behind_native=False)
     small = ("grpc.max_receive_message_length", _PROBE_BYTES)
     server = new_server(threads, [*options, small])
-    checker.register(server, Receiver(Slots(_PROBES), stalls), stalls)
+    checker.register(server, _probes_receiver(stalls), stalls)
     return server, _with_port(listen, _bind(server, listen))
+
+
+def _probes_receiver(stalls: Stalls) -> Receiver:
+    return Receiver(Slots(_PROBES, _PROBES // 2, _PROBE_PATIENCE_SECONDS), stalls)
 
 
 def _tracing(config: Config) -> "Tracing | None":

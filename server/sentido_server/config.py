@@ -32,6 +32,7 @@ examples:
   sentido-server --max-texts 100 --print-config > sentido.toml
   sentido-server --check                           is it SERVING?"""
 
+_CONNECTION_STREAMS = 1024  # at the bound gRPC refuses calls, and below ours have to wait
 _SHARE = 4  # parts of the memory: for receiving, for streams, for messages, and for all else
 _BATCH_PADDING = 0.1  # the share of a batch's tokens that may be padding
 
@@ -45,6 +46,7 @@ class Memory:
     """How the memory for calls is shared out, so that all together stays within `bound`."""
 
     bound: int  # bytes of the process
+    receiving_of_one: int  # of these, by one connection
     receiving: int  # unary calls whose message is received at once, of the largest size each
     streams: int  # that are open at once, with a message of the largest size each
     messages: int  # bytes, from parsing to sending; twice as many where callers have equal shares
@@ -199,6 +201,7 @@ class Config:
         return Memory(
             bound=bound,
             receiving=max(4, min(messages, 256)),
+            receiving_of_one=max(2, min(messages, 256) * 3 // 4),
             streams=self.max_streams or max(4, min(messages, 256)),
             messages=bound // _SHARE // 2,
         )
@@ -212,7 +215,11 @@ class Config:
     def most_threads(self) -> int:
         """Return the bound on threads of calls: all of one connection, and as many of others."""
         streams = 2 * 2 * self.memory().streams  # two each
-        return 2 * self.max_connection_calls + streams + 2 * self.max_connections
+        return 2 * self.connection_streams() + streams + 2 * self.max_connections
+
+    def connection_streams(self) -> int:
+        """Return the bound on calls of a connection that gRPC keeps; not all are in progress."""
+        return max(_CONNECTION_STREAMS, 4 * self.max_connection_calls)
 
     def thread_count(self) -> int:
         """Give the number of compute threads."""

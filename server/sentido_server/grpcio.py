@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 import grpc
 from google.rpc import code_pb2
 
-from sentido_server.admission import Allowance, Slots, source_of
+from sentido_server.admission import Allowance, Left, Slots, source_of
 from sentido_server.faults import Fault, NoMessage, QueueFull
-from sentido_server.grpcio_call import GrpcioCall, Left, Requests, Stream, answer
+from sentido_server.grpcio_call import GrpcioCall, Requests, Stream, answer
 from sentido_server.pipeline import Pipeline, internal
 from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
@@ -45,9 +45,12 @@ class Receiver:
         self._stalls = stalls
 
     def message(self, requests: Requests, context: grpc.ServicerContext) -> bytes:
-        """Wait for the message. Raises NoMessage, or grpc.RpcError if the caller has left."""
+        """Wait for the message.
+
+        Raises NoMessage, and Left or grpc.RpcError if the caller leaves.
+        """
         source = source_of(context.peer(), context)
-        with self._places.place(source), self._stalls.watched(context):
+        with self._places.place(source, context), self._stalls.watched(context):
             for body in requests:
                 return body
         raise NoMessage("the method takes one message, and none was sent")
@@ -62,13 +65,15 @@ class GrpcioTransport:
         threads: CallThreads,
         receiver: "Receiver",
         stalls: Stalls,
+        turns: Slots,
         streams: Allowance,
     ) -> None:
-        """Take what calls share; `streams`: how many may be open."""
+        """Take what calls share; `turns`: to be in progress, `streams`: how many may be open."""
         self._pipeline = pipeline
         self._threads = threads
         self._receiver = receiver
         self._stalls = stalls
+        self._turns = turns
         self._streams = streams
         self._open: dict[GrpcioCall, Stream | None] = {}
         self._changed = threading.Condition()
@@ -108,11 +113,13 @@ class GrpcioTransport:
     def _unary(self, rpc: Rpc[Any]) -> Callable[[Requests, grpc.ServicerContext], bytes]:
         def handle(requests: Requests, context: grpc.ServicerContext) -> bytes:
             call = GrpcioCall(context)
-            with self._begun(rpc, call, context) as entry:
+            with self._begun(rpc, call, context) as entry, self._turn(entry, context):
                 self._pipeline.check_room(rpc, entry)
                 body = self._receiver.message(requests, context)
                 call.keep(self._pipeline.submit(rpc, call, entry, body, call.outcomes.put))
-                return answer(call.outcomes.get())
+                response = answer(call.outcomes.get())
+                self._stalls.begin(context)  # until all is sent
+                return response
             return b""  # for nobody: the caller has left
 
         return handle
@@ -122,7 +129,11 @@ class GrpcioTransport:
     ) -> Callable[[Requests, grpc.ServicerContext], Iterator[bytes]]:
         def handle(requests: Requests, context: grpc.ServicerContext) -> Iterator[bytes]:
             call = GrpcioCall(context)
-            with self._begun(rpc, call, context) as entry, self._stream_place(entry):
+            with (
+                self._begun(rpc, call, context) as entry,
+                self._turn(entry, context),
+                self._stream_place(entry),
+            ):
                 stream = Stream(self._pipeline, rpc, call, entry)
                 self._opened(call, stream)
                 self._threads.submit(stream.read, requests)
@@ -147,8 +158,8 @@ class GrpcioTransport:
         with self._changed:
             self._open[call] = None
         # Counted until its status is sent, so that draining cuts no answer off.
-        if not context.add_callback(lambda: self._ended(call)):
-            self._ended(call)
+        if not context.add_callback(lambda: self._ended(call, context)):
+            self._ended(call, context)
         fault: Fault | None = None
         is_left = False
         try:
@@ -178,9 +189,14 @@ class GrpcioTransport:
             if self._draining:
                 stream.drain()
 
-    def _ended(self, call: GrpcioCall) -> None:
+    def _turn(self, entry: CallRecord, context: grpc.ServicerContext) -> Any:
+        """Wait while the connection has as many calls in progress as it may."""
+        return self._turns.place(source_of(entry.peer, entry), context)
+
+    def _ended(self, call: GrpcioCall, context: grpc.ServicerContext) -> None:
         """Forget a call. On a thread of gRPC's, when all is sent or its caller has left."""
         call.end()
+        self._stalls.end(context)
         with self._changed:
             stream = self._open.pop(call, None)
             if not self._open:

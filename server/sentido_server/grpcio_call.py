@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from sentido_server.access import Metadata
+from sentido_server.admission import Left
 from sentido_server.faults import Fault, QueueFull, Unavailable
 from sentido_server.pipeline import Message, Outcome, Pipeline
 from sentido_server.record import CallRecord
@@ -67,10 +68,6 @@ class GrpcioCall:
         self.outcomes.put(None)
         for message in kept:
             message.release()
-
-
-class Left(Exception):
-    """The caller has left: there is nobody to answer."""
 
 
 def answer(outcome: Outcome | None) -> bytes:

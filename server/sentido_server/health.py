@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2
 
-from sentido_server.admission import Allowance, source_of
+from sentido_server.admission import Allowance, Left, source_of
 from sentido_server.faults import (
     Fault,
     InvalidArgument,
@@ -64,6 +64,8 @@ class Health:
         def check(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
             try:
                 return self._check(receiver.message(requests, context))
+            except Left:
+                return _Status()  # for nobody
             except Fault as fault:
                 abort(context, fault)
 
@@ -72,6 +74,8 @@ class Health:
                 for status in self._watch(receiver.message(requests, context), context):
                     with stalls.watched(context):
                         yield status
+            except Left:
+                return
             except Fault as fault:
                 abort(context, fault)
 

@@ -11,8 +11,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
 
 from sentido_bundle import BundleError
 
@@ -22,7 +24,6 @@ from sentido_server.config import Config
 from sentido_server.loading import Loader
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_ENDED = 0  # in the place of a signal's number: the server has ended
 _SAME_SECONDS = 0.5  # in which a second signal is the first one, sent twice
 _SWITCH_SECONDS = 0.0001  # after which a thread lets others have Python's lock; 5 ms by default
 _COLLECTIONS = 20_000, 20, 20  # of garbage: by far fewer than Python makes by itself
@@ -40,41 +41,67 @@ def run(config: Config) -> int:
     threading.excepthook = _on_death
     memory.return_large_blocks()
     sys.setswitchinterval(_SWITCH_SECONDS)
-    with _signals() as (inbox, outbox):
-        life = _Life(config, lambda: outbox.send(bytes([_ENDED])))
-        code = _wait(life, config, inbox)
+    with _Signals() as signals:
+        life = _Life(config, signals.wake)
+        code = _wait(life, config, signals)
     if life.error is not None:
         raise life.error
     return code
 
 
-@contextmanager
-def _signals() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Turn signals into bytes, each its number, whichever thread the system interrupts for them."""
-    inbox, outbox = socket.socketpair()
-    outbox.setblocking(False)
-    for number in (*_STOPS, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
-    with inbox, outbox:
-        signal.set_wakeup_fd(outbox.fileno(), warn_on_full_buffer=False)
-        try:
-            yield inbox, outbox
-        finally:
-            signal.set_wakeup_fd(-1)
+class _Signals:
+    """The signals that have come, whichever thread the system interrupted for them.
+
+    Used in the main thread, as a context manager. None is lost, however many come: a byte in a
+    socket only wakes. Afterwards they are ignored: the process is about to end.
+    """
+
+    def __init__(self) -> None:
+        self._inbox, self._outbox = socket.socketpair()
+        self._outbox.setblocking(False)
+        self._came: deque[int] = deque()  # the numbers, of SIGHUP at most one
+
+    def __enter__(self) -> Self:
+        for number in (*_STOPS, signal.SIGHUP):
+            signal.signal(number, self._add)
+        signal.set_wakeup_fd(self._outbox.fileno(), warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (*_STOPS, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+
+    def _add(self, number: int, _: object) -> None:
+        if number != signal.SIGHUP or number not in self._came:
+            self._came.append(number)
+
+    def wake(self) -> None:
+        """Let `next` return. From any thread."""
+        with suppress(BlockingIOError):  # full of what will wake it
+            self._outbox.send(b"\0")
+
+    def next(self, end: float) -> int | None:
+        """Return the next signal; None if it was woken, or it is later than `end` (monotonic)."""
+        if not self._came:
+            left = None if end == _FOREVER else max(0.001, end - time.monotonic())
+            self._inbox.settimeout(left)
+            with suppress(TimeoutError):
+                self._inbox.recv(65536)
+        return self._came.popleft() if self._came else None
 
 
-def _wait(life: "_Life", config: Config, inbox: socket.socket) -> int:
+def _wait(life: "_Life", config: Config, signals: _Signals) -> int:
     """Hand signals to the server until it has ended, or must end; return the exit code."""
     stopped = end = _FOREVER
     code = 0
-    while True:
-        number = _next(inbox, end)
+    while not life.ended:
+        number = signals.next(end)
         now = time.monotonic()
         if number is None:
-            log.warning("stopped at once", reason="something did not end in time")
-            _exit(code or 1)
-        elif number == _ENDED:
-            return code
+            if now >= end and not life.ended:
+                log.warning("stopped at once", reason="something did not end in time")
+                _exit(code or 1)
         elif number == signal.SIGHUP:
             life.reload()
         elif stopped == _FOREVER:
@@ -88,26 +115,19 @@ def _wait(life: "_Life", config: Config, inbox: socket.socket) -> int:
         elif now - stopped > _SAME_SECONDS:
             log.event("stopped at once", signal=signal.Signals(number).name)
             _exit(1)
-
-
-def _next(inbox: socket.socket, end: float) -> int | None:
-    """Return the number of the next signal, None if there is none until then (monotonic)."""
-    inbox.settimeout(None if end == _FOREVER else max(0.001, end - time.monotonic()))
-    try:
-        return inbox.recv(1)[0]
-    except TimeoutError:
-        return None
+    return code
 
 
 class _Life:
     """The server on a thread of its own, from its making until it has stopped."""
 
-    def __init__(self, config: Config, ended: Callable[[], object]) -> None:
-        """Start; `ended` is called in the end."""
+    def __init__(self, config: Config, wake: Callable[[], object]) -> None:
+        """Start; `wake` is called in the end."""
+        self.ended = False
         self.running: Running | None = None  # None: it is loading, or has not begun to
         self.error: BaseException | None = None  # that ended it
         self._config = config
-        self._ended = ended
+        self._wake = wake
         self._started = time.monotonic()
         self._stopping = threading.Event()
         self._hung_up = threading.Event()
@@ -118,8 +138,12 @@ class _Life:
         self._stopping.set()
 
     def reload(self) -> None:
-        """Load every bundle again; what is asked for meanwhile counts as once."""
-        self._hung_up.set()
+        """Load every bundle again; what is asked for meanwhile counts as once.
+
+        Passed over before it serves and once it stops: it has just loaded them, or needs none.
+        """
+        if self.running is not None and not self._stopping.is_set():
+            self._hung_up.set()
 
     def _live(self) -> None:
         try:
@@ -144,7 +168,8 @@ class _Life:
         except BaseException as error:
             self.error = error
         finally:
-            self._ended()
+            self.ended = True
+            self._wake()
 
     def _announce(self, running: Running) -> None:
         log.event(

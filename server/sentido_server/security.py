@@ -95,10 +95,9 @@ def connection_options(config: Config, behind_native: bool) -> list[tuple[str, i
     if behind_native:  # whose connections are not those of callers
         return options
     options += [
-        ("grpc.max_concurrent_streams", config.max_connection_calls),
-        # It would refuse calls of those who keep to the number above, as it also counts calls
-        # that have ended for the caller and not yet for the server.
-        ("grpc.http.overload_protection", 0),
+        # Far more than may be in progress: at this number gRPC refuses calls also of those who keep
+        # to it, as it counts those that have ended for the caller and not yet for the server.
+        ("grpc.max_concurrent_streams", config.connection_streams()),
         ("grpc.max_allowed_incoming_connections", config.max_connections),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _PING_SECONDS * 1000),

@@ -33,11 +33,19 @@ class Stalls:
     @contextmanager
     def watched(self, call: Cancellable) -> Iterator[None]:
         """End the call if the block takes too long."""
-        self._began[call] = time.monotonic()
+        self.begin(call)
         try:
             yield
         finally:
-            self._began.pop(call, None)
+            self.end(call)
+
+    def begin(self, call: Cancellable) -> None:
+        """End the call if it takes too long until `end`."""
+        self._began[call] = time.monotonic()
+
+    def end(self, call: Cancellable) -> None:
+        """Watch the call no more."""
+        self._began.pop(call, None)
 
     def close(self) -> None:
         """Watch no more."""
@@ -49,3 +57,4 @@ class Stalls:
             for call, began in self._began.copy().items():
                 if began < late:
                     call.cancel()
+                    self.end(call)

@@ -121,8 +121,8 @@ class CallThreads(Executor):
         except Empty:
             pass
         with self._lock:
-            if inbox in self._idle:
+            if inbox in self._idle and self._count > 1:  # the last one stays: there may be no other
                 self._idle.remove(inbox)
                 self._count -= 1
                 return None
-        return inbox.get()  # given at the last moment
+        return inbox.get()

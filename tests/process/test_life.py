@@ -1,9 +1,11 @@
 """The server's process: it ends when it is told to, whatever it does, and not without a word."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 from processes import SERVER, server
@@ -30,6 +32,17 @@ def test_a_stop_does_not_wait_for_a_load(number: int, code: int) -> None:
     assert events.count("loaded") < MANY - 1
     assert "stopping" in events
     assert "serving" not in events
+
+
+def test_hangups_without_end_hide_no_stop() -> None:
+    with server("--transport", "grpcio") as running:
+        with suppress(ProcessLookupError):
+            for number in range(20_000):
+                os.kill(running.process.pid, signal.SIGHUP)
+                if number == 10_000:
+                    running.process.send_signal(signal.SIGTERM)
+        assert running.end() == 0
+    assert running.lines[-1]["event"] == "stopped"
 
 
 def test_two_signals_that_come_together_are_one(transport: str) -> None:

@@ -1,12 +1,13 @@
 """What is bounded is shared: who gets some, who waits, who is refused."""
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sentido_server.admission import Allowance, Slots, source_of
+from sentido_server.admission import Allowance, Left, Slots, source_of
 from waiting import PATIENCE, wait_for
 
 
@@ -70,37 +71,96 @@ def test_all_but_the_first_to_fill_it_hold_no_more_than_the_bound(
     assert memory.held == 0
 
 
+class Waiting:
+    """A call that waits for a place."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._callbacks: list[Callable[[], None]] = []
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        self._callbacks.append(callback)
+        return not self.ended
+
+    def cancel(self) -> None:
+        self.ended = True
+        for callback in self._callbacks:
+            callback()
+
+
 def test_a_source_cannot_take_the_last_places() -> None:
-    slots = Slots(4)
+    slots = Slots(4, 3)
     with ExitStack() as stack:
         for _ in range(3):
-            stack.enter_context(slots.place("a"))
-        stack.enter_context(slots.place("b"))  # at once
+            stack.enter_context(slots.place("a", Waiting()))
+        stack.enter_context(slots.place("b", Waiting()))  # at once
     with ExitStack() as stack:
         for source in "aaab":
-            stack.enter_context(slots.place(source))
+            stack.enter_context(slots.place(source, Waiting()))
 
 
 def test_places_are_handed_on_in_turns_between_sources() -> None:
-    slots = Slots(2)  # of which one source holds one
+    slots = Slots(2, 1)
     order: list[str] = []
     waiting: list[threading.Thread] = []
 
     def wait(source: str) -> None:
-        with slots.place(source):
+        with slots.place(source, Waiting()):
             order.append(source)
 
     with ExitStack() as stack:
-        stack.enter_context(slots.place("x"))
-        stack.enter_context(slots.place("y"))
+        stack.enter_context(slots.place("x", Waiting()))
+        last = stack.enter_context(ExitStack())
+        last.enter_context(slots.place("y", Waiting()))
         for source in "aaab":
             waiting.append(threading.Thread(target=wait, args=(source,)))
             waiting[-1].start()
             wait_for(lambda: slots.waiting == len(waiting))
-    for thread in waiting:
-        thread.join(PATIENCE)
+        last.close()  # and one place is handed on, from one to the next
+        for thread in waiting:
+            thread.join(PATIENCE)
     assert sorted(order) == ["a", "a", "a", "b"]
     assert order.index("b") <= 1
+
+
+def test_a_caller_that_leaves_while_it_waits_is_let_go_at_once_and_takes_no_place() -> None:
+    slots = Slots(1, 1)
+    call, outcomes = Waiting(), []
+
+    def wait() -> None:
+        try:
+            with slots.place("b", call):
+                outcomes.append("held")
+        except Left:
+            outcomes.append("left")
+
+    with slots.place("a", Waiting()):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        wait_for(lambda: slots.waiting == 1)
+        call.cancel()
+        thread.join(PATIENCE)
+        assert outcomes == ["left"]
+        assert slots.waiting == 0
+    with slots.place("c", Waiting()):
+        pass
+
+
+def test_who_holds_a_place_for_too_long_is_ended_when_another_has_waited_as_long() -> None:
+    slots = Slots(1, 1, patience=0.01)
+    still, ended = Waiting(), threading.Event()
+    still.add_callback(ended.set)
+
+    def stand_still() -> None:
+        with slots.place("a", still):
+            assert ended.wait(PATIENCE)
+
+    thread = threading.Thread(target=stand_still)
+    thread.start()
+    wait_for(lambda: not slots.is_free)
+    with slots.place("b", Waiting()):
+        assert still.ended
+    thread.join(PATIENCE)
 
 
 @pytest.mark.parametrize(
