@@ -102,7 +102,7 @@ class Config:
     )
     reflection: bool = setting(True, "tell what services there are (grpc.reflection)")
     max_connection_calls: int = setting(
-        100, "calls and streams in flight per connection; more have to wait", least=1, most=65535
+        100, "calls and streams in progress per connection; more have to wait", least=1, most=65535
     )
     max_connections: int = setting(
         1000, "connections at once, with grpcio; more are closed at once", least=1
@@ -117,7 +117,10 @@ class Config:
         least=0,
     )
     stall_seconds: int = setting(
-        60, "seconds that a caller may stand still in the middle of a message", least=1
+        60,
+        "seconds that one message may take to arrive, or one answer to be taken; then the call is"
+        " ended",
+        least=1,
     )
     max_connection_age: int = setting(
         0,

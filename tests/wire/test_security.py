@@ -379,7 +379,7 @@ LIMITS: dict[str, tuple[Callable[[str, str], str], str, str]] = {
         "RESOURCE_EXHAUSTED",
         "OK",
     ),
-    "a silence of `--stall-seconds` in the middle of a message": (
+    "a message that takes longer than `--stall-seconds` to arrive": (
         too_long_a_silence,
         "CANCELLED",
         "nothing",
