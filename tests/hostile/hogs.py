@@ -214,7 +214,9 @@ ATTACKS: dict[str, Callable[[str, float], Counts]] = {
     "long texts": Repeated(TOKENIZE, tokenizer_pb2.TokenizeRequest(text="a " * 499_999), 8),
     "token vectors": Repeated(
         EMBEDDING + "EmbedTokens",
-        embedding_pb2.EmbedTokensRequest(text="good " * 400, kind=2),
+        embedding_pb2.EmbedTokensRequest(
+            text="good " * 400, kind=embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN
+        ),
         500,
     ),
     "nearest words": Repeated(
