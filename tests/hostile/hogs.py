@@ -145,33 +145,39 @@ def long_headers(address: str, seconds: float) -> Counts:
     return counts
 
 
-def watches(address: str, seconds: float) -> Counts:
-    """Open 10,000 health Watches on 100 connections."""
-    return asyncio.run(_watches(address, seconds))
+@dataclass(frozen=True)
+class Watches:
+    """Health Watches, a hundred on each of so many connections."""
 
+    connections: int
 
-async def _watches(address: str, seconds: float) -> Counts:
-    counts: Counts = Counter()
-    options = (("grpc.use_local_subchannel_pool", 1),)
+    def __call__(self, address: str, seconds: float) -> Counts:
+        return asyncio.run(self._run(address, seconds))
 
-    async def watch(stub: Any) -> None:
-        try:
-            call = stub.Watch(health_pb2.HealthCheckRequest())
-            await call.read()
-            counts["open"] += 1
-            await asyncio.sleep(max(0.0, end - time.monotonic()))
-            call.cancel()
-        except grpc.aio.AioRpcError as error:
-            counts[_code(error)] += 1
+    async def _run(self, address: str, seconds: float) -> Counts:
+        counts: Counts = Counter()
+        end = time.monotonic() + seconds
 
-    channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(100)]
-    end = time.monotonic() + seconds
-    print("ready", flush=True)
-    stubs = [health_pb2_grpc.HealthStub(channel) for channel in channels]
-    await asyncio.gather(*(watch(stub) for stub in stubs for _ in range(100)))
-    for channel in channels:
-        await channel.close()
-    return counts
+        async def watch(stub: Any) -> None:
+            try:
+                call = stub.Watch(health_pb2.HealthCheckRequest())
+                await call.read()
+                counts["open"] += 1
+                await asyncio.sleep(max(0.0, end - time.monotonic()))
+                call.cancel()
+            except grpc.aio.AioRpcError as error:
+                counts[_code(error)] += 1
+
+        options = (("grpc.use_local_subchannel_pool", 1),)
+        channels = [
+            grpc.aio.insecure_channel(address, options=options) for _ in range(self.connections)
+        ]
+        print("ready", flush=True)
+        stubs = [health_pb2_grpc.HealthStub(channel) for channel in channels]
+        await asyncio.gather(*(watch(stub) for stub in stubs for _ in range(CALLS)))
+        for channel in channels:
+            await channel.close()
+        return counts
 
 
 def stalls(address: str, seconds: float) -> Counts:
@@ -214,13 +220,15 @@ ATTACKS: dict[str, Callable[[str, float], Counts]] = {
     "long texts": Repeated(TOKENIZE, tokenizer_pb2.TokenizeRequest(text="a " * 499_999), 8),
     "token vectors": Repeated(
         EMBEDDING + "EmbedTokens",
-        embedding_pb2.EmbedTokensRequest(text="good " * 400, kind=2),
+        embedding_pb2.EmbedTokensRequest(
+            text="good " * 400, kind=embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN
+        ),
         500,
     ),
     "nearest words": Repeated(
         EMBEDDING + "FindNearestWords",
         embedding_pb2.FindNearestWordsRequest(word="good", limit=1000),
-        500,
+        200,
     ),
     "large batches": Repeated(
         PREDICTION + "BatchPredict",
@@ -231,7 +239,8 @@ ATTACKS: dict[str, Callable[[str, float], Counts]] = {
     "calls half sent": half_sent(PREDICTION + "Predict"),
     "streams half sent": half_sent(PREDICTION + "StreamPredict"),
     "long headers": long_headers,
-    "watches": watches,
+    "1,000 watches": Watches(10),
+    "10,000 watches": Watches(100),
     "streams that are not read": stalls,
 }
 

@@ -88,5 +88,7 @@ def neighbour(victim: Victim) -> Iterator[Neighbour]:
     """Call beside what the block does. Raises AssertionError if any of it fails."""
     beside = Neighbour(victim)
     beside.start()
-    yield beside
-    beside.end()
+    try:
+        yield beside
+    finally:
+        beside.end()

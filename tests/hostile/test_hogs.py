@@ -22,18 +22,33 @@ from waiting import PATIENCE, wait_for
 
 HOGS = Path(__file__).parent / "hogs.py"
 SEES = {**os.environ, "PYTHONPATH": str(HOGS.parent.parent)}  # what the tests share
-SECONDS = 2.0
-POLITE = 20  # calls beside each
+SECONDS = 1.0
+POLITE = 10  # calls beside each
 MEMORY = 512  # MiB, the bound of the server
-# What a hog's calls may end with. "reset" and CANCELLED: by a server that has waited long enough.
-ENDS = {"OK", "refused", "open", "left", "waits", "reset", "closed", "CANCELLED", "1", "8"}
-REFUSED = {"empty texts", "large batches"}  # which ask for more than there is, at any speed
+# What a hog's calls may end with. "reset" and CANCELLED: by a server that has waited long enough;
+# INTERNAL: what grpc.aio makes of it where the caller still writes.
+ENDS = {
+    "INTERNAL",
+    "OK",
+    "refused",
+    "open",
+    "left",
+    "waits",
+    "reset",
+    "closed",
+    "CANCELLED",
+    "1",
+    "8",
+}
+# Those that ask for more than there is, at any speed.
+REFUSED = {"empty texts", "large batches", "1,000 watches"}
+TRIED = [name for name in ATTACKS if name != "10,000 watches"]  # which take long to open
 
 
 @pytest.fixture(scope="module")
 def attacked(transport: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
-    flags = ("--transport", transport, "--max-memory-mib", str(MEMORY), "--stall-seconds", "2")
-    with victim(tmp_path_factory.mktemp("hogs"), *flags) as attacked:
+    bounds = ("--max-memory-mib", str(MEMORY), "--max-connections", "400", "--stall-seconds", "2")
+    with victim(tmp_path_factory.mktemp("hogs"), "--transport", transport, *bounds) as attacked:
         yield attacked
 
 
@@ -44,9 +59,13 @@ def before(attacked: Victim) -> Usage:
     return attacked.usage()
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", TRIED, ids=lambda name: name.replace(" ", "-"))
 def test_a_hog_costs_polite_callers_no_answer(
-    attack: str, attacked: Victim, before: Usage, transport: str, figures: dict[str, str]
+    attack: str,
+    attacked: Victim,
+    before: Usage,
+    transport: str,
+    figures: dict[str, str],
 ) -> None:
     attacked.forget_peak()
     command = [sys.executable, str(HOGS), attacked.address, attack, str(SECONDS)]

@@ -25,15 +25,20 @@ TOGETHER = 32  # calls that are sent at once on a connection
 CONNECTIONS = 4
 GROWTH = 80  # MiB that the server may keep of all of it
 
+HIDDEN, MEAN = embedding_pb2.EMBEDDING_KIND_HIDDEN, embedding_pb2.EMBEDDING_KIND_MEAN
+STEPS = embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN
+KEEP_LAST = common_pb2.TRUNCATION_KEEP_LAST
 MODEL = common_pb2.ModelSelector(name="imdb", version="")
 GOOD: dict[str, Message] = {
     "Predict": prediction_pb2.PredictRequest(text=TEXTS[2], model=MODEL),
-    "BatchPredict": prediction_pb2.BatchPredictRequest(texts=TEXTS, truncation=1, model=MODEL),
+    "BatchPredict": prediction_pb2.BatchPredictRequest(
+        texts=TEXTS, truncation=KEEP_LAST, model=MODEL
+    ),
     "StreamPredict": prediction_pb2.StreamPredictRequest(texts=TEXTS, model=MODEL),
-    "Embed": embedding_pb2.EmbedRequest(text=TEXTS[3], kind=2, normalize=True),
-    "BatchEmbed": embedding_pb2.BatchEmbedRequest(texts=TEXTS, kind=1, model=MODEL),
-    "StreamEmbed": embedding_pb2.StreamEmbedRequest(texts=TEXTS, truncation=2),
-    "EmbedTokens": embedding_pb2.EmbedTokensRequest(text=TEXTS[3], kind=2, model=MODEL),
+    "Embed": embedding_pb2.EmbedRequest(text=TEXTS[3], kind=MEAN, normalize=True),
+    "BatchEmbed": embedding_pb2.BatchEmbedRequest(texts=TEXTS, kind=HIDDEN, model=MODEL),
+    "StreamEmbed": embedding_pb2.StreamEmbedRequest(texts=TEXTS, truncation=KEEP_LAST),
+    "EmbedTokens": embedding_pb2.EmbedTokensRequest(text=TEXTS[3], kind=STEPS, model=MODEL),
     "LookupWords": embedding_pb2.LookupWordsRequest(words=["good", "zzxqv"], model=MODEL),
     "FindNearestWords": embedding_pb2.FindNearestWordsRequest(word="good", limit=5),
     "GetServerInfo": model_pb2.GetServerInfoRequest(),
