@@ -13,6 +13,7 @@ from sentido_server.watched import FileError, is_open_to_all
 
 MAX_METADATA_BYTES = 16 * 1024  # of a call
 _NO_LIMIT = 2**31 - 1
+_PENDING = 2048  # calls, of all connections: two that are as full as they can be
 _WINDOW_BYTES = 64 * 1024  # that a call may send before its message is received
 _PING_SECONDS = 30  # between pings of a connection without data: our client sends one a minute
 _PING_STRIKES = 2  # pings that come earlier, after which the connection is closed
@@ -81,10 +82,10 @@ def connection_options(config: Config, behind_native: bool) -> list[tuple[str, i
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),  # else a used port is bound without a word
-        # Above some 1,000 waiting calls gRPC would cancel some at random; what is too much is
-        # the queue's to say.
-        ("grpc.server.max_pending_requests", _NO_LIMIT),
-        ("grpc.server.max_pending_requests_hard_limit", _NO_LIMIT),
+        # Between the two gRPC refuses calls at random that no thread of ours has seen yet. They are
+        # bounded because they take memory, also those whose callers are gone.
+        ("grpc.server.max_pending_requests", _PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * _PENDING),
         # Between the two gRPC would refuse calls at random.
         ("grpc.max_metadata_size", metadata),
         ("grpc.absolute_max_metadata_size", metadata),
