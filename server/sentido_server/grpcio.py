@@ -112,6 +112,8 @@ class GrpcioTransport:
 
     def _unary(self, rpc: Rpc[Any]) -> Callable[[Requests, grpc.ServicerContext], bytes]:
         def handle(requests: Requests, context: grpc.ServicerContext) -> bytes:
+            if not context.is_active():  # the caller left before it was this call's turn
+                return b""
             call = GrpcioCall(context)
             with self._begun(rpc, call, context) as entry, self._turn(entry, context):
                 self._pipeline.check_room(rpc, entry)
@@ -128,6 +130,8 @@ class GrpcioTransport:
         self, rpc: Rpc[Any]
     ) -> Callable[[Requests, grpc.ServicerContext], Iterator[bytes]]:
         def handle(requests: Requests, context: grpc.ServicerContext) -> Iterator[bytes]:
+            if not context.is_active():
+                return
             call = GrpcioCall(context)
             with (
                 self._begun(rpc, call, context) as entry,

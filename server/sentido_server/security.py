@@ -13,7 +13,7 @@ from sentido_server.watched import FileError, is_open_to_all
 
 MAX_METADATA_BYTES = 16 * 1024  # of a call
 _NO_LIMIT = 2**31 - 1
-_PENDING = 2048  # calls, of all connections: two that are as full as they can be
+_PENDING = 8192  # calls, of all connections: eight that are as full as they can be
 _WINDOW_BYTES = 64 * 1024  # that a call may send before its message is received
 _PING_SECONDS = 30  # between pings of a connection without data: our client sends one a minute
 _PING_STRIKES = 2  # pings that come earlier, after which the connection is closed
