@@ -102,17 +102,20 @@ def serve(config: Config) -> Iterator[Running]:
     loader = Loader(config.bundle, config.precision, use)
     threads = CallThreads(config.most_threads())
     streams = Allowance(memory.streams)
-    receiver = Receiver(Slots(memory.receiving, memory.receiving_of_one, _PATIENCE_SECONDS), stalls)
-    turns = Slots(config.most_threads(), config.max_connection_calls)
-    transport = GrpcioTransport(pipeline, threads, receiver, stalls, turns, streams)
+    receiving = Slots(memory.receiving, memory.receiving_of_one, _PATIENCE_SECONDS)
+    receiver = Receiver(receiving, stalls, threads.turns)
+    places = Slots(
+        config.most_threads(), config.max_connection_calls, before_waiting=threads.turns.end
+    )
+    transport = GrpcioTransport(pipeline, threads, receiver, stalls, places, streams)
     native = _native(config, pipeline)
     server = new_server(threads, connection_options(config, behind_native=native is not None))
     transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])
-    checker.register(server, _probes_receiver(stalls), stalls)
+    checker.register(server, _probes_receiver(stalls, threads), stalls)
     if config.reflection:
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-            Reflection(names, access, streams, stalls), server
+            Reflection(names, access, streams, stalls, threads.turns), server
         )
     if native is None:
         address = _with_port(config.listen, _bind(server, config.listen, certificates))
@@ -222,12 +225,13 @@ def _probed(
     options = connection_options(config, behind_native=False)
     small = ("grpc.max_receive_message_length", _PROBE_BYTES)
     server = new_server(threads, [*options, small])
-    checker.register(server, _probes_receiver(stalls), stalls)
+    checker.register(server, _probes_receiver(stalls, threads), stalls)
     return server, _with_port(listen, _bind(server, listen))
 
 
-def _probes_receiver(stalls: Stalls) -> Receiver:
-    return Receiver(Slots(_PROBES, _PROBES // 2, _PROBE_PATIENCE_SECONDS), stalls)
+def _probes_receiver(stalls: Stalls, threads: CallThreads) -> Receiver:
+    receiving = Slots(_PROBES, _PROBES // 2, _PROBE_PATIENCE_SECONDS)
+    return Receiver(receiving, stalls, threads.turns)
 
 
 def _tracing(config: Config) -> "Tracing | None":

@@ -22,7 +22,7 @@ from sentido_server.pipeline import Pipeline, internal
 from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
 from sentido_server.stalls import Stalls
-from sentido_server.threads import CallThreads
+from sentido_server.threads import CallThreads, Turns
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _REFUSAL_SECONDS = 0.1  # that a call waits for being refused because the server is full
@@ -40,9 +40,10 @@ class Receiver:
     gRPC holds what has come of a message in memory, so only so many are received at once.
     """
 
-    def __init__(self, places: Slots, stalls: Stalls) -> None:
+    def __init__(self, places: Slots, stalls: Stalls, turns: Turns) -> None:
         self._places = places
         self._stalls = stalls
+        self._turns = turns
 
     def message(self, requests: Requests, context: grpc.ServicerContext) -> bytes:
         """Wait for the message.
@@ -50,6 +51,7 @@ class Receiver:
         Raises NoMessage, and Left or grpc.RpcError if the caller leaves.
         """
         source = source_of(context.peer(), context)
+        self._turns.end()
         with self._places.place(source, context), self._stalls.watched(context):
             for body in requests:
                 return body
@@ -65,15 +67,15 @@ class GrpcioTransport:
         threads: CallThreads,
         receiver: "Receiver",
         stalls: Stalls,
-        turns: Slots,
+        places: Slots,
         streams: Allowance,
     ) -> None:
-        """Take what calls share; `turns`: to be in progress, `streams`: how many may be open."""
+        """Take what calls share; `places`: to be in progress, `streams`: how many may be open."""
         self._pipeline = pipeline
         self._threads = threads
         self._receiver = receiver
         self._stalls = stalls
-        self._turns = turns
+        self._places = places
         self._streams = streams
         self._open: dict[GrpcioCall, Stream | None] = {}
         self._changed = threading.Condition()
@@ -114,12 +116,13 @@ class GrpcioTransport:
         def handle(requests: Requests, context: grpc.ServicerContext) -> bytes:
             if not context.is_active():  # the caller left before it was this call's turn
                 return b""
-            call = GrpcioCall(context)
-            with self._begun(rpc, call, context) as entry, self._turn(entry, context):
+            call = GrpcioCall(context, self._threads.turns)
+            with self._begun(rpc, call, context) as entry, self._place(entry, context):
                 self._pipeline.check_room(rpc, entry)
                 body = self._receiver.message(requests, context)
-                call.keep(self._pipeline.submit(rpc, call, entry, body, call.outcomes.put))
-                response = answer(call.outcomes.get())
+                self._threads.turns.begin()
+                call.keep(self._pipeline.submit(rpc, call, entry, body, call.finish))
+                response = answer(call.outcome())
                 self._stalls.begin(context)  # until all is sent
                 return response
             return b""  # for nobody: the caller has left
@@ -132,20 +135,25 @@ class GrpcioTransport:
         def handle(requests: Requests, context: grpc.ServicerContext) -> Iterator[bytes]:
             if not context.is_active():
                 return
-            call = GrpcioCall(context)
+            self._threads.turns.end()
+            call = GrpcioCall(context, self._threads.turns)
             with (
                 self._begun(rpc, call, context) as entry,
-                self._turn(entry, context),
+                self._place(entry, context),
                 self._stream_place(entry),
             ):
                 stream = Stream(self._pipeline, rpc, call, entry)
                 self._opened(call, stream)
-                self._threads.submit(stream.read, requests)
+                self._threads.submit(self._read, stream, requests)
                 for answer in stream.answers():
                     with self._stalls.watched(context):
                         yield answer
 
         return handle
+
+    def _read(self, stream: Stream, requests: Requests) -> None:
+        self._threads.turns.end()
+        stream.read(requests)
 
     @contextmanager
     def _begun(
@@ -181,6 +189,7 @@ class GrpcioTransport:
             entry.write(_code(call, fault, is_left))
         if fault is not None:
             if isinstance(fault, QueueFull):  # who asks at once again must not cost the others
+                self._threads.turns.end()
                 time.sleep(_REFUSAL_SECONDS)
             abort(context, fault)
 
@@ -193,9 +202,9 @@ class GrpcioTransport:
             if self._draining:
                 stream.drain()
 
-    def _turn(self, entry: CallRecord, context: grpc.ServicerContext) -> Any:
+    def _place(self, entry: CallRecord, context: grpc.ServicerContext) -> Any:
         """Wait while the connection has as many calls in progress as it may."""
-        return self._turns.place(source_of(entry.peer, entry), context)
+        return self._places.place(source_of(entry.peer, entry), context)
 
     def _ended(self, call: GrpcioCall, context: grpc.ServicerContext) -> None:
         """Forget a call. On a thread of gRPC's, when all is sent or its caller has left."""

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -14,6 +15,7 @@ from sentido_server.faults import Fault, QueueFull, Unavailable
 from sentido_server.pipeline import Message, Outcome, Pipeline
 from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
+from sentido_server.threads import Turns
 
 _POLL_SECONDS = 0.02  # between looks of a stream at a full queue
 _STREAM_WINDOW = 4  # messages of one stream that are prepared or computed at once
@@ -26,11 +28,14 @@ Requests = Iterator[bytes]
 class GrpcioCall:
     """One call of the server. Lives until its status is sent, or its caller has left."""
 
-    def __init__(self, context: grpc.ServicerContext) -> None:
+    def __init__(self, context: grpc.ServicerContext, turns: Turns) -> None:
+        self._turns = turns
         self.peer: str = context.peer()
         self.metadata: Metadata = context.invocation_metadata() or ()
         self.ended = False
-        self.outcomes: SimpleQueue[Outcome | None] = SimpleQueue()  # None: the call has ended
+        self._outcome: Outcome | None = None
+        self._has_outcome = self._is_waiting = False
+        self._woken: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
         self._kept: set[Message] = set()  # that hold memory
         remaining = context.time_remaining()  # seconds, None without a deadline
@@ -65,9 +70,28 @@ class GrpcioCall:
         with self._lock:
             self.ended = True
             kept, self._kept = self._kept, set()
-        self.outcomes.put(None)
+        self.finish(None)
         for message in kept:
             message.release()
+
+    def finish(self, outcome: Outcome | None) -> None:
+        """Take the outcome of the one message; None: the call has ended. Only the first counts."""
+        with self._lock:
+            if self._has_outcome:
+                return
+            self._outcome, self._has_outcome = outcome, True
+            if not self._is_waiting:
+                return
+        self._turns.wake(partial(self._woken.put, None))
+
+    def outcome(self) -> Outcome | None:
+        """Wait for the outcome; None: the call has ended."""
+        with self._lock:
+            if self._has_outcome:
+                return self._outcome
+            self._is_waiting = True
+        self._turns.wait(self._woken)
+        return self._outcome
 
 
 def answer(outcome: Outcome | None) -> bytes:

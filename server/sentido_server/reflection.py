@@ -11,6 +11,7 @@ from sentido_server.admission import Allowance, source_of
 from sentido_server.faults import Fault, QueueFull
 from sentido_server.grpcio import abort
 from sentido_server.stalls import Stalls
+from sentido_server.threads import Turns
 
 _RETRY_SECONDS = 1.0  # after which a caller may try again to open a stream
 
@@ -19,18 +20,25 @@ class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
     """gRPC's own servicer behind the rules of access. Lives as long as the server."""
 
     def __init__(
-        self, services: Sequence[str], access: Access, streams: Allowance, stalls: Stalls
+        self,
+        services: Sequence[str],
+        access: Access,
+        streams: Allowance,
+        stalls: Stalls,
+        turns: Turns,
     ) -> None:
         """Take the names of the services to show, who may see them, and what bounds streams."""
         super().__init__(services)
         self._access = access
         self._streams = streams
         self._stalls = stalls
+        self._turns = turns
 
     def ServerReflectionInfo(  # noqa: N802, gRPC's name
         self, requests: Iterator[Any], context: grpc.ServicerContext
     ) -> Iterator[Any]:
         """Answer grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo."""
+        self._turns.end()
         source = source_of(context.peer(), context)
         try:
             self._access.check("reflection", False, context.invocation_metadata() or ())

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -56,6 +57,62 @@ class FairThreads:
             return job
 
 
+class Turns:
+    """Lets threads of calls be awake one after another. Safe from any thread.
+
+    Those that wait for Python's lock look for it again and again, so that a hundred of them leave
+    little of the CPU to the one that has it. Here a thread is not even woken before its turn, which
+    it gives up while it waits for anything.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._waiting: deque[_Job] = deque()
+        self._of_thread = threading.local()
+
+    def wake(self, wake: _Job) -> None:
+        """Call `wake` as soon as it is the turn of the thread that it wakes."""
+        with self._lock:
+            if self._is_taken:
+                self._waiting.append(wake)
+                return
+            self._is_taken = True
+        wake()
+
+    def begin(self) -> None:
+        """Wait for this thread's turn."""
+        turn = threading.Lock()
+        turn.acquire()
+        self.wake(turn.release)
+        turn.acquire()
+        self._of_thread.is_mine = True
+
+    def take(self) -> None:
+        """Note that this thread was woken by `wake`: it is its turn."""
+        self._of_thread.is_mine = True
+
+    def end(self) -> None:
+        """Give this thread's turn up, if it has it."""
+        if getattr(self._of_thread, "is_mine", False):
+            self._of_thread.is_mine = False
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        """Wake whose turn is next."""
+        with self._lock:
+            wake = self._waiting.popleft() if self._waiting else None
+            self._is_taken = wake is not None
+        if wake is not None:
+            wake()
+
+    def wait(self, inbox: "SimpleQueue[None]") -> None:
+        """Give the turn up until something comes, by `wake`, which is then this thread's turn."""
+        self.end()
+        inbox.get()
+        self._of_thread.is_mine = True
+
+
 class CallThreads(Executor):
     """A thread for each call in progress, up to a bound; more calls wait for one to be free.
 
@@ -63,6 +120,7 @@ class CallThreads(Executor):
     """
 
     def __init__(self, most: int) -> None:
+        self.turns = Turns()
         self._most = most
         self._lock = threading.Lock()
         self._count = 0
@@ -81,12 +139,18 @@ class CallThreads(Executor):
             else:
                 future.set_result(result)
 
+        self.turns.wake(partial(self._begin, job))
+        return future
+
+    def _begin(self, job: _Job) -> None:
         with self._lock:
             if self._idle:
                 self._idle.pop().put(job)
-            elif not self._started(job):
-                self._waiting.append(job)
-        return future
+                return
+            if self._started(job):
+                return
+            self._waiting.append(job)
+        self.turns.pass_on()  # until there is a thread
 
     def _started(self, job: _Job) -> bool:
         """Start a thread for a job, under the lock; tell whether there could be one more."""
@@ -104,15 +168,21 @@ class CallThreads(Executor):
 
     def _work(self, job: _Job | None) -> None:
         inbox: SimpleQueue[_Job] = SimpleQueue()
+        self.turns.take()
         while job:
             job()
             job = None  # while the thread waits, it must not keep what the job holds
+            self.turns.end()
             with self._lock:
                 if self._waiting:
                     job = self._waiting.popleft()
                 else:
                     self._idle.append(inbox)
-            job = job or self._wait(inbox)
+            if job is None:
+                job = self._wait(inbox)
+                self.turns.take()
+            else:
+                self.turns.begin()
 
     def _wait(self, inbox: "SimpleQueue[_Job]") -> _Job | None:
         """Wait for a job; None: none has come for so long that the thread is to end."""

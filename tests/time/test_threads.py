@@ -47,6 +47,7 @@ def test_each_call_has_a_thread_up_to_the_bound_and_more_wait() -> None:
     entered, go_on = threading.Semaphore(0), threading.Event()
 
     def call(number: int) -> int:
+        threads.turns.end()  # as each call does before it waits
         entered.release()
         assert go_on.wait(PATIENCE)
         return number
@@ -57,6 +58,25 @@ def test_each_call_has_a_thread_up_to_the_bound_and_more_wait() -> None:
     assert not entered.acquire(timeout=0.05)
     go_on.set()
     assert [future.result(PATIENCE) for future in futures] == [0, 1, 2, 3, 4]
+
+
+def test_calls_are_awake_one_after_another_until_they_wait() -> None:
+    threads = CallThreads(8)
+    first, go_on, second = threading.Event(), threading.Event(), threading.Event()
+
+    def waits() -> None:
+        first.set()
+        assert go_on.wait(PATIENCE)
+        threads.turns.end()
+        assert second.wait(PATIENCE)
+
+    begun = threads.submit(waits)
+    assert first.wait(PATIENCE)
+    other = threads.submit(second.set)
+    assert not second.wait(0.05)
+    go_on.set()
+    begun.result(PATIENCE)
+    other.result(PATIENCE)
 
 
 def test_what_a_call_raises_is_its_futures() -> None:
