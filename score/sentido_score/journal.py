@@ -1,7 +1,7 @@
 """What a run remembers on disk: what it is about, and how far it has come.
 
 `run.json` is written once, `state.json` after each finished part; both all at once. Lives while the
-run holds the folder; a second run of the same output is refused.
+run holds the folder; a second run of the same output is refused. What runs do not write stays.
 """
 
 import dataclasses
@@ -14,17 +14,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from pyarrow.fs import FileSelector
-
 from sentido_score.engine import Model
 from sentido_score.errors import ScoreError
 from sentido_score.options import Options
-from sentido_score.places import InputFile, Place
+from sentido_score.ownership import output_name, own_record, own_work_files
+from sentido_score.places import InputFile
 from sentido_score.readers import Reader
 from sentido_score.results import Counts
-from sentido_score.storage import make_folder, read_whole, remove, write_whole
+from sentido_score.storage import make_folder, read_whole, remove, remove_if_empty, write_whole
 from sentido_score.target import Target
 from sentido_score.window import Position
+from sentido_score.work_folders import RECORD, Record
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,11 @@ class Journal(AbstractContextManager["Journal"]):
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Make the folder and hold it. Raises ScoreError if another process does."""
+        """Make the folder and hold it. Raises ScoreError if it is not ours, or not free."""
+        own_record(self._target)
         make_folder(self._folder)
         if self._folder.is_local:
-            self._lock = Path(self._folder.path, "lock").open("wb")
+            self._lock = Path(self._folder.path, "lock").open("ab")
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -117,26 +118,24 @@ class Journal(AbstractContextManager["Journal"]):
 
     def begin(self, found: Mapping[str, Any]) -> State:
         """Write down what a new run is about, after what an older one left is gone."""
-        remove(self._folder.within("run.json"))
-        system = self._folder.system
-        for info in system.get_file_info(FileSelector(self._folder.path, allow_not_found=True)):
-            if info.base_name != "lock":
-                remove(Place(system, info.path))
+        for place in own_work_files(self._folder):
+            if not place.path.endswith((RECORD, "lock")):
+                remove(place)
+        record = Record(output_name(self._target), dict(found))
+        write_whole(self._folder.within(RECORD), record.encode())
         self.commit(State())
-        write_whole(self._folder.within("run.json"), json.dumps(found).encode())
         return State()
 
     def resume(self, found: Mapping[str, Any]) -> State:
         """Give how far the run has come. Raises ScoreError for another one than `found` tells."""
-        data = read_whole(self._folder.within("run.json")) or b"{}"
-        if different := differences(json.loads(data), found):
+        record = own_record(self._target)
+        if different := differences(record.facts if record else {}, found):
             raise ScoreError(
                 f"{self._target.whole.name}: the run to resume differs in {different}: run it as it"
                 " began, or start anew with --overwrite"
             )
         state = read_whole(self._folder.within("state.json"))
-        assert state is not None  # it was written first
-        return State.parse(state)
+        return State() if state is None else State.parse(state)
 
     def commit(self, state: State) -> None:
         """Write down how far it has come."""
@@ -144,6 +143,7 @@ class Journal(AbstractContextManager["Journal"]):
         write_whole(self._folder.within("state.json"), data)
 
     def clear(self) -> None:
-        """Forget the run: first that there is one, then its files."""
-        remove(self._folder.within("run.json"))
-        remove(self._folder)
+        """Remove what the run wrote, its record at last, and the folder if it is empty then."""
+        for place in own_work_files(self._folder):
+            remove(place)
+        remove_if_empty(self._folder)

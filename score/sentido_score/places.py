@@ -14,6 +14,7 @@ from pyarrow import fs
 
 from sentido_score.errors import ScoreError
 from sentido_score.options import FORMATS
+from sentido_score.work_folders import unfinished_above, without_unfinished
 
 STANDARD = "-"  # standard input or output
 
@@ -158,6 +159,7 @@ def expand(sources: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
 def _files(place: Place) -> list[tuple[Place, Any]]:
     with readable(place):
         info = place.system.get_file_info(place.path)
+        _refuse_unfinished(place)
         if info.type == fs.FileType.File:
             return [(place, info)]
         if info.type == fs.FileType.Directory:
@@ -165,7 +167,7 @@ def _files(place: Place) -> list[tuple[Place, Any]]:
             base = len(info.path.rstrip("/")) + 1
             infos = [
                 each
-                for each in infos
+                for each in without_unfinished(place.system, infos)
                 if each.type == fs.FileType.File
                 and not re.search(r"(^|/)[._]", each.path[base:])
                 and format_of(each.path)[0]
@@ -179,7 +181,7 @@ def _files(place: Place) -> list[tuple[Place, Any]]:
             selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
             infos = [
                 each
-                for each in place.system.get_file_info(selector)
+                for each in without_unfinished(place.system, place.system.get_file_info(selector))
                 if each.type == fs.FileType.File and wanted.fullmatch(each.path)
             ]
             if not infos:
@@ -187,6 +189,16 @@ def _files(place: Place) -> list[tuple[Place, Any]]:
         else:
             raise ScoreError(f"{place.name}: no such file or folder")
     return [(place, each) for each in sorted(infos, key=lambda each: str(each.path))]
+
+
+def _refuse_unfinished(place: Place) -> None:
+    """Raise ScoreError for what is, or lies in, the work folder or parts of an unfinished run."""
+    path = os.path.abspath(place.path) if place.is_local else place.path
+    if (found := unfinished_above(place.system, path)) is not None:
+        raise ScoreError(
+            f"{place.name}: cannot be read: {Place(place.system, found).name} belongs to a run that"
+            " has not finished: finish that run first"
+        )
 
 
 def _glob(pattern: str) -> str:

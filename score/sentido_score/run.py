@@ -20,6 +20,7 @@ from sentido_score.engine import Engine, Scores
 from sentido_score.errors import ScoreError
 from sentido_score.journal import Journal, State, differences, facts
 from sentido_score.options import Options
+from sentido_score.ownership import own_record, own_report, refuse_foreign_parts, refuse_inputs
 from sentido_score.parts import Part, assemble, open_part
 from sentido_score.places import Place
 from sentido_score.quiet import Say, Watch, quiet
@@ -29,7 +30,6 @@ from sentido_score.results import Columns, Counts, result_columns
 from sentido_score.storage import (
     make_folder,
     publish,
-    read_whole,
     remove,
     scratch,
     write_whole,
@@ -37,6 +37,7 @@ from sentido_score.storage import (
 )
 from sentido_score.target import Target
 from sentido_score.window import Position, Window
+from sentido_score.work_folders import Record
 
 _STANDARD_OUTPUT = Place(LocalFileSystem(), "standard output")
 
@@ -64,15 +65,17 @@ def run(
     if target.place is None:
         return writer.stream(about)
     _check_input(reader, target, resume)
+    record, old_report = own_record(target), own_report(target)
+    if not resume and not overwrite:
+        _refuse_existing(target, record)
+    if resume and not record and (report := _finished(target, old_report, about)) is not None:
+        return report
+    if overwrite:
+        refuse_foreign_parts(target, record, old_report)
     if target.is_folder:
         make_folder(target.whole)
-    if not resume and not overwrite:
-        _refuse_existing(target)
-    is_begun = resume and target.work.within("run.json").exists()
-    if resume and not is_begun and (report := _finished(target, about)) is not None:
-        return report
     with Journal(target) as journal:
-        if is_begun:
+        if resume and record:
             state = journal.resume(about)
         else:
             for place in [target.report, *target.leftovers()]:
@@ -80,7 +83,7 @@ def run(
             state = journal.begin(about)
         state = writer.write_parts(state, journal)
         report = Report.of(state.counts, state.seconds, engine.name, engine.model, about)
-        write_whole(target.report, report.encode())
+        write_whole(target.report, report.encode(), by=target.work.within("report.json"))
         assemble(target, state.parts, options)
         journal.clear()
     return report
@@ -88,29 +91,13 @@ def run(
 
 def _check_input(reader: Reader, target: Target, resume: bool) -> None:
     """Raise ScoreError for an input that cannot be resumed, or that the output would replace."""
-    replaced = {_entry(place) for place in [target.whole, *target.leftovers()]}
-    for file in reader.files:
-        if file.place is None and resume:
-            raise ScoreError("standard input cannot be read again: --resume needs files")
-        if file.place is not None and replaced & {_entry(file.place), _file(file.place)}:
-            raise ScoreError(f"{file.name}: is also the input: choose another output")
+    if resume and any(file.place is None for file in reader.files):
+        raise ScoreError("standard input cannot be read again: --resume needs files")
+    refuse_inputs(reader.files, target)
 
 
-def _entry(place: Place) -> str:
-    """Give the one name of what a rename to a place replaces: links of folders are followed."""
-    if not place.is_local:
-        return place.name
-    folder, name = os.path.split(place.path)
-    return os.path.join(os.path.realpath(folder), name)
-
-
-def _file(place: Place) -> str:
-    """Give the one name of what is read from a place: all links are followed."""
-    return os.path.realpath(place.path) if place.is_local else place.name
-
-
-def _refuse_existing(target: Target) -> None:
-    if target.work.within("run.json").exists():
+def _refuse_existing(target: Target, record: Record | None) -> None:
+    if record is not None:
         raise ScoreError(
             f"{target.whole.name}: a run of it was not finished: go on with --resume, or start anew"
             " with --overwrite"
@@ -122,15 +109,10 @@ def _refuse_existing(target: Target) -> None:
         )
 
 
-def _finished(target: Target, about: dict[str, Any]) -> Report | None:
+def _finished(target: Target, report: Report | None, about: dict[str, Any]) -> Report | None:
     """Give the report of an output that is there. Raises ScoreError for another run's."""
     if not target.leftovers() and (target.is_folder or not target.whole.exists()):
         return None
-    data = read_whole(target.report)
-    try:
-        report = Report.parse(data) if data is not None else None
-    except (ValueError, TypeError, KeyError):
-        report = None
     if report is None:
         raise ScoreError(
             f"{target.whole.name}: exists, and {target.report.name} does not tell whose it is:"

@@ -60,9 +60,9 @@ def publish(path: Path, place: Place) -> None:
         _force(Path(place.path).parent)
 
 
-def write_whole(place: Place, data: bytes) -> None:
-    """Write a small file all at once."""
-    with scratch(place) as path:
+def write_whole(place: Place, data: bytes, *, by: Place | None = None) -> None:
+    """Write a small file all at once, by way of a file beside another place if one is given."""
+    with scratch(by or place) as path:
         with writing(place):
             path.write_bytes(data)
         publish(path, place)
@@ -95,13 +95,17 @@ def make_folder(place: Place) -> None:
 
 
 def remove(place: Place) -> None:
-    """Remove a file or a folder with all in it, if it is there."""
+    """Remove a file, if it is there."""
     with writing(place):
-        kind = place.kind()
-        if kind == fs.FileType.Directory:
-            place.system.delete_dir(place.path)
-        elif kind == fs.FileType.File:
+        if place.kind() == fs.FileType.File:
             place.system.delete_file(place.path)
+
+
+def remove_if_empty(place: Place) -> None:
+    """Remove a folder that holds nothing; one with anything in it stays."""
+    if place.is_local:
+        with suppress(OSError):
+            Path(place.path).rmdir()
 
 
 def _force(path: Path) -> None:

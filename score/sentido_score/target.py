@@ -11,6 +11,7 @@ from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import STANDARD, Place, format_of, locate
 from sentido_score.readers import Reader
+from sentido_score.work_folders import ENDING
 
 _ENDINGS = {"gzip": ".gz", "zstd": ".zst", None: ""}
 
@@ -68,7 +69,7 @@ class Target:
     @property
     def work(self) -> Place:
         """The folder of what is not finished."""
-        return self.whole.beside(".parts")
+        return self.whole.beside(ENDING)
 
     @property
     def report(self) -> Place:

@@ -87,6 +87,40 @@ def test_a_file_of_an_object_store_is_whole_or_not_there(
     assert names(bucket) == {"in.csv", "out.csv", "out.csv.report.json"}
 
 
+@pytest.mark.parametrize("out", ["lake/reviews/", "lake/reviews.csv"])
+def test_objects_in_the_work_folders_place_stay(
+    out: str, tmp_path: Path, bucket: fs.FileSystem
+) -> None:
+    key = f"{out.rstrip('/')}.parts/a.csv"
+    put(bucket, write_csv(tmp_path / "in.csv", ["x"]), key)
+    put(bucket, tmp_path / "in.csv", "in.csv")
+    for source in ("in.csv", key):
+        for overwrite in (True, False):
+            with pytest.raises(ScoreError, match="choose another output"):
+                score(f"s3://bucket/{source}", out=f"s3://bucket/{out}", overwrite=overwrite)
+    assert names(bucket) == {"in.csv", key}
+
+
+def test_parts_on_an_object_store_are_not_read_as_input(
+    tmp_path: Path, reviews: list[str], bucket: fs.FileSystem
+) -> None:
+    put(bucket, write_csv(tmp_path / "in.csv", reviews[:900]), "in/in.csv")
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        if "in/out/part-00001.csv" in names(bucket):
+            raise EnoughError
+
+    options = Options(part_rows=300)
+    with pytest.raises(EnoughError):
+        score("s3://bucket/in", out="s3://bucket/in/out/", options=options, watch=stop)
+    assert score("s3://bucket/in/**/*.csv", out=tmp_path / "out.csv").rows == 900
+    report = score("s3://bucket/in", out="s3://bucket/in/out/", options=options, resume=True)
+    assert report.rows == 900
+
+
 def test_what_is_not_there_is_named(bucket: fs.FileSystem) -> None:
     assert bucket
     with pytest.raises(ScoreError, match=r"s3://bucket/no\.csv: no such file"):
