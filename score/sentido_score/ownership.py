@@ -86,11 +86,13 @@ def refuse_foreign_parts(target: Target, record: Record | None, report: Report |
         return
     with readable(target.whole):
         infos = target.whole.system.get_file_info(fs.FileSelector(target.whole.path))
+    listed = {part.get("name") for part in report.parts} if report else set()
     for info in sorted(infos, key=lambda info: str(info.base_name)):
-        is_part = info.is_file and re.fullmatch(r"part-\d{5,}\.[a-z.]+", info.base_name)
-        if not is_part or not (record or report):
+        name = info.base_name
+        is_part = re.fullmatch(r"part-\d{5,}\.[a-z.]+", name) is not None
+        if not info.is_file or not (name in listed or (record and is_part)):
             raise ScoreError(
-                f"{target.whole.within(info.base_name).name}: is not of the output that is to be"
+                f"{target.whole.within(name).name}: is not of the output that is to be"
                 " replaced: move it away, or choose another output"
             )
 

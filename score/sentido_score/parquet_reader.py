@@ -86,12 +86,16 @@ class ParquetReader:
                 if at + rows <= skip:
                     at += rows
                     continue
+                came = 0
                 batches = parquet.iter_batches(size, row_groups=[group], use_threads=False)
                 while (batch := _next(file, batches)) is not None:
+                    came += batch.num_rows
                     for piece in _pieces(batch, FIRST_ROWS if at == 0 else 0):
                         at += piece.num_rows
                         if at > skip:
                             yield self._window(piece, Position(number, at))
+                _check_rows(file, f"row group {group}", came, rows)
+            _check_rows(file, "the file", at, parquet.metadata.num_rows)
 
     def _window(self, batch: pa.RecordBatch, end: Position) -> Window:
         table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
@@ -122,6 +126,14 @@ def _next(file: InputFile, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch 
     assert file.place is not None
     with readable(file.place):
         return next(batches, None)
+
+
+def _check_rows(file: InputFile, what: str, came: int, rows: int) -> None:
+    """Raise ScoreError if other rows came than the footer says."""
+    if came != rows:
+        raise ScoreError(
+            f"{file.name}: {what} holds {came} rows, its footer says {rows}: the file is damaged"
+        )
 
 
 def _pieces(batch: pa.RecordBatch, rows: int) -> list[pa.RecordBatch]:

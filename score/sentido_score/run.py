@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +20,10 @@ from pyarrow.fs import LocalFileSystem
 
 from sentido_score.engine import Engine, Scores
 from sentido_score.errors import ScoreError
-from sentido_score.journal import Journal, State, differences, facts
+from sentido_score.journal import FinishedPart, Journal, State, differences, facts
 from sentido_score.options import Options
 from sentido_score.ownership import own_record, own_report, refuse_foreign_parts, refuse_inputs
+from sentido_score.parquet_reader import ParquetReader
 from sentido_score.parts import Part, assemble, open_part
 from sentido_score.places import Place
 from sentido_score.quiet import Say, Watch, quiet
@@ -32,12 +35,16 @@ from sentido_score.storage import (
     publish,
     remove,
     scratch,
+    sha256_of,
+    size_of,
     write_whole,
     writing,
 )
 from sentido_score.target import Target
 from sentido_score.window import Position, Window
 from sentido_score.work_folders import Record
+
+_ROUNDS = 5  # of writing parts again that others have changed
 
 _STANDARD_OUTPUT = Place(LocalFileSystem(), "standard output")
 
@@ -78,15 +85,75 @@ def run(
         if resume and record:
             state = journal.resume(about)
         else:
-            for place in [target.report, *target.leftovers()]:
-                remove(place)
+            _make_room(target)
             state = journal.begin(about)
-        state = writer.write_parts(state, journal)
-        report = Report.of(state.counts, state.seconds, engine.name, engine.model, about)
+        if state.is_assembled and old_report and old_report.run == condensed(about):
+            journal.clear()  # killed while it did so
+            return old_report
+        if not state.is_assembled:
+            state = _all_parts(writer, state, journal, target)
+            _refuse_lost_rows(reader, state, journal)
+            remove(target.report)  # of an older output
+            assemble(target, state.parts, options)
+            state = replace(state, is_assembled=True)
+            journal.commit(state)
+        parts = _listed(target, state, journal)
+        report = Report.of(state.counts, state.seconds, engine.name, engine.model, about, parts)
         write_whole(target.report, report.encode(), by=target.work.within("report.json"))
-        assemble(target, state.parts, options)
         journal.clear()
     return report
+
+
+def _make_room(target: Target) -> None:
+    """Remove an older folder of output, or a report without its output."""
+    if target.is_folder or not target.whole.exists():
+        for place in [target.report, *target.leftovers()]:
+            remove(place)
+
+
+def _all_parts(writer: "_Writer", state: State, journal: Journal, target: Target) -> State:
+    """Write parts until all are there as they were finished."""
+    for _ in range(_ROUNDS):
+        state = writer.write_parts(state, journal)
+        # A folder's parts are the output: their digests are compared only if a run goes on.
+        found = journal.checked(state, sizes_only=target.is_folder)
+        if found == state:
+            return state
+        state = found
+    raise ScoreError(
+        f"{target.whole.name}: finished parts are changed or taken away while the run goes on: let"
+        " nobody else write to them, and go on with --resume"
+    )
+
+
+def _refuse_lost_rows(reader: Reader, state: State, journal: Journal) -> None:
+    """Raise ScoreError unless as many rows were written as were read."""
+    parts = [journal.part(number) for number in range(state.parts)]
+    written, read = sum(part.rows for part in parts if part), state.counts.rows
+    if isinstance(reader, ParquetReader):
+        read = sum(reader.rows)
+    if written != read or written != state.counts.rows:
+        raise ScoreError(
+            f"{read} rows were read, {state.counts.rows} scored and {written} written: there is no"
+            " output; this is a fault of sentido-score, please report it"
+        )
+
+
+def _listed(target: Target, state: State, journal: Journal) -> list[dict[str, Any]]:
+    """Return what a report says of each file of a folder."""
+    if not target.is_folder:
+        return []
+    parts = [(target.part(number), journal.part(number)) for number in range(state.parts)]
+    return [
+        {
+            "name": PurePosixPath(place.path).name,
+            "rows": part.rows,
+            "bytes": part.size,
+            "sha256": part.sha256,
+        }
+        for place, part in parts
+        if part
+    ]
 
 
 def _check_input(reader: Reader, target: Target, resume: bool) -> None:
@@ -182,7 +249,7 @@ class _Writer:
     ) -> State:
         """Write one part file and remember it."""
         place, began = self._target.part(state.parts), time.monotonic()
-        position, rows, is_last = state.position, 0, True
+        position, rows, is_last, size, digest = state.position, 0, True, None, ""
         with scratch(place) as path:
             with writing(place):
                 sink = pa.OSFile(str(path), "wb")
@@ -202,6 +269,8 @@ class _Writer:
                 raise
             has_rows = rows > 0 or state.parts == 0
             if has_rows:
+                written = Place(LocalFileSystem(), str(path))
+                size, digest = size_of(written), sha256_of(written)
                 publish(path, place)
         state = State(
             state.parts + has_rows,
@@ -210,7 +279,7 @@ class _Writer:
             state.seconds + time.monotonic() - began,
             is_last,
         )
-        journal.commit(state)
+        journal.commit(state, FinishedPart(rows, size or 0, digest, state) if has_rows else None)
         return state
 
     def _open(self, sink: Any, *, is_first: bool) -> Part:
@@ -221,6 +290,11 @@ class _Writer:
 
     def _write(self, part: Part, window: Window, scores: Scores) -> None:
         given, errors = part.prepare(window.rows)
+        if len(scores.token_counts) != len(window.texts.rows):
+            raise ScoreError(
+                f"{len(window.texts.rows)} texts were scored and {len(scores.token_counts)} answers"
+                " came: this is a fault of sentido-score, please report it"
+            )
         results, counts = result_columns(window.texts, scores, self._engine.model, errors)
         part.write(given, results)
         self._counts += counts

@@ -5,6 +5,7 @@ object only when all of it has come, so there the upload is the rename; what is 
 whole in a local file first, since an upload that breaks off must not end.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from sentido_score.errors import ScoreError
-from sentido_score.places import Place, problem
+from sentido_score.places import Place, problem, readable
 
 _BLOCK = 8 << 20  # bytes
 
@@ -75,6 +76,22 @@ def read_whole(place: Place) -> bytes | None:
             return None
         with place.system.open_input_stream(place.path, compression=None) as stream:
             return bytes(stream.read())
+
+
+def size_of(place: Place) -> int | None:
+    """Return the bytes of a file, None if there is none."""
+    with readable(place):
+        info = place.system.get_file_info(place.path)
+    return int(info.size) if info.type == fs.FileType.File else None
+
+
+def sha256_of(place: Place) -> str:
+    """Return the digest of a file's bytes."""
+    digest = hashlib.sha256()
+    with readable(place), place.system.open_input_stream(place.path, compression=None) as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def move(source: Place, target: Place) -> None:
