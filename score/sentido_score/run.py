@@ -271,7 +271,7 @@ class _Writer:
             if has_rows:
                 written = Place(LocalFileSystem(), str(path))
                 size, digest = size_of(written), sha256_of(written)
-                publish(path, place)
+                publish(path, place, by=self._target.by(state.parts))
         state = State(
             state.parts + has_rows,
             position,

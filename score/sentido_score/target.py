@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from pyarrow import fs
 
@@ -59,6 +60,10 @@ class Target:
         """Give the place of a part file."""
         folder = self.whole if self.is_folder else self.work
         return folder.within(f"part-{number:05}.{self.format}{_ENDINGS[self.compression]}")
+
+    def by(self, number: int) -> Place:
+        """Give the place in the work folder by which a part file is uploaded."""
+        return self.work.within(PurePosixPath(self.part(number).path).name)
 
     @property
     def whole(self) -> Place:

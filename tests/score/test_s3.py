@@ -2,15 +2,23 @@
 
 import json
 import logging
+import os
+import re
+import socket
+import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
-from scoring import sentido_score, write_csv, write_parquet
+from scoring import SCORE, sentido_score, write_csv, write_parquet
 from sentido_score import Options, ScoreError, score
+from waiting import PATIENCE
 
 
 @pytest.fixture
@@ -119,6 +127,89 @@ def test_parts_on_an_object_store_are_not_read_as_input(
     assert score("s3://bucket/in/**/*.csv", out=tmp_path / "out.csv").rows == 900
     report = score("s3://bucket/in", out="s3://bucket/in/out/", options=options, resume=True)
     assert report.rows == 900
+
+
+class Proxy:
+    """Passes on what a process sends to the store, and ends it with SIGTERM at an upload."""
+
+    def __init__(self, store: tuple[str, int], upload: bytes) -> None:
+        self._store = store
+        self._upload = re.compile(upload)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.has_seen = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                self._threads.append(threading.Thread(target=self._relay, args=(client,)))
+                self._threads[-1].start()
+
+    def _relay(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._store) as store:
+            back = threading.Thread(target=self._pass_on, args=(store, client))
+            back.start()
+            self._pass_on(client, store)
+            back.join(PATIENCE)
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if self._upload.search(data) and self.process and not self.has_seen.is_set():
+                    self.has_seen.set()
+                    self.process.terminate()
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("out", "key", "upload"),
+    [
+        ("out.csv", "out.csv", rb"POST /bucket/out\.csv(\.parts/whole\.tmp)?\?uploads"),
+        (
+            "out/",
+            "out/part-00001.csv",
+            rb"POST /bucket/out(\.parts)?/part-00001\.csv(\.tmp)?\?uploads",
+        ),
+    ],
+)
+def test_an_upload_that_is_ended_by_a_signal_leaves_no_object(
+    out: str, key: str, upload: bytes, tmp_path: Path, reviews: list[str], bucket: fs.FileSystem
+) -> None:
+    path = write_csv(tmp_path / "in.csv", reviews[:900])
+    address = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+    proxy = Proxy((str(address.hostname), int(address.port or 0)), upload)
+    command = [SCORE, str(path), "--out", f"s3://bucket/{out}", "--part-rows", "300"]
+    if out.endswith("/"):
+        command += ["--format", "csv"]
+    environ = os.environ | {"AWS_ENDPOINT_URL": proxy.address, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environ) as process:
+        proxy.process = process
+        _, said = process.communicate(timeout=PATIENCE)
+    proxy.close()
+    assert proxy.has_seen.is_set(), said
+    assert process.returncode == 143
+    assert key not in names(bucket)
+    assert not [name for name in names(bucket) if name.endswith("report.json")]
+    assert list(tmp_path.iterdir()) == [path]
+    assert score(path, out=f"s3://bucket/{out}", options=Options(part_rows=300), resume=True)
+    score(path, out=tmp_path / "whole.csv")
+    if key == out:
+        with bucket.open_input_stream(f"bucket/{key}") as stream:
+            assert stream.read() == (tmp_path / "whole.csv").read_bytes()
+    assert not [name for name in names(bucket) if ".parts" in name]
+    assert bucket.get_file_info(f"bucket/{out.rstrip('/')}.parts").type == fs.FileType.NotFound
 
 
 def test_what_is_not_there_is_named(bucket: fs.FileSystem) -> None:
