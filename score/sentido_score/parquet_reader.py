@@ -10,6 +10,7 @@ from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import InputFile, readable
 from sentido_score.texts import check
+from sentido_score.unchanged import unchanged
 from sentido_score.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
 
 _BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be large
@@ -80,7 +81,7 @@ class ParquetReader:
     def _windows(self, number: int, skip: int) -> Iterator[Window]:
         file, at = self.files[number], 0  # at: rows of the file before the next
         size = min(WINDOW_ROWS, self.options.part_rows)
-        with _opened(file) as parquet:
+        with unchanged(file), _opened(file) as parquet:
             for group in range(parquet.num_row_groups):
                 rows = parquet.metadata.row_group(group).num_rows
                 if at + rows <= skip:

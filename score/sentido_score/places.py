@@ -137,7 +137,7 @@ def format_of(name: str) -> tuple[str | None, str | None]:
 
 
 def expand(sources: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
-    """List the files of paths, globs, folders and URIs, each source's by name.
+    """List the files of paths, globs, folders and URIs, each source's by name, each file once.
 
     Raises ScoreError for a source without a file.
     """
@@ -153,7 +153,20 @@ def expand(sources: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
         ]
     if not found:
         raise ScoreError("no input: a file, a glob, a folder or - is needed")
-    return found
+    files: dict[object, InputFile] = {}
+    for file in found:
+        files.setdefault(_identity(file), file)
+    return list(files.values())
+
+
+def _identity(file: InputFile) -> object:
+    """Tell a file from others, by whichever link, glob or spelling of its name it was found."""
+    assert file.place is not None
+    if not file.place.is_local:
+        return file.name
+    with readable(file.place):
+        found = os.stat(file.place.path)
+    return found.st_dev, found.st_ino
 
 
 def _files(place: Place) -> list[tuple[Place, Any]]:

@@ -212,6 +212,24 @@ def test_an_upload_that_is_ended_by_a_signal_leaves_no_object(
     assert bucket.get_file_info(f"bucket/{out.rstrip('/')}.parts").type == fs.FileType.NotFound
 
 
+def test_an_object_that_is_replaced_ends_the_run(tmp_path: Path, bucket: fs.FileSystem) -> None:
+    put(bucket, write_csv(tmp_path / "a.csv", ["good"] * 20_000), "in/a.csv")
+    put(bucket, write_csv(tmp_path / "b.csv", ["good"] * 1000), "in/b.csv")
+    other = write_csv(tmp_path / "other.csv", ["bad"] * 1000)
+    is_replaced: list[bool] = []
+
+    def watch(*_: object) -> None:
+        if not is_replaced:
+            is_replaced.append(True)
+            put(bucket, other, "in/b.csv")
+
+    options = Options(part_rows=300)
+    with pytest.raises(ScoreError, match=r"in/b\.csv: was changed after the run began"):
+        score("s3://bucket/in", out=tmp_path / "out.csv", options=options, watch=watch)
+    twice = ["s3://bucket/in/a.csv", "s3://bucket/in/*.csv"]
+    assert score(twice, out=tmp_path / "out.csv", overwrite=True).rows == 21_000
+
+
 def test_what_is_not_there_is_named(bucket: fs.FileSystem) -> None:
     assert bucket
     with pytest.raises(ScoreError, match=r"s3://bucket/no\.csv: no such file"):
