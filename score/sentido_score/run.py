@@ -82,15 +82,12 @@ def run(
     if target.is_folder:
         make_folder(target.whole)
     with Journal(target) as journal:
-        if resume and record:
-            state = journal.resume(about)
-        else:
-            _make_room(target)
-            state = journal.begin(about)
+        state = journal.resume(about) if resume and record else journal.begin(about)
         if state.is_assembled and old_report and old_report.run == condensed(about):
             journal.clear()  # killed while it did so
             return old_report
         if not state.is_assembled:
+            _make_room(target, state)
             state = _all_parts(writer, state, journal, target)
             _refuse_lost_rows(reader, state, journal)
             remove(target.report)  # of an older output
@@ -104,11 +101,17 @@ def run(
     return report
 
 
-def _make_room(target: Target) -> None:
-    """Remove an older folder of output, or a report without its output."""
+def _make_room(target: Target, state: State) -> None:
+    """Remove an older folder of output, or a report without its output.
+
+    Comes after the record that says whose they are: a run that is killed here is gone on with.
+    """
     if target.is_folder or not target.whole.exists():
-        for place in [target.report, *target.leftovers()]:
-            remove(place)
+        kept = {target.part(number).path for number in range(state.parts)}
+        remove(target.report)
+        for place in target.leftovers():
+            if place.path not in kept:
+                remove(place)
 
 
 def _all_parts(writer: "_Writer", state: State, journal: Journal, target: Target) -> State:

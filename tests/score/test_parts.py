@@ -116,6 +116,16 @@ def test_the_report_of_a_folder_lists_its_files(tmp_path: Path, reviews: list[st
         assert (part["bytes"], part["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
 
 
+def test_parts_of_an_older_output_are_not_left_in_a_folder(
+    tmp_path: Path, reviews: list[str]
+) -> None:
+    source, out = write_csv(tmp_path / "in.csv", reviews[:1000]), tmp_path / "out"
+    broken_off(source, f"{out}/")
+    (out / "part-00009.csv").write_bytes(b"killed before this was removed")
+    score(source, out=f"{out}/", options=PARTS, resume=True)
+    assert sorted(part.name for part in out.iterdir()) == [f"part-0000{n}.csv" for n in range(4)]
+
+
 def test_a_damaged_state_begins_the_run_anew(tmp_path: Path, reviews: list[str]) -> None:
     source, out = write_csv(tmp_path / "in.csv", reviews[:1000]), tmp_path / "out.csv"
     for damage in (b"", b"{}", b"[]", b"\xff"):
