@@ -1,30 +1,39 @@
 """What a run remembers on disk: what it is about, and how far it has come.
 
-`run.json` is written once, `state.json` after each finished part; both all at once. Lives while the
-run holds the folder; a second run of the same output is refused.
+`run.json` is written once, `state.json` and the part's own record after each finished part; each
+all at once. Lives while the run holds the folder; a second run of the same output is refused. What
+runs do not write stays.
 """
 
 import dataclasses
 import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
-
-from pyarrow.fs import FileSelector
+from typing import IO, Any, Self, TypeVar
 
 from sentido_score.engine import Model
 from sentido_score.errors import ScoreError
 from sentido_score.options import Options
+from sentido_score.ownership import output_name, own_record, own_work_files
 from sentido_score.places import InputFile, Place
 from sentido_score.readers import Reader
 from sentido_score.results import Counts
-from sentido_score.storage import make_folder, read_whole, remove, write_whole
+from sentido_score.storage import (
+    make_folder,
+    read_whole,
+    remove,
+    remove_if_empty,
+    sha256_of,
+    size_of,
+    write_whole,
+)
 from sentido_score.target import Target
 from sentido_score.window import Position
+from sentido_score.work_folders import RECORD, Record
 
 
 @dataclass(frozen=True)
@@ -36,14 +45,34 @@ class State:
     counts: Counts = field(default_factory=Counts)
     seconds: float = 0.0
     is_complete: bool = False  # all parts are there, the output may not be
+    is_assembled: bool = False  # the output is there, its report may not be
 
     @classmethod
     def parse(cls, data: bytes) -> "State":
-        """Read what was written."""
+        """Read what was written. Raises ValueError, TypeError or KeyError for something else."""
+        return cls.of(json.loads(data))
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> "State":
+        """Make one of what JSON holds; see `parse`."""
+        position, counts = Position(**found["position"]), Counts(**found["counts"])
+        return cls(**{**found, "position": position, "counts": counts})
+
+
+@dataclass(frozen=True)
+class FinishedPart:
+    """A part file as it was when it was finished."""
+
+    rows: int
+    size: int  # bytes
+    sha256: str
+    state: State  # how far the run had come with it
+
+    @classmethod
+    def parse(cls, data: bytes) -> "FinishedPart":
+        """Read what was written. Raises ValueError, TypeError or KeyError for something else."""
         found = json.loads(data)
-        found["position"] = Position(**found["position"])
-        found["counts"] = Counts(**found["counts"])
-        return cls(**found)
+        return cls(**{**found, "state": State.of(found["state"])})
 
 
 def facts(reader: Reader, model: Model, target: Target, options: Options) -> dict[str, Any]:
@@ -95,10 +124,11 @@ class Journal(AbstractContextManager["Journal"]):
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Make the folder and hold it. Raises ScoreError if another process does."""
+        """Make the folder and hold it. Raises ScoreError if it is not ours, or not free."""
+        own_record(self._target)
         make_folder(self._folder)
         if self._folder.is_local:
-            self._lock = Path(self._folder.path, "lock").open("wb")
+            self._lock = Path(self._folder.path, "lock").open("ab")
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -117,33 +147,77 @@ class Journal(AbstractContextManager["Journal"]):
 
     def begin(self, found: Mapping[str, Any]) -> State:
         """Write down what a new run is about, after what an older one left is gone."""
-        remove(self._folder.within("run.json"))
-        system = self._folder.system
-        for info in system.get_file_info(FileSelector(self._folder.path, allow_not_found=True)):
-            if info.base_name != "lock":
-                remove(Place(system, info.path))
+        for place in own_work_files(self._folder):
+            if not place.path.endswith((RECORD, "lock")):
+                remove(place)
+        record = Record(output_name(self._target), dict(found))
+        write_whole(self._folder.within(RECORD), record.encode())
         self.commit(State())
-        write_whole(self._folder.within("run.json"), json.dumps(found).encode())
         return State()
 
     def resume(self, found: Mapping[str, Any]) -> State:
         """Give how far the run has come. Raises ScoreError for another one than `found` tells."""
-        data = read_whole(self._folder.within("run.json")) or b"{}"
-        if different := differences(json.loads(data), found):
+        record = own_record(self._target)
+        if different := differences(record.facts if record else {}, found):
             raise ScoreError(
                 f"{self._target.whole.name}: the run to resume differs in {different}: run it as it"
                 " began, or start anew with --overwrite"
             )
-        state = read_whole(self._folder.within("state.json"))
-        assert state is not None  # it was written first
-        return State.parse(state)
+        state = _read(self._folder.within("state.json"), State.parse) or State()
+        if state.is_assembled and self._target.whole.exists():
+            return state
+        return self.checked(state)
 
-    def commit(self, state: State) -> None:
-        """Write down how far it has come."""
+    def checked(self, state: State, *, sizes_only: bool = False) -> State:
+        """Return how far the run has come with the parts that are as they were when finished.
+
+        The first part that is missing or different, and all behind it, have to be scored again.
+        """
+        good = State()
+        for number in range(state.parts):
+            part = self.part(number)
+            if part is None or not self._is_as_finished(number, part, sizes_only):
+                return good
+            good = part.state
+        return dataclasses.replace(state, is_assembled=False)
+
+    def _is_as_finished(self, number: int, part: FinishedPart, sizes_only: bool) -> bool:
+        place = self._target.part(number)
+        if part.state.is_complete and number == 0 and not place.exists():
+            place = self._target.whole  # an only part is the output, once it is moved
+        if size_of(place) != part.size:
+            return False
+        return sizes_only or sha256_of(place) == part.sha256
+
+    def part(self, number: int) -> FinishedPart | None:
+        """Return what is on record of a part; None if nothing is."""
+        return _read(self._record_of(number), FinishedPart.parse)
+
+    def commit(self, state: State, part: FinishedPart | None = None) -> None:
+        """Write down how far the run has come, and first its last part if that is a new one."""
+        if part is not None:
+            data = json.dumps(dataclasses.asdict(part)).encode()
+            write_whole(self._record_of(state.parts - 1), data)
         data = json.dumps(dataclasses.asdict(state)).encode()
         write_whole(self._folder.within("state.json"), data)
 
+    def _record_of(self, number: int) -> Place:
+        return self._folder.within(f"part-{number:05}.json")
+
     def clear(self) -> None:
-        """Forget the run: first that there is one, then its files."""
-        remove(self._folder.within("run.json"))
-        remove(self._folder)
+        """Remove what the run wrote, its record at last, and the folder if it is empty then."""
+        for place in own_work_files(self._folder):
+            remove(place)
+        remove_if_empty(self._folder)
+
+
+_Read = TypeVar("_Read")
+
+
+def _read(place: Place, parse: Callable[[bytes], _Read]) -> _Read | None:
+    """Read a record; None if there is none, or something else."""
+    data = read_whole(place)
+    try:
+        return None if data is None else parse(data)
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -140,6 +140,7 @@ def _say(report: Report, out: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sentido-score",
+        allow_abbrev=False,  # --over must not come to mean --overwrite
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

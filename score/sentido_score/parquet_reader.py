@@ -10,6 +10,7 @@ from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import InputFile, readable
 from sentido_score.texts import check
+from sentido_score.unchanged import unchanged
 from sentido_score.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
 
 _BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be large
@@ -80,18 +81,22 @@ class ParquetReader:
     def _windows(self, number: int, skip: int) -> Iterator[Window]:
         file, at = self.files[number], 0  # at: rows of the file before the next
         size = min(WINDOW_ROWS, self.options.part_rows)
-        with _opened(file) as parquet:
+        with unchanged(file), _opened(file) as parquet:
             for group in range(parquet.num_row_groups):
                 rows = parquet.metadata.row_group(group).num_rows
                 if at + rows <= skip:
                     at += rows
                     continue
+                came = 0
                 batches = parquet.iter_batches(size, row_groups=[group], use_threads=False)
                 while (batch := _next(file, batches)) is not None:
+                    came += batch.num_rows
                     for piece in _pieces(batch, FIRST_ROWS if at == 0 else 0):
                         at += piece.num_rows
                         if at > skip:
                             yield self._window(piece, Position(number, at))
+                _check_rows(file, f"row group {group}", came, rows)
+            _check_rows(file, "the file", at, parquet.metadata.num_rows)
 
     def _window(self, batch: pa.RecordBatch, end: Position) -> Window:
         table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
@@ -122,6 +127,14 @@ def _next(file: InputFile, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch 
     assert file.place is not None
     with readable(file.place):
         return next(batches, None)
+
+
+def _check_rows(file: InputFile, what: str, came: int, rows: int) -> None:
+    """Raise ScoreError if other rows came than the footer says."""
+    if came != rows:
+        raise ScoreError(
+            f"{file.name}: {what} holds {came} rows, its footer says {rows}: the file is damaged"
+        )
 
 
 def _pieces(batch: pa.RecordBatch, rows: int) -> list[pa.RecordBatch]:

@@ -149,7 +149,7 @@ def assemble(target: Target, parts: int, options: Options) -> None:
                 _join_parquet(target, parts, path, options)
             else:
                 _join_bytes(target, parts, path)
-        publish(path, target.whole)
+        publish(path, target.whole, by=whole)
 
 
 def _join_bytes(target: Target, parts: int, path: Path) -> None:

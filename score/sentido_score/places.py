@@ -14,6 +14,7 @@ from pyarrow import fs
 
 from sentido_score.errors import ScoreError
 from sentido_score.options import FORMATS
+from sentido_score.work_folders import unfinished_above, without_unfinished
 
 STANDARD = "-"  # standard input or output
 
@@ -136,7 +137,7 @@ def format_of(name: str) -> tuple[str | None, str | None]:
 
 
 def expand(sources: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
-    """List the files of paths, globs, folders and URIs, each source's by name.
+    """List the files of paths, globs, folders and URIs, each source's by name, each file once.
 
     Raises ScoreError for a source without a file.
     """
@@ -152,12 +153,26 @@ def expand(sources: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
         ]
     if not found:
         raise ScoreError("no input: a file, a glob, a folder or - is needed")
-    return found
+    files: dict[object, InputFile] = {}
+    for file in found:
+        files.setdefault(_identity(file), file)
+    return list(files.values())
+
+
+def _identity(file: InputFile) -> object:
+    """Tell a file from others, by whichever link, glob or spelling of its name it was found."""
+    assert file.place is not None
+    if not file.place.is_local:
+        return file.name
+    with readable(file.place):
+        found = os.stat(file.place.path)
+    return found.st_dev, found.st_ino
 
 
 def _files(place: Place) -> list[tuple[Place, Any]]:
     with readable(place):
         info = place.system.get_file_info(place.path)
+        _refuse_unfinished(place)
         if info.type == fs.FileType.File:
             return [(place, info)]
         if info.type == fs.FileType.Directory:
@@ -165,7 +180,7 @@ def _files(place: Place) -> list[tuple[Place, Any]]:
             base = len(info.path.rstrip("/")) + 1
             infos = [
                 each
-                for each in infos
+                for each in without_unfinished(place.system, infos)
                 if each.type == fs.FileType.File
                 and not re.search(r"(^|/)[._]", each.path[base:])
                 and format_of(each.path)[0]
@@ -179,7 +194,7 @@ def _files(place: Place) -> list[tuple[Place, Any]]:
             selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
             infos = [
                 each
-                for each in place.system.get_file_info(selector)
+                for each in without_unfinished(place.system, place.system.get_file_info(selector))
                 if each.type == fs.FileType.File and wanted.fullmatch(each.path)
             ]
             if not infos:
@@ -187,6 +202,16 @@ def _files(place: Place) -> list[tuple[Place, Any]]:
         else:
             raise ScoreError(f"{place.name}: no such file or folder")
     return [(place, each) for each in sorted(infos, key=lambda each: str(each.path))]
+
+
+def _refuse_unfinished(place: Place) -> None:
+    """Raise ScoreError for what is, or lies in, the work folder or parts of an unfinished run."""
+    path = os.path.abspath(place.path) if place.is_local else place.path
+    if (found := unfinished_above(place.system, path)) is not None:
+        raise ScoreError(
+            f"{place.name}: cannot be read: {Place(place.system, found).name} belongs to a run that"
+            " has not finished: finish that run first"
+        )
 
 
 def _glob(pattern: str) -> str:

@@ -5,6 +5,7 @@ to begin at the end of one of them.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 from sentido_score.options import Options
 from sentido_score.places import InputFile, open_bytes, readable
 from sentido_score.texts import check
+from sentido_score.unchanged import unchanged
 from sentido_score.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
 
 CHUNK = 1 << 20
@@ -80,14 +82,20 @@ def text_windows(
 
 def chunks(file: InputFile, offset: int = 0) -> Generator[bytes, None, None]:
     """Read a file of a text format from an offset; the first chunk holds a whole MARK."""
-    stream = open_bytes(file, offset)
     least = len(MARK)
-    try:
+    with unchanged(file), _opened(file, offset) as stream:
         while chunk := _read(file, stream):
             while len(chunk) < least and (more := _read(file, stream)):
                 chunk += more
             least = 0
             yield chunk
+
+
+@contextmanager
+def _opened(file: InputFile, offset: int) -> Iterator[Any]:
+    stream = open_bytes(file, offset)
+    try:
+        yield stream
     finally:
         if file.place is not None:
             stream.close()

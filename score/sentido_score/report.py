@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,18 @@ class Report:
     labels: tuple[str, ...]
     input_files: int
     run: dict[str, Any]  # what the rows depend on: bundle, input, options
+    parts: tuple[dict[str, Any], ...] = ()  # of a folder: each file's name, rows, bytes, sha256
     was_finished: bool = False  # nothing had to be done
 
     @classmethod
     def of(
-        cls, counts: Counts, seconds: float, engine: str, model: Model, facts: Mapping[str, Any]
+        cls,
+        counts: Counts,
+        seconds: float,
+        engine: str,
+        model: Model,
+        facts: Mapping[str, Any],
+        parts: Sequence[dict[str, Any]] = (),
     ) -> "Report":
         """Sum up a run."""
         return cls(
@@ -55,13 +62,15 @@ class Report:
             labels=model.labels,
             input_files=len(facts["input"]),
             run=condensed(facts),
+            parts=tuple(parts),
         )
 
     @classmethod
     def parse(cls, data: bytes) -> "Report":
         """Read one that was written. Raises ValueError or TypeError for something else."""
         found = json.loads(data)
-        return cls(**{**found, "labels": tuple(found["labels"]), "was_finished": True})
+        lists = {name: tuple(found[name]) for name in ("labels", "parts")}
+        return cls(**{**found, **lists, "was_finished": True})
 
     def encode(self) -> bytes:
         """Give the file's contents."""

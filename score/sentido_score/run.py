@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -18,8 +20,10 @@ from pyarrow.fs import LocalFileSystem
 
 from sentido_score.engine import Engine, Scores
 from sentido_score.errors import ScoreError
-from sentido_score.journal import Journal, State, differences, facts
+from sentido_score.journal import FinishedPart, Journal, State, differences, facts
 from sentido_score.options import Options
+from sentido_score.ownership import own_record, own_report, refuse_foreign_parts, refuse_inputs
+from sentido_score.parquet_reader import ParquetReader
 from sentido_score.parts import Part, assemble, open_part
 from sentido_score.places import Place
 from sentido_score.quiet import Say, Watch, quiet
@@ -29,14 +33,18 @@ from sentido_score.results import Columns, Counts, result_columns
 from sentido_score.storage import (
     make_folder,
     publish,
-    read_whole,
     remove,
     scratch,
+    sha256_of,
+    size_of,
     write_whole,
     writing,
 )
 from sentido_score.target import Target
 from sentido_score.window import Position, Window
+from sentido_score.work_folders import Record
+
+_ROUNDS = 5  # of writing parts again that others have changed
 
 _STANDARD_OUTPUT = Place(LocalFileSystem(), "standard output")
 
@@ -64,53 +72,102 @@ def run(
     if target.place is None:
         return writer.stream(about)
     _check_input(reader, target, resume)
+    record, old_report = own_record(target), own_report(target)
+    if not resume and not overwrite:
+        _refuse_existing(target, record)
+    if resume and not record and (report := _finished(target, old_report, about)) is not None:
+        return report
+    if overwrite:
+        refuse_foreign_parts(target, record, old_report)
     if target.is_folder:
         make_folder(target.whole)
-    if not resume and not overwrite:
-        _refuse_existing(target)
-    is_begun = resume and target.work.within("run.json").exists()
-    if resume and not is_begun and (report := _finished(target, about)) is not None:
-        return report
     with Journal(target) as journal:
-        if is_begun:
-            state = journal.resume(about)
-        else:
-            for place in [target.report, *target.leftovers()]:
-                remove(place)
-            state = journal.begin(about)
-        state = writer.write_parts(state, journal)
-        report = Report.of(state.counts, state.seconds, engine.name, engine.model, about)
-        write_whole(target.report, report.encode())
-        assemble(target, state.parts, options)
+        state = journal.resume(about) if resume and record else journal.begin(about)
+        if state.is_assembled and old_report and old_report.run == condensed(about):
+            journal.clear()  # killed while it did so
+            return old_report
+        if not state.is_assembled:
+            _make_room(target, state)
+            state = _all_parts(writer, state, journal, target)
+            _refuse_lost_rows(reader, state, journal)
+            remove(target.report)  # of an older output
+            assemble(target, state.parts, options)
+            state = replace(state, is_assembled=True)
+            journal.commit(state)
+        parts = _listed(target, state, journal)
+        report = Report.of(state.counts, state.seconds, engine.name, engine.model, about, parts)
+        write_whole(target.report, report.encode(), by=target.work.within("report.json"))
         journal.clear()
     return report
 
 
+def _make_room(target: Target, state: State) -> None:
+    """Remove an older folder of output, or a report without its output.
+
+    Comes after the record that says whose they are: a run that is killed here is gone on with.
+    """
+    if target.is_folder or not target.whole.exists():
+        kept = {target.part(number).path for number in range(state.parts)}
+        remove(target.report)
+        for place in target.leftovers():
+            if place.path not in kept:
+                remove(place)
+
+
+def _all_parts(writer: "_Writer", state: State, journal: Journal, target: Target) -> State:
+    """Write parts until all are there as they were finished."""
+    for _ in range(_ROUNDS):
+        state = writer.write_parts(state, journal)
+        # A folder's parts are the output: their digests are compared only if a run goes on.
+        found = journal.checked(state, sizes_only=target.is_folder)
+        if found == state:
+            return state
+        state = found
+    raise ScoreError(
+        f"{target.whole.name}: finished parts are changed or taken away while the run goes on: let"
+        " nobody else write to them, and go on with --resume"
+    )
+
+
+def _refuse_lost_rows(reader: Reader, state: State, journal: Journal) -> None:
+    """Raise ScoreError unless as many rows were written as were read."""
+    parts = [journal.part(number) for number in range(state.parts)]
+    written, read = sum(part.rows for part in parts if part), state.counts.rows
+    if isinstance(reader, ParquetReader):
+        read = sum(reader.rows)
+    if written != read or written != state.counts.rows:
+        raise ScoreError(
+            f"{read} rows were read, {state.counts.rows} scored and {written} written: there is no"
+            " output; this is a fault of sentido-score, please report it"
+        )
+
+
+def _listed(target: Target, state: State, journal: Journal) -> list[dict[str, Any]]:
+    """Return what a report says of each file of a folder."""
+    if not target.is_folder:
+        return []
+    parts = [(target.part(number), journal.part(number)) for number in range(state.parts)]
+    return [
+        {
+            "name": PurePosixPath(place.path).name,
+            "rows": part.rows,
+            "bytes": part.size,
+            "sha256": part.sha256,
+        }
+        for place, part in parts
+        if part
+    ]
+
+
 def _check_input(reader: Reader, target: Target, resume: bool) -> None:
     """Raise ScoreError for an input that cannot be resumed, or that the output would replace."""
-    replaced = {_entry(place) for place in [target.whole, *target.leftovers()]}
-    for file in reader.files:
-        if file.place is None and resume:
-            raise ScoreError("standard input cannot be read again: --resume needs files")
-        if file.place is not None and replaced & {_entry(file.place), _file(file.place)}:
-            raise ScoreError(f"{file.name}: is also the input: choose another output")
+    if resume and any(file.place is None for file in reader.files):
+        raise ScoreError("standard input cannot be read again: --resume needs files")
+    refuse_inputs(reader.files, target)
 
 
-def _entry(place: Place) -> str:
-    """Give the one name of what a rename to a place replaces: links of folders are followed."""
-    if not place.is_local:
-        return place.name
-    folder, name = os.path.split(place.path)
-    return os.path.join(os.path.realpath(folder), name)
-
-
-def _file(place: Place) -> str:
-    """Give the one name of what is read from a place: all links are followed."""
-    return os.path.realpath(place.path) if place.is_local else place.name
-
-
-def _refuse_existing(target: Target) -> None:
-    if target.work.within("run.json").exists():
+def _refuse_existing(target: Target, record: Record | None) -> None:
+    if record is not None:
         raise ScoreError(
             f"{target.whole.name}: a run of it was not finished: go on with --resume, or start anew"
             " with --overwrite"
@@ -122,15 +179,10 @@ def _refuse_existing(target: Target) -> None:
         )
 
 
-def _finished(target: Target, about: dict[str, Any]) -> Report | None:
+def _finished(target: Target, report: Report | None, about: dict[str, Any]) -> Report | None:
     """Give the report of an output that is there. Raises ScoreError for another run's."""
     if not target.leftovers() and (target.is_folder or not target.whole.exists()):
         return None
-    data = read_whole(target.report)
-    try:
-        report = Report.parse(data) if data is not None else None
-    except (ValueError, TypeError, KeyError):
-        report = None
     if report is None:
         raise ScoreError(
             f"{target.whole.name}: exists, and {target.report.name} does not tell whose it is:"
@@ -200,7 +252,7 @@ class _Writer:
     ) -> State:
         """Write one part file and remember it."""
         place, began = self._target.part(state.parts), time.monotonic()
-        position, rows, is_last = state.position, 0, True
+        position, rows, is_last, size, digest = state.position, 0, True, None, ""
         with scratch(place) as path:
             with writing(place):
                 sink = pa.OSFile(str(path), "wb")
@@ -220,7 +272,9 @@ class _Writer:
                 raise
             has_rows = rows > 0 or state.parts == 0
             if has_rows:
-                publish(path, place)
+                written = Place(LocalFileSystem(), str(path))
+                size, digest = size_of(written), sha256_of(written)
+                publish(path, place, by=self._target.by(state.parts))
         state = State(
             state.parts + has_rows,
             position,
@@ -228,7 +282,7 @@ class _Writer:
             state.seconds + time.monotonic() - began,
             is_last,
         )
-        journal.commit(state)
+        journal.commit(state, FinishedPart(rows, size or 0, digest, state) if has_rows else None)
         return state
 
     def _open(self, sink: Any, *, is_first: bool) -> Part:
@@ -239,6 +293,11 @@ class _Writer:
 
     def _write(self, part: Part, window: Window, scores: Scores) -> None:
         given, errors = part.prepare(window.rows)
+        if len(scores.token_counts) != len(window.texts.rows):
+            raise ScoreError(
+                f"{len(window.texts.rows)} texts were scored and {len(scores.token_counts)} answers"
+                " came: this is a fault of sentido-score, please report it"
+            )
         results, counts = result_columns(window.texts, scores, self._engine.model, errors)
         part.write(given, results)
         self._counts += counts

@@ -1,10 +1,13 @@
 """Writing so that a crash leaves either the old file or the whole new one, never a half.
 
 Local files are written beside their place, forced to the disk and renamed. Object stores show an
-object only when all of it has come, so there the upload is the rename; what is uploaded stands
-whole in a local file first, since an upload that breaks off must not end.
+object only when its upload ends, but pyarrow ends an upload that breaks off too. So what is
+uploaded stands whole in a local file first, goes under another name in the work folder, and only
+then to its own, by a copy in the store, which is all or nothing.
 """
 
+import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -16,7 +19,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from sentido_score.errors import ScoreError
-from sentido_score.places import Place, problem
+from sentido_score.places import Place, problem, readable
 
 _BLOCK = 8 << 20  # bytes
 
@@ -29,18 +32,22 @@ def writing(place: Place) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except (OSError, pa.ArrowException) as error:
+        if not place.is_local and getattr(error, "errno", None) == errno.ENOSPC:
+            raise ScoreError(
+                f"{tempfile.gettempdir()}: {problem(error)}: what is uploaded to {place.name}"
+                " stands here first; set TMPDIR to a folder with room for it"
+            ) from error
         raise ScoreError(f"{place.name}: cannot be written: {problem(error)}") from error
 
 
 @contextmanager
 def scratch(place: Place) -> Iterator[Path]:
     """Give a local file in which the contents of a place can be made; it is gone afterwards."""
-    if place.is_local:
-        path = Path(place.path + ".tmp")
-    else:
-        descriptor, name = tempfile.mkstemp(prefix="sentido-score-")
-        os.close(descriptor)
-        path = Path(name)
+    if not place.is_local:
+        with writing(place), _nameless() as path:
+            yield path
+        return
+    path = Path(place.path + ".tmp")
     try:
         yield path
     finally:
@@ -48,24 +55,40 @@ def scratch(place: Place) -> Iterator[Path]:
             path.unlink(missing_ok=True)
 
 
-def publish(path: Path, place: Place) -> None:
-    """Put the contents of a scratch file in their place, all at once."""
+@contextmanager
+def _nameless() -> Iterator[Path]:
+    """Give a path to a temporary file that no killed process leaves behind, where /proc is."""
+    if not Path("/proc/self/fd").exists():
+        with tempfile.NamedTemporaryFile(prefix="sentido-score-") as named:
+            yield Path(named.name)
+        return
+    with tempfile.TemporaryFile(prefix="sentido-score-") as file:
+        yield Path(f"/proc/self/fd/{file.fileno()}")
+
+
+def publish(path: Path, place: Place, *, by: Place | None = None) -> None:
+    """Put the contents of a scratch file in their place, all at once.
+
+    `by`: a place in the work folder, by whose name with `.tmp` what is uploaded goes.
+    """
     with writing(place):
         if not place.is_local:
-            with path.open("rb") as source, place.system.open_output_stream(place.path) as sink:
+            upload = (by or place).beside(".tmp")
+            with path.open("rb") as source, upload.system.open_output_stream(upload.path) as sink:
                 shutil.copyfileobj(source, sink, _BLOCK)
+            place.system.move(upload.path, place.path)
             return
         _force(path)
         os.replace(path, place.path)
         _force(Path(place.path).parent)
 
 
-def write_whole(place: Place, data: bytes) -> None:
-    """Write a small file all at once."""
-    with scratch(place) as path:
+def write_whole(place: Place, data: bytes, *, by: Place | None = None) -> None:
+    """Write a small file all at once, by way of a file beside another place if one is given."""
+    with scratch(by or place) as path:
         with writing(place):
             path.write_bytes(data)
-        publish(path, place)
+        publish(path, place, by=by)
 
 
 def read_whole(place: Place) -> bytes | None:
@@ -75,6 +98,22 @@ def read_whole(place: Place) -> bytes | None:
             return None
         with place.system.open_input_stream(place.path, compression=None) as stream:
             return bytes(stream.read())
+
+
+def size_of(place: Place) -> int | None:
+    """Return the bytes of a file, None if there is none."""
+    with readable(place):
+        info = place.system.get_file_info(place.path)
+    return int(info.size) if info.type == fs.FileType.File else None
+
+
+def sha256_of(place: Place) -> str:
+    """Return the digest of a file's bytes."""
+    digest = hashlib.sha256()
+    with readable(place), place.system.open_input_stream(place.path, compression=None) as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def move(source: Place, target: Place) -> None:
@@ -95,13 +134,21 @@ def make_folder(place: Place) -> None:
 
 
 def remove(place: Place) -> None:
-    """Remove a file or a folder with all in it, if it is there."""
+    """Remove a file, if it is there."""
     with writing(place):
-        kind = place.kind()
-        if kind == fs.FileType.Directory:
-            place.system.delete_dir(place.path)
-        elif kind == fs.FileType.File:
+        if place.kind() == fs.FileType.File:
             place.system.delete_file(place.path)
+
+
+def remove_if_empty(place: Place) -> None:
+    """Remove a folder that holds nothing; one with anything in it stays."""
+    if place.is_local:
+        with suppress(OSError):
+            Path(place.path).rmdir()
+        return
+    with writing(place):
+        if place.exists() and not place.system.get_file_info(fs.FileSelector(place.path)):
+            place.system.delete_dir(place.path)  # the object that marks it
 
 
 def _force(path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from pyarrow import fs
 
@@ -11,6 +12,7 @@ from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import STANDARD, Place, format_of, locate
 from sentido_score.readers import Reader
+from sentido_score.work_folders import ENDING
 
 _ENDINGS = {"gzip": ".gz", "zstd": ".zst", None: ""}
 
@@ -59,6 +61,10 @@ class Target:
         folder = self.whole if self.is_folder else self.work
         return folder.within(f"part-{number:05}.{self.format}{_ENDINGS[self.compression]}")
 
+    def by(self, number: int) -> Place:
+        """Give the place in the work folder by which a part file is uploaded."""
+        return self.work.within(PurePosixPath(self.part(number).path).name)
+
     @property
     def whole(self) -> Place:
         """The place of the output. Not for standard output."""
@@ -68,7 +74,7 @@ class Target:
     @property
     def work(self) -> Place:
         """The folder of what is not finished."""
-        return self.whole.beside(".parts")
+        return self.whole.beside(ENDING)
 
     @property
     def report(self) -> Place:

@@ -74,6 +74,14 @@ def test_bad_flags_end_with_2_or_a_sentence(tmp_path: Path) -> None:
     assert b"no.csv: no such file or folder" in result.stderr
 
 
+def test_a_flag_is_not_guessed_from_a_part_of_its_name(tmp_path: Path) -> None:
+    path, out = write_csv(tmp_path / "in.csv", ["x"]), tmp_path / "out.csv"
+    out.write_bytes(b"kept")
+    result = sentido_score(path, "--out", out, "--over", code=2)
+    assert b"unrecognized arguments: --over" in result.stderr
+    assert out.read_bytes() == b"kept"
+
+
 def test_an_output_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "in.csv", ["x"])
     result = sentido_score(path, "--out", "/proc/nowhere/out.csv", code=1)

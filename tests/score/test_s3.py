@@ -2,15 +2,23 @@
 
 import json
 import logging
+import os
+import re
+import socket
+import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
-from scoring import sentido_score, write_csv, write_parquet
+from scoring import SCORE, sentido_score, write_csv, write_parquet
 from sentido_score import Options, ScoreError, score
+from waiting import PATIENCE
 
 
 @pytest.fixture
@@ -85,6 +93,141 @@ def test_a_file_of_an_object_store_is_whole_or_not_there(
     with bucket.open_input_stream("bucket/out.csv") as stream:
         assert stream.read() == (tmp_path / "out.csv").read_bytes()
     assert names(bucket) == {"in.csv", "out.csv", "out.csv.report.json"}
+
+
+@pytest.mark.parametrize("out", ["lake/reviews/", "lake/reviews.csv"])
+def test_objects_in_the_work_folders_place_stay(
+    out: str, tmp_path: Path, bucket: fs.FileSystem
+) -> None:
+    key = f"{out.rstrip('/')}.parts/a.csv"
+    put(bucket, write_csv(tmp_path / "in.csv", ["x"]), key)
+    put(bucket, tmp_path / "in.csv", "in.csv")
+    for source in ("in.csv", key):
+        for overwrite in (True, False):
+            with pytest.raises(ScoreError, match="choose another output"):
+                score(f"s3://bucket/{source}", out=f"s3://bucket/{out}", overwrite=overwrite)
+    assert names(bucket) == {"in.csv", key}
+
+
+def test_parts_on_an_object_store_are_not_read_as_input(
+    tmp_path: Path, reviews: list[str], bucket: fs.FileSystem
+) -> None:
+    put(bucket, write_csv(tmp_path / "in.csv", reviews[:900]), "in/in.csv")
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        if "in/out/part-00001.csv" in names(bucket):
+            raise EnoughError
+
+    options = Options(part_rows=300)
+    with pytest.raises(EnoughError):
+        score("s3://bucket/in", out="s3://bucket/in/out/", options=options, watch=stop)
+    assert score("s3://bucket/in/**/*.csv", out=tmp_path / "out.csv").rows == 900
+    report = score("s3://bucket/in", out="s3://bucket/in/out/", options=options, resume=True)
+    assert report.rows == 900
+
+
+class Proxy:
+    """Passes on what a process sends to the store, and ends it with SIGTERM at an upload."""
+
+    def __init__(self, store: tuple[str, int], upload: bytes) -> None:
+        self._store = store
+        self._upload = re.compile(upload)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.has_seen = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                self._threads.append(threading.Thread(target=self._relay, args=(client,)))
+                self._threads[-1].start()
+
+    def _relay(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._store) as store:
+            back = threading.Thread(target=self._pass_on, args=(store, client))
+            back.start()
+            self._pass_on(client, store)
+            back.join(PATIENCE)
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if self._upload.search(data) and self.process and not self.has_seen.is_set():
+                    self.has_seen.set()
+                    self.process.terminate()
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("out", "key", "upload"),
+    [
+        ("out.csv", "out.csv", rb"POST /bucket/out\.csv(\.parts/whole\.tmp)?\?uploads"),
+        (
+            "out/",
+            "out/part-00001.csv",
+            rb"POST /bucket/out(\.parts)?/part-00001\.csv(\.tmp)?\?uploads",
+        ),
+    ],
+)
+def test_an_upload_that_is_ended_by_a_signal_leaves_no_object(
+    out: str, key: str, upload: bytes, tmp_path: Path, reviews: list[str], bucket: fs.FileSystem
+) -> None:
+    path = write_csv(tmp_path / "in.csv", reviews[:900])
+    address = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+    proxy = Proxy((str(address.hostname), int(address.port or 0)), upload)
+    command = [SCORE, str(path), "--out", f"s3://bucket/{out}", "--part-rows", "300"]
+    if out.endswith("/"):
+        command += ["--format", "csv"]
+    environ = os.environ | {"AWS_ENDPOINT_URL": proxy.address, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environ) as process:
+        proxy.process = process
+        _, said = process.communicate(timeout=PATIENCE)
+    proxy.close()
+    assert proxy.has_seen.is_set(), said
+    assert process.returncode == 143
+    assert key not in names(bucket)
+    assert not [name for name in names(bucket) if name.endswith("report.json")]
+    assert list(tmp_path.iterdir()) == [path]
+    assert score(path, out=f"s3://bucket/{out}", options=Options(part_rows=300), resume=True)
+    score(path, out=tmp_path / "whole.csv")
+    if key == out:
+        with bucket.open_input_stream(f"bucket/{key}") as stream:
+            assert stream.read() == (tmp_path / "whole.csv").read_bytes()
+    assert not [name for name in names(bucket) if ".parts" in name]
+    assert bucket.get_file_info(f"bucket/{out.rstrip('/')}.parts").type == fs.FileType.NotFound
+
+
+def test_an_object_that_is_replaced_ends_the_run(tmp_path: Path, bucket: fs.FileSystem) -> None:
+    put(bucket, write_csv(tmp_path / "a.csv", ["good"] * 20_000), "in/a.csv")
+    put(bucket, write_csv(tmp_path / "b.csv", ["good"] * 1000), "in/b.csv")
+    other = write_csv(tmp_path / "other.csv", ["bad"] * 1000)
+    is_replaced: list[bool] = []
+
+    def watch(*_: object) -> None:
+        if not is_replaced:
+            is_replaced.append(True)
+            put(bucket, other, "in/b.csv")
+
+    options = Options(part_rows=300)
+    with pytest.raises(ScoreError, match=r"in/b\.csv: was changed after the run began"):
+        score("s3://bucket/in", out=tmp_path / "out.csv", options=options, watch=watch)
+    twice = ["s3://bucket/in/a.csv", "s3://bucket/in/*.csv"]
+    assert score(twice, out=tmp_path / "out.csv", overwrite=True).rows == 21_000
 
 
 def test_what_is_not_there_is_named(bucket: fs.FileSystem) -> None:
