@@ -93,19 +93,8 @@ class Slots:
     for as long, that one's call is ended: who stands still does not keep the others out.
     """
 
-    def __init__(
-        self,
-        most: int,
-        most_of_one: int,
-        patience: float = float("inf"),
-        *,
-        before_waiting: Callable[[], object] = lambda: None,
-    ) -> None:
-        """Make `most` places, of which a source holds at most `most_of_one`.
-
-        `before_waiting` is called by a thread that has to wait.
-        """
-        self._before_waiting = before_waiting
+    def __init__(self, most: int, most_of_one: int, patience: float = float("inf")) -> None:
+        """Make `most` places, of which a source holds at most `most_of_one`."""
         self._free = most
         self._most_of_one = most_of_one
         self._patience = patience
@@ -144,7 +133,6 @@ class Slots:
         is_there = place.call.add_callback(lambda: self._give_up(place))
         if not is_there:
             self._give_up(place)
-        self._before_waiting()
         timeout = min(self._patience, threading.TIMEOUT_MAX)
         while not place.turn.acquire(timeout=timeout):
             self._end_the_oldest()

@@ -104,10 +104,7 @@ def serve(config: Config) -> Iterator[Running]:
     streams = Allowance(memory.streams)
     receiving = Slots(memory.receiving, memory.receiving_of_one, _PATIENCE_SECONDS)
     receiver = Receiver(receiving, stalls, threads.turns)
-    places = Slots(
-        config.most_threads(), config.max_connection_calls, before_waiting=threads.turns.end
-    )
-    transport = GrpcioTransport(pipeline, threads, receiver, stalls, places, streams)
+    transport = GrpcioTransport(pipeline, threads, receiver, stalls, streams)
     native = _native(config, pipeline)
     server = new_server(threads, connection_options(config, behind_native=native is not None))
     transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])

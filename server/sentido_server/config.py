@@ -32,7 +32,6 @@ examples:
   sentido-server --max-texts 100 --print-config > sentido.toml
   sentido-server --check                           is it SERVING?"""
 
-_CONNECTION_STREAMS = 1024  # at the bound gRPC refuses calls, and below ours have to wait
 _SHARE = 4  # parts of the memory: for receiving, for streams, for messages, and for all else
 _BATCH_PADDING = 0.1  # the share of a batch's tokens that may be padding
 
@@ -218,11 +217,7 @@ class Config:
     def most_threads(self) -> int:
         """Return the bound on threads of calls: all of one connection, and as many of others."""
         streams = 2 * 2 * self.memory().streams  # two each
-        return 2 * self.connection_streams() + streams + 2 * self.max_connections
-
-    def connection_streams(self) -> int:
-        """Return the bound on calls of a connection that gRPC keeps; not all are in progress."""
-        return max(_CONNECTION_STREAMS, 4 * self.max_connection_calls)
+        return 2 * 5 * self.max_connection_calls + streams + 2 * self.max_connections
 
     def thread_count(self) -> int:
         """Give the number of compute threads."""

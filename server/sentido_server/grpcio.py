@@ -67,15 +67,13 @@ class GrpcioTransport:
         threads: CallThreads,
         receiver: "Receiver",
         stalls: Stalls,
-        places: Slots,
         streams: Allowance,
     ) -> None:
-        """Take what calls share; `places`: to be in progress, `streams`: how many may be open."""
+        """Take what calls share; `streams`: how many may be open."""
         self._pipeline = pipeline
         self._threads = threads
         self._receiver = receiver
         self._stalls = stalls
-        self._places = places
         self._streams = streams
         self._open: dict[GrpcioCall, Stream | None] = {}
         self._changed = threading.Condition()
@@ -117,7 +115,7 @@ class GrpcioTransport:
             if not context.is_active():  # the caller left before it was this call's turn
                 return b""
             call = GrpcioCall(context, self._threads.turns)
-            with self._begun(rpc, call, context) as entry, self._place(entry, context):
+            with self._begun(rpc, call, context) as entry:
                 self._pipeline.check_room(rpc, entry)
                 body = self._receiver.message(requests, context)
                 self._threads.turns.begin()
@@ -139,7 +137,6 @@ class GrpcioTransport:
             call = GrpcioCall(context, self._threads.turns)
             with (
                 self._begun(rpc, call, context) as entry,
-                self._place(entry, context),
                 self._stream_place(entry),
             ):
                 stream = Stream(self._pipeline, rpc, call, entry)
@@ -201,10 +198,6 @@ class GrpcioTransport:
                 stream.end()
             if self._draining:
                 stream.drain()
-
-    def _place(self, entry: CallRecord, context: grpc.ServicerContext) -> Any:
-        """Wait while the connection has as many calls in progress as it may."""
-        return self._places.place(source_of(entry.peer, entry), context)
 
     def _ended(self, call: GrpcioCall, context: grpc.ServicerContext) -> None:
         """Forget a call. On a thread of gRPC's, when all is sent or its caller has left."""

@@ -14,6 +14,7 @@ from sentido_server.watched import FileError, is_open_to_all
 MAX_METADATA_BYTES = 16 * 1024  # of a call
 _NO_LIMIT = 2**31 - 1
 _PENDING = 8192  # calls, of all connections: eight that are as full as they can be
+_DEALLOCATING = 4  # times the calls that a connection may have
 _WINDOW_BYTES = 64 * 1024  # that a call may send before its message is received
 _PING_SECONDS = 30  # between pings of a connection without data: our client sends one a minute
 _PING_STRIKES = 2  # pings that come earlier, after which the connection is closed
@@ -96,9 +97,10 @@ def connection_options(config: Config, behind_native: bool) -> list[tuple[str, i
     if behind_native:  # whose connections are not those of callers
         return options
     options += [
-        # Far more than may be in progress: at this number gRPC refuses calls also of those who keep
-        # to it, as it counts those that have ended for the caller and not yet for the server.
-        ("grpc.max_concurrent_streams", config.connection_streams()),
+        ("grpc.max_concurrent_streams", config.max_connection_calls),
+        # Calls that have ended for the caller and not yet for the server: at this number gRPC
+        # refuses more. By default that meets callers who keep to the number above.
+        ("grpc.http2.max_deallocating_streams", _DEALLOCATING * config.max_connection_calls),
         ("grpc.max_allowed_incoming_connections", config.max_connections),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _PING_SECONDS * 1000),

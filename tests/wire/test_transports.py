@@ -107,11 +107,11 @@ def test_calls_that_are_reset_in_numbers_before_they_are_seen_end_the_connection
     assert outcome == ("closed" if transport == "native" else "OK")
 
 
-def test_a_connection_takes_so_many_calls_at_once(address: str, transport: str) -> None:
+def test_a_connection_takes_so_many_calls_at_once(address: str) -> None:
     with Raw(address) as raw:
         assert raw.outcome(raw.send(Sent())) == "OK"
         most = raw.h2.remote_settings.max_concurrent_streams
-    assert most == (1024 if transport == "grpcio" else 100)  # of which 100 are in progress
+    assert most == 100
 
 
 def test_a_connection_that_ends_in_the_middle_of_a_message_hurts_nobody(address: str) -> None:
