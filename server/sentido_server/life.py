@@ -12,8 +12,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Self
 
 from sentido_bundle import BundleError
@@ -24,6 +24,7 @@ from sentido_server.config import Config
 from sentido_server.loading import Loader
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
+_HEARD = (*_STOPS, signal.SIGHUP)
 _SAME_SECONDS = 0.5  # in which a second signal is the first one, sent twice
 _SWITCH_SECONDS = 0.0001  # after which a thread lets others have Python's lock; 5 ms by default
 _COLLECTIONS = 20_000, 20, 20  # of garbage: by far fewer than Python makes by itself
@@ -42,11 +43,25 @@ def run(config: Config) -> int:
     memory.return_large_blocks()
     sys.setswitchinterval(_SWITCH_SECONDS)
     with _Signals() as signals:
-        life = _Life(config, signals.wake)
+        with _blocked():
+            life = _Life(config, signals.wake)
         code = _wait(life, config, signals)
     if life.error is not None:
         raise life.error
     return code
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    """Keep signals from the threads that are started in the block, and from all that they start.
+
+    One that interrupts a thread of gRPC's at the wrong moment makes it abort the process.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
 
 
 class _Signals:
@@ -62,13 +77,13 @@ class _Signals:
         self._came: deque[int] = deque()  # the numbers, of SIGHUP at most one
 
     def __enter__(self) -> Self:
-        for number in (*_STOPS, signal.SIGHUP):
+        for number in _HEARD:
             signal.signal(number, self._add)
         signal.set_wakeup_fd(self._outbox.fileno(), warn_on_full_buffer=False)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in (*_STOPS, signal.SIGHUP):
+        for number in _HEARD:
             signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
 

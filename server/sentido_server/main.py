@@ -37,10 +37,12 @@ def _main() -> int:
         from sentido_server.life import run
 
         try:
-            return run(config)
+            code = run(config)
         except (StartError, BundleError) as error:
             log.say(f"sentido-server: {error}")
-            return 1
+            code = 1
+    # Python would stop threads in the midst of C++, such as one that still loads, and abort by it.
+    os._exit(code)
 
 
 if __name__ == "__main__":
