@@ -59,7 +59,7 @@ def test_it_may_do_as_little_as_its_file_says(server: str) -> None:
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
-    assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (2**30, 2 * 10**9, 4096)
+    assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (2**30, 2 * 10**9, 8192)
     (bundles,) = [mount for mount in inspect(server)["Mounts"] if mount["Type"] == "volume"]
     assert bundles["RW"] is False
 
