@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from sentido_server.access import Metadata
-from sentido_server.admission import Left
+from sentido_server.admission import Left, source_of
 from sentido_server.faults import Fault, QueueFull, Unavailable
 from sentido_server.pipeline import Message, Outcome, Pipeline
 from sentido_server.record import CallRecord
@@ -31,6 +31,7 @@ class GrpcioCall:
     def __init__(self, context: grpc.ServicerContext, turns: Turns) -> None:
         self._turns = turns
         self.peer: str = context.peer()
+        self.source = source_of(self.peer, self)
         self.metadata: Metadata = context.invocation_metadata() or ()
         self.ended = False
         self._outcome: Outcome | None = None
@@ -82,7 +83,7 @@ class GrpcioCall:
             self._outcome, self._has_outcome = outcome, True
             if not self._is_waiting:
                 return
-        self._turns.wake(partial(self._woken.put, None))
+        self._turns.wake(partial(self._woken.put, None), self.source)
 
     def outcome(self) -> Outcome | None:
         """Wait for the outcome; None: the call has ended."""

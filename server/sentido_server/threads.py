@@ -48,17 +48,11 @@ class FairThreads:
         with self._change:
             while not self._jobs and not self._closed:
                 self._change.wait()
-            if not self._jobs:
-                return None
-            source, jobs = self._jobs.popitem(last=False)
-            job = jobs.popleft()
-            if jobs:
-                self._jobs[source] = jobs  # behind the others
-            return job
+            return _next(self._jobs)
 
 
 class Turns:
-    """Lets threads of calls be awake one after another. Safe from any thread.
+    """Lets threads of calls be awake one after another, sources in turn. Safe from any thread.
 
     Those that wait for Python's lock look for it again and again, so that a hundred of them leave
     little of the CPU to the one that has it. Here a thread is not even woken before its turn, which
@@ -68,23 +62,26 @@ class Turns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._is_taken = False
-        self._waiting: deque[_Job] = deque()
+        self._waiting: OrderedDict[Source, deque[_Job]] = OrderedDict()  # the next source first
         self._of_thread = threading.local()
 
-    def wake(self, wake: _Job) -> None:
-        """Call `wake` as soon as it is the turn of the thread that it wakes."""
+    def wake(self, wake: _Job, source: Source = None) -> None:
+        """Call `wake` as soon as it is the turn of the thread that it wakes.
+
+        None: a call that begins, of which the source is not known yet.
+        """
         with self._lock:
             if self._is_taken:
-                self._waiting.append(wake)
+                self._waiting.setdefault(source, deque()).append(wake)
                 return
             self._is_taken = True
         wake()
 
-    def begin(self) -> None:
+    def begin(self, source: Source = None) -> None:
         """Wait for this thread's turn."""
         turn = threading.Lock()
         turn.acquire()
-        self.wake(turn.release)
+        self.wake(turn.release, source)
         turn.acquire()
         self._of_thread.is_mine = True
 
@@ -101,7 +98,7 @@ class Turns:
     def pass_on(self) -> None:
         """Wake whose turn is next."""
         with self._lock:
-            wake = self._waiting.popleft() if self._waiting else None
+            wake = _next(self._waiting)
             self._is_taken = wake is not None
         if wake is not None:
             wake()
@@ -196,3 +193,14 @@ class CallThreads(Executor):
                 self._count -= 1
                 return None
         return inbox.get()
+
+
+def _next(jobs: "OrderedDict[Source, deque[_Job]]") -> _Job | None:
+    """Take the oldest job of the source whose turn it is, which is then the last in turn."""
+    if not jobs:
+        return None
+    source, of_source = jobs.popitem(last=False)
+    job = of_source.popleft()
+    if of_source:
+        jobs[source] = of_source
+    return job
