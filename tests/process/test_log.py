@@ -147,16 +147,11 @@ def test_a_slow_reader_gets_whole_lines_and_each_call_is_written_or_counted(
 
 def test_after_half_a_line_on_a_full_disk_the_next_begins_a_line(tmp_path: Path) -> None:
     log = tmp_path / "log"
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-
     with (
         log.open("wb") as file,
-        server_into(
-            file.fileno(), "--listen", f"unix:{tmp_path}/socket", *METRICS, preexec_fn=limit
-        ) as process,
+        server_into(file.fileno(), "--listen", f"unix:{tmp_path}/socket", *METRICS) as process,
     ):
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
         address = f"unix:{tmp_path}/socket"
         with Client(address) as client:
             client.wait_until_ready()
