@@ -83,7 +83,7 @@ class Turns:
         turn.acquire()
         self.wake(turn.release, source)
         turn.acquire()
-        self._of_thread.is_mine = True
+        self.take()
 
     def take(self) -> None:
         """Note that this thread was woken by `wake`: it is its turn."""
@@ -107,7 +107,7 @@ class Turns:
         """Give the turn up until something comes, by `wake`, which is then this thread's turn."""
         self.end()
         inbox.get()
-        self._of_thread.is_mine = True
+        self.take()
 
 
 class CallThreads(Executor):

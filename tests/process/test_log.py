@@ -111,9 +111,9 @@ def test_a_log_that_is_read_again_says_what_it_lost() -> None:
 
 
 @contextmanager
-def server_into(stream: int, *flags: str, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+def server_into(stream: int, *flags: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server that logs to a descriptor; kill it in the end."""
-    with subprocess.Popen([SERVER, *flags], stderr=stream, **options) as process:
+    with subprocess.Popen([SERVER, *flags], stderr=stream) as process:
         try:
             yield process
         finally:
