@@ -83,7 +83,7 @@ def serve(config: Config) -> Iterator[Running]:
     probed, health_address = _probed(config, checker, stalls)
     _check(config.listen)
     access, certificates = read_secrets(config)
-    metrics = None if config.metrics_listen == "off" else Metrics([rpc.path for rpc in RPCS])
+    metrics = None if config.metrics_listen == "off" else _metrics()
     tracing = _tracing(config)
     memory = config.memory()
     pipeline = Pipeline(
@@ -159,6 +159,11 @@ def serve(config: Config) -> Iterator[Running]:
         exposition.close()
         if tracing is not None:
             tracing.close()
+
+
+def _metrics() -> Metrics:
+    codes = {rpc.path: rpc.codes() for rpc in RPCS}
+    return Metrics(codes, [rpc.path for rpc in RPCS if rpc.streaming])
 
 
 def _check(listen: str) -> None:

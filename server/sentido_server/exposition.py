@@ -3,7 +3,7 @@
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -57,9 +57,21 @@ class ServerCollector(Collector):
         yield requests
         yield _histograms(
             "sentido_request_duration_seconds",
-            "From a call's arrival to its status.",
+            "From a call's arrival to its status, without streams.",
             "rpc",
             self._metrics.durations,
+        )
+        yield _histograms(
+            "sentido_stream_duration_seconds",
+            "The whole life of a stream.",
+            "rpc",
+            self._metrics.stream_durations,
+        )
+        yield _counters(
+            "sentido_refused_calls",
+            "Calls that ended with RESOURCE_EXHAUSTED.",
+            "reason",
+            self._metrics.refused,
         )
         yield GaugeMetricFamily(
             "sentido_requests_in_flight", "Calls that have no status yet.", self._in_flight()
@@ -81,12 +93,12 @@ class ServerCollector(Collector):
         yield CounterMetricFamily(
             "sentido_truncated_texts", "Texts cut to what the model reads.", metrics.truncated_texts
         )
-        dropped = CounterMetricFamily(
-            "sentido_dropped_texts", "Texts that waited and were not computed.", labels=["reason"]
+        yield _counters(
+            "sentido_dropped_texts",
+            "Texts that waited and were not computed.",
+            "reason",
+            metrics.dropped,
         )
-        for reason, count in metrics.dropped.items():
-            dropped.add_metric([reason], count)
-        yield dropped
 
     def _batches(self) -> Iterator[Metric]:
         counts = self._counts
@@ -112,16 +124,21 @@ class ServerCollector(Collector):
             facts = [bundle.name, bundle.manifest.version, bundle.digest, str(bundle.precision)]
             info.add_metric(facts, 1)
             seconds.add_metric([bundle.name], self._loader.seconds[bundle.name])
-        reloads = CounterMetricFamily("sentido_reloads", "Reloads.", labels=["result"])
-        for result, count in self._loader.reloads.items():
-            reloads.add_metric([result], count)
-        yield from (info, seconds, reloads)
+        yield from (info, seconds)
+        yield _counters("sentido_reloads", "Reloads.", "result", self._loader.reloads)
 
 
 def _log_lines() -> Metric:
     return CounterMetricFamily(
         "sentido_log_lines_dropped", "Lines of the log that were not written.", log.dropped()
     )
+
+
+def _counters(name: str, text: str, label: str, by_label: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for value, count in by_label.items():
+        family.add_metric([value], count)
+    return family
 
 
 def _histogram(name: str, text: str, histogram: Histogram) -> Metric:

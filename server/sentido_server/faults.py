@@ -37,6 +37,7 @@ class Fault(Exception):
     """A call that gets a status instead of a response."""
 
     code: ClassVar[int]
+    refusal = ""  # one of metrics.REFUSALS, of a call that was refused for its size or for room
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -103,9 +104,10 @@ class QueueFull(Fault):
 
     code = code_pb2.RESOURCE_EXHAUSTED
 
-    def __init__(self, message: str, retry_seconds: float) -> None:
+    def __init__(self, message: str, retry_seconds: float, refusal: str) -> None:
         super().__init__(message)
         self.retry_seconds = retry_seconds
+        self.refusal = refusal
 
     def details(self) -> Sequence[Message]:
         """Say when to try again."""
@@ -118,6 +120,7 @@ class MessageTooLarge(Fault):
     """A message is longer than the server receives. In grpcio's words, which clients know."""
 
     code = code_pb2.RESOURCE_EXHAUSTED
+    refusal = "message_size"
 
     def __init__(self, size: int, most: int) -> None:
         super().__init__(f"SERVER: Received message larger than max ({size} vs. {most})")

@@ -183,7 +183,7 @@ class GrpcioTransport:
         except Exception as error:
             fault = internal(error, rpc.path)
         finally:
-            entry.write(_code(call, fault, is_left))
+            entry.write(_code(call, fault, is_left), fault.refusal if fault else "")
         if fault is not None:
             if isinstance(fault, QueueFull):  # who asks at once again must not cost the others
                 self._threads.turns.end()
@@ -218,6 +218,7 @@ class GrpcioTransport:
                 f"{self._streams.held} streams are open, {self._streams.most} may be, in equal"
                 " shares; try again",
                 _RETRY_SECONDS,
+                "streams",
             )
         try:
             yield

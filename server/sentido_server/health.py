@@ -97,7 +97,9 @@ class Health:
         """Return the status now and after each change, until the caller or the server ends it."""
         source = source_of(context.peer(), context)
         if not self._watches.take(source, 1):
-            raise QueueFull(f"{self._watches.held} Watches are open; try again", _RETRY_SECONDS)
+            raise QueueFull(
+                f"{self._watches.held} Watches are open; try again", _RETRY_SECONDS, "streams"
+            )
         inbox: _Inbox = SimpleQueue()
         with self._lock:
             self._inboxes.add(inbox)

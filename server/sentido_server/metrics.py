@@ -5,7 +5,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -17,10 +17,14 @@ STAGES = ("tokenize", "queue", "infer", "encode")
 DROP_REASONS = ("deadline", "cancelled", "shutdown")
 """Why a text that waited was not computed."""
 
+REFUSALS = ("queue", "memory", "streams", "message_size")
+"""Why a call ended with RESOURCE_EXHAUSTED: the first three are for want of room."""
+
 _SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
-    *(2.5, 5.0, 10.0),
+    *(2.5, 5.0, 10.0, 30.0, 60.0, 120.0),
 )
+_STREAM_SECONDS = (0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14400.0, 86400.0)
 
 Marks = tuple[float, float, float, float, float]
 """When a message's first stage began, and when each ended (monotonic seconds)."""
@@ -39,24 +43,37 @@ class Metrics:
     call less than a microsecond. Read under the lock, after `settle`.
     """
 
-    def __init__(self, rpcs: Sequence[str]) -> None:
-        """Count calls of these RPCs ("service/name"); there are no others."""
+    def __init__(
+        self, codes: Mapping[str, Iterable[int]], streams: Collection[str] = frozenset()
+    ) -> None:
+        """Count calls of these RPCs ("service/name"), which end with these codes.
+
+        There are no other RPCs. `streams`: those of them that are streams.
+        """
+        rpcs = tuple(codes)
         self.lock = threading.RLock()
-        self.requests: Counter[tuple[str, int]] = Counter({(rpc, 0): 0 for rpc in rpcs})
-        self.durations = {rpc: Histogram(_SECONDS) for rpc in rpcs}
+        self.requests: Counter[tuple[str, int]] = Counter(
+            {(rpc, code): 0 for rpc in rpcs for code in codes[rpc]}
+        )
+        self.durations = {rpc: Histogram(_SECONDS) for rpc in rpcs if rpc not in streams}
+        self.stream_durations = {rpc: Histogram(_STREAM_SECONDS) for rpc in streams}
+        self.refused = dict.fromkeys(REFUSALS, 0)
         self.stages = {stage: Histogram(_SECONDS) for stage in STAGES}
         self.dropped = dict.fromkeys(DROP_REASONS, 0)
         self.texts = 0
         self.tokens = 0
         self.unknown_words = 0
         self.truncated_texts = 0
-        self._rpcs = tuple(rpcs)
+        self._rpcs = rpcs
         self._numbers = {rpc: number for number, rpc in enumerate(rpcs)}
         self._calls: deque[tuple[int, int, float]] = deque()  # number of the RPC, code, seconds
         self._messages: deque[tuple[Marks, TextCounts]] = deque()
 
-    def add_call(self, rpc: str, code: int, seconds: float) -> None:
-        """Count a call that has ended."""
+    def add_call(self, rpc: str, code: int, seconds: float, refusal: str = "") -> None:
+        """Count a call that has ended; `refusal`: why it was refused, one of REFUSALS."""
+        if refusal:
+            with self.lock:
+                self.refused[refusal] += 1
         self._calls.append((self._numbers[rpc], code, seconds))
         if len(self._calls) >= _MOST_WAITING:
             self.settle()
@@ -86,7 +103,8 @@ class Metrics:
         rows = np.array(calls)  # (calls, 3)
         for number in np.unique(rows[:, 0]):
             rpc, of_rpc = self._rpcs[int(number)], rows[rows[:, 0] == number]
-            self.durations[rpc].add_all(of_rpc[:, 2])
+            durations = self.durations.get(rpc) or self.stream_durations[rpc]
+            durations.add_all(of_rpc[:, 2])
             codes, counts = np.unique(of_rpc[:, 1], return_counts=True)
             for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
                 self.requests[rpc, int(code)] += count

@@ -186,13 +186,14 @@ class NativeTransport:
                 id, call, outcome = self._outcomes.popleft()
             except IndexError:  # another thread was faster
                 break
-            answered.append((id, call, self._answer(id, call, outcome)))
+            refusal = outcome.refusal if isinstance(outcome, Fault) else ""
+            answered.append((id, call, self._answer(id, call, outcome), refusal))
         if answered:
             with self._lock:
-                self._responses += sum(code == code_pb2.OK for _, _, code in answered)
-        for id, call, code in answered:
+                self._responses += sum(code == code_pb2.OK for _, _, code, _ in answered)
+        for id, call, code, refusal in answered:
             self._calls.pop(id, None)
-            call.entry.write(code)
+            call.entry.write(code, refusal)
 
     def _answer(self, id: int, call: NativeCall, outcome: Outcome) -> int:
         """Answer a call, for which it may be too late; give its status code."""

@@ -125,7 +125,7 @@ class Pipeline:
     def check_room(self, rpc: Rpc[Any], entry: CallRecord) -> None:
         """Raise QueueFull if a message of the call would be refused: it need not be received."""
         if rpc.queues and not self.has_room(entry):
-            raise _queue_full(f"{self._batcher.full()} tokens")
+            raise _queue_full(self._batcher.full())
 
     def close(self) -> None:
         """Finish what waits and was not abandoned, and wait for the compute threads to end."""
@@ -144,7 +144,7 @@ class Pipeline:
             if rpc.admin or self._access.asks:
                 self._access.check(rpc.name, rpc.admin, call.metadata)
         except Fault as fault:
-            entry.write(fault.code)
+            entry.write(fault.code, fault.refusal)
             raise
         return entry
 
@@ -179,7 +179,12 @@ class Pipeline:
 
     def _no_memory(self) -> QueueFull:
         size, most = self._memory.held >> 20, self._memory.most >> 20
-        return _queue_full(f"messages take {size} MiB, {most} may be taken, in equal shares")
+        return QueueFull(
+            f"the queue is full: messages take {size} MiB, {most} may be taken, in equal shares;"
+            " try again",
+            _RETRY_SECONDS,
+            "memory",
+        )
 
     def _start(self, message: "Message", body: bytes) -> None:
         """Parse, prepare, and queue what is to be computed."""
@@ -323,7 +328,7 @@ class Message:
             case Fault():
                 return error
             case Full():
-                return _queue_full(f"{error} tokens")
+                return _queue_full(error)
             case Closed():
                 return Unavailable(_SHUTTING_DOWN)
             case Dropped() if self._call.is_expired():
@@ -333,8 +338,8 @@ class Message:
         return internal(error, self.entry.rpc)
 
 
-def _queue_full(why: str) -> QueueFull:
-    return QueueFull(f"the queue is full: {why}; try again", _RETRY_SECONDS)
+def _queue_full(full: Full) -> QueueFull:
+    return QueueFull(f"the queue is full: {full} tokens; try again", _RETRY_SECONDS, "queue")
 
 
 def internal(error: Exception, rpc: str) -> Internal:

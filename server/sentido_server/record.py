@@ -89,11 +89,14 @@ class CallRecord:
                 return found[1]
         return None
 
-    def write(self, code: int) -> None:
-        """Count the call, make its spans, and write its line, soon."""
+    def write(self, code: int, refusal: str = "") -> None:
+        """Count the call, make its spans, and write its line, soon.
+
+        `refusal`: why it was refused, if it was, as in metrics.REFUSALS.
+        """
         seconds = time.monotonic() - self.started
         if self.metrics is not None:
-            self.metrics.add_call(self.rpc, code, seconds)
+            self.metrics.add_call(self.rpc, code, seconds, refusal)
         trace_id = self._trace_id(code)
         log.call(
             Call(

@@ -43,7 +43,7 @@ class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
         try:
             self._access.check("reflection", False, context.invocation_metadata() or ())
             if not self._streams.take(source, 1):
-                raise QueueFull("too many streams are open; try again", _RETRY_SECONDS)
+                raise QueueFull("too many streams are open; try again", _RETRY_SECONDS, "streams")
         except Fault as fault:
             abort(context, fault)
         try:

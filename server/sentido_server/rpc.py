@@ -11,12 +11,33 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 from google.protobuf.message import Message
+from google.rpc import code_pb2
 from numpy.typing import NDArray
 from sentido.v1.common_pb2 import ServedBy
 from sentido_bundle import Bundle, BundleError, Encoding
 
 from sentido_server.catalog import Catalog
+from sentido_server.faults import (
+    BundleRefused,
+    Cancelled,
+    DeadlineExceeded,
+    Internal,
+    InvalidArgument,
+    NoMessage,
+    NotFound,
+    PermissionDenied,
+    QueueFull,
+    Unauthenticated,
+    Unavailable,
+)
 
+_CODES = tuple(  # of any call that is not OK
+    fault.code
+    for fault in (
+        *(Cancelled, DeadlineExceeded, Internal, InvalidArgument),
+        *(QueueFull, Unauthenticated, Unavailable),
+    )
+)
 Request = TypeVar("Request", bound=Message)
 
 
@@ -108,6 +129,16 @@ class Rpc(Generic[Request]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", f"{self.service}/{self.name}")
+
+    def codes(self) -> Sequence[int]:
+        """Return the status codes that a call can end with."""
+        some = (
+            (not self.streaming, NoMessage),
+            (bool(self.request.DESCRIPTOR.fields), NotFound),  # a model, at least
+            (self.admin, PermissionDenied),
+            (self.admin, BundleRefused),
+        )
+        return (code_pb2.OK, *_CODES, *(fault.code for can_be, fault in some if can_be))
 
 
 def run(items: Sequence[Item]) -> list[Result]:

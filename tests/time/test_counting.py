@@ -29,7 +29,7 @@ def test_many_values_at_once_are_counted_as_one_by_one() -> None:
 
 
 def test_what_several_threads_add_while_it_is_read_is_counted_once() -> None:
-    metrics = Metrics(["a/A", "b/B"])
+    metrics = Metrics({"a/A": [0], "b/B": [0]})
 
     def add() -> None:
         for number in range(EACH):

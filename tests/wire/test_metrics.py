@@ -1,10 +1,14 @@
 """What Prometheus is shown: all that is documented, nothing else, and no label of a caller's."""
 
+import inspect
+import itertools
 import re
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,12 +22,19 @@ from sentido.v1.prediction_pb2 import (
     PredictRequest,
     StreamPredictRequest,
 )
+from sentido_bundle import default_bundle
 from sentido_client import Client, InvalidRequestError
 from sentido_server.app import RPCS, Running
-from sentido_server.metrics import DROP_REASONS, STAGES
+from sentido_server.metrics import DROP_REASONS, REFUSALS, STAGES
 from waiting import PATIENCE, wait_for
 
 PREDICT = "sentido.v1.PredictionService/Predict"
+BATCH = "sentido.v1.PredictionService/BatchPredict"
+STREAM = "sentido.v1.PredictionService/StreamPredict"
+FAILURES = {
+    *("CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "INVALID_ARGUMENT"),
+    *("RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "UNAVAILABLE"),
+}
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -86,6 +97,7 @@ def test_calls_texts_and_batches_are_counted(server: Running) -> None:
     assert value(found, "sentido_requests_total", rpc=PREDICT, code="OK") == 1
     assert value(found, "sentido_requests_total", rpc=PREDICT, code="INVALID_ARGUMENT") == 1
     assert value(found, "sentido_request_duration_seconds_count", rpc=PREDICT) == 2
+    assert value(found, "sentido_stream_duration_seconds_count", rpc=STREAM) == 1
     assert 0 < value(found, "sentido_request_duration_seconds_sum", rpc=PREDICT) < most
     assert value(found, "sentido_texts_total") == 6
     tokens = value(found, "sentido_tokens_total")
@@ -153,13 +165,12 @@ def test_no_label_comes_from_a_caller(server: Running) -> None:
             with pytest.raises(grpc.RpcError):
                 raw_unary(channel, f"/{PREDICT}")(asked.SerializeToString(), metadata=metadata)
     after = {(name, labels) for name, labels in samples(server)}
-    code = (("code", "NOT_FOUND"), ("rpc", PREDICT))
-    assert after - before == {("sentido_requests_total", code)}
+    assert after == before
     allowed = {
         "rpc": {rpc.path for rpc in RPCS},
         "code": set(code_pb2.Code.keys()),
         "stage": set(STAGES),
-        "reason": set(DROP_REASONS),
+        "reason": {*DROP_REASONS, *REFUSALS},
         "result": {"success", "failure"},
         "model": {"imdb"},
     }
@@ -167,6 +178,120 @@ def test_no_label_comes_from_a_caller(server: Running) -> None:
         for label, found in labels:
             if label in allowed:
                 assert found in allowed[label]
+
+
+def test_every_rpc_has_a_zero_for_each_code_that_it_can_end_with(server: Running) -> None:
+    zeros: dict[str, set[str]] = {rpc.path: set() for rpc in RPCS}
+    for (name, labels), count in samples(server).items():
+        if name == "sentido_requests_total":
+            assert count == 0
+            zeros[dict(labels)["rpc"]].add(dict(labels)["code"])
+    assert zeros[PREDICT] == {"OK", *FAILURES, "NOT_FOUND", "UNIMPLEMENTED"}
+    assert zeros[STREAM] == {"OK", *FAILURES, "NOT_FOUND"}
+    assert zeros["sentido.v1.ModelService/ListModels"] == {"OK", *FAILURES, "UNIMPLEMENTED"}
+    reload_model = zeros["sentido.v1.ModelService/ReloadModel"]
+    assert reload_model >= {"PERMISSION_DENIED", "FAILED_PRECONDITION"}
+
+
+def test_no_call_ends_with_a_code_that_has_no_zero(transport: str, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("call abcdefghijklmnopqrst\nadmin ABCDEFGHIJKLMNOPQRST\n")
+    tokens.chmod(0o600)
+    link = tmp_path / "bundle"
+    link.symlink_to(default_bundle())
+    settings = config(
+        transport=transport, token_file=tokens, bundle=(link,), metrics_listen="127.0.0.1:0"
+    )
+    bearers = (None, "abcdefghijklmnopqrst", "ABCDEFGHIJKLMNOPQRST")
+    with running_server(settings) as server, grpc.insecure_channel(server.address) as channel:
+        before = samples(server).keys()
+        link.unlink()
+        link.symlink_to(tmp_path)  # no bundle: a reload is refused
+        for rpc, bearer in itertools.product(RPCS, bearers):
+            sent = [("authorization", f"Bearer {bearer}")] if bearer else []
+            for body in (b"", b"\xff", b"\x0a\x02xx"):
+                if rpc.streaming:
+                    answers = raw_stream(channel, f"/{rpc.path}")(iter([body]), metadata=sent)
+                    with suppress(grpc.RpcError):
+                        list(answers)
+                else:
+                    raw_unary(channel, f"/{rpc.path}").future(body, metadata=sent).exception()
+        assert samples(server).keys() == before
+
+
+def exhaust(server: Running) -> None:
+    """Send large calls at once until one of them is refused."""
+    body = BatchPredictRequest(texts=["good " * 500] * 200).SerializeToString()
+    with grpc.insecure_channel(server.address) as channel:
+        for _ in range(100):
+            calls = [raw_unary(channel, f"/{BATCH}").future(body) for _ in range(6)]
+            errors = [call.exception() for call in calls]
+            if any(error is not None for error in errors):
+                return
+    raise AssertionError("none is refused")
+
+
+def open_two_streams(server: Running) -> None:
+    over = threading.Event()
+    with (
+        grpc.insecure_channel(server.address) as first,
+        grpc.insecure_channel(server.address) as second,
+    ):
+        stream = raw_stream(first, f"/{STREAM}")(first_and_wait(iter([b""]), over))
+        next(stream)
+        with pytest.raises(grpc.RpcError):
+            list(raw_stream(second, f"/{STREAM}")(iter([b""])))
+        over.set()
+
+
+def send_too_much(server: Running) -> None:
+    with grpc.insecure_channel(server.address) as channel:
+        error = raw_unary(channel, f"/{PREDICT}").future(b"x" * 2000).exception()
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    ("reason", "refused", "settings"),
+    [
+        ("queue", exhaust, {"max_queued_tokens": 1, "threads": 1}),
+        ("memory", exhaust, {"max_memory_mib": 64, "max_queued_tokens": 10**9}),
+        ("streams", open_two_streams, {"max_streams": 1}),
+        ("message_size", send_too_much, {"max_message_bytes": 1024}),
+    ],
+)
+def test_a_call_that_is_refused_is_counted_by_the_reason(
+    reason: str, refused: Any, settings: dict[str, Any], transport: str
+) -> None:
+    with running_server(
+        config(transport=transport, metrics_listen="127.0.0.1:0", **settings)
+    ) as server:
+        refused(server)
+        found = samples(server)
+    counts = {each: value(found, "sentido_refused_calls_total", reason=each) for each in REFUSALS}
+    # With grpcio gRPC's core refuses what is too large, and tells nobody.
+    expected = {reason} - ({"message_size"} if transport == "grpcio" else set())
+    assert {each for each, count in counts.items() if count} == expected
+
+
+def test_a_stream_is_not_among_the_durations_of_calls(server: Running) -> None:
+    found = {(name, dict(labels).get("rpc")) for name, labels in samples(server)}
+    for rpc in RPCS:
+        kinds = {
+            kind
+            for kind in ("request", "stream")
+            if (f"sentido_{kind}_duration_seconds_count", rpc.path) in found
+        }
+        assert kinds == {"stream" if rpc.streaming else "request"}
+
+
+def test_a_calls_duration_has_buckets_beyond_the_longest_default_deadline(server: Running) -> None:
+    bounds = [
+        float(dict(labels)["le"])
+        for name, labels in samples(server)
+        if name == "sentido_request_duration_seconds_bucket" and ("rpc", PREDICT) in labels
+    ]
+    deadline = inspect.signature(Client).parameters["timeout"].default
+    assert len([bound for bound in bounds if deadline < bound < float("inf")]) >= 2
 
 
 def test_a_reload_is_counted(server: Running) -> None:
