@@ -239,6 +239,14 @@ def images(figures: dict[str, str]) -> Iterator[dict[str, int]]:
 
 
 @pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program helm."""
+    from charts import helm_program
+
+    return helm_program(tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
 def bundle() -> Bundle:
     """The default bundle, in this process."""
     return Bundle.load(default_bundle())

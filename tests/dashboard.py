@@ -13,10 +13,26 @@ def panels() -> list[dict[str, Any]]:
     return list(json.loads(_FILE.read_text())["panels"])
 
 
-def questions() -> dict[str, str]:
-    """Give each question in PromQL, by its panel's title, with a span in place of Grafana's own."""
+def variables() -> dict[str, dict[str, Any]]:
+    """Return what is chosen at the top of the dashboard, by its name."""
+    chosen = json.loads(_FILE.read_text())["templating"]["list"]
+    return {variable["name"]: variable for variable in chosen}
+
+
+def questions(**chosen: str) -> dict[str, str]:
+    """Return each question in PromQL, by its panel's title, with values for Grafana's variables.
+
+    `chosen`: those of the dashboard's own; by default its "All".
+    """
+    values = {"__rate_interval": "1m", "job": ".+", "namespace": ".*", **chosen}
+
+    def filled(question: str) -> str:
+        for name, value in values.items():
+            question = question.replace(f"${name}", value)
+        return question
+
     return {
-        f"{panel['title']} {target['refId']}": target["expr"].replace("$__rate_interval", "1m")
+        f"{panel['title']} {target['refId']}": filled(target["expr"])
         for panel in panels()
         for target in panel["targets"]
     }

@@ -3,7 +3,7 @@
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Server:
         serving = self.wait_for("serving")
         self.address: str = serving["address"]
         self.metrics = str(serving["metrics"])  # where it shows them
+        self.health = str(serving["health"])  # where it answers for health alone
 
     def wait_for(self, event: str) -> dict[str, Any]:
         """Read the log until an event; fails at its end."""
@@ -39,10 +40,16 @@ class Server:
 
     def in_flight(self) -> float:
         """Return how many calls it has accepted and not finished, by its metrics."""
+        return self.metric("sentido_requests_in_flight")
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of the samples of this name that have these labels."""
         with urlopen(f"http://{self.metrics}/metrics", timeout=PATIENCE) as answer:
-            families = text_string_to_metric_families(answer.read().decode())
-        (sample,) = next(f for f in families if f.name == "sentido_requests_in_flight").samples
-        return float(sample.value)
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        samples = [sample for family in families for sample in family.samples]
+        found = [s for s in samples if s.name == name and labels.items() <= s.labels.items()]
+        assert found, name
+        return float(sum(sample.value for sample in found))
 
     def end(self) -> int:
         """Wait for the end; read the rest of the log."""
@@ -96,9 +103,12 @@ def failure(*flags: str, **environment: str) -> tuple[int, str]:
 
 
 @contextmanager
-def server(*flags: str, **environment: str) -> Iterator[Server]:
-    """Run a server on a free port, or where the flags say; kill it in the end."""
-    command = [SERVER, "--listen", "127.0.0.1:0", *flags]
+def server(*flags: str, under: Sequence[str | Path] = (), **environment: str) -> Iterator[Server]:
+    """Run a server on a free port, or where the flags say; kill it in the end.
+
+    `under`: the words of a command that is followed by the server's.
+    """
+    command = [*under, SERVER, "--listen", "127.0.0.1:0", *flags]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env=environment or None
     ) as process:

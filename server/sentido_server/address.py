@@ -38,6 +38,30 @@ def check_address(listen: str) -> None:
         raise ValueError(os.strerror(problems[0] or 0))
 
 
+def available(listen: str) -> str:
+    """Return an address to listen on: `0.0.0.0` for `[::]` where the kernel has no IPv6."""
+    host, _, port = listen.rpartition(":")
+    if not (host.startswith("[") and is_wildcard(host)) or _has_ipv6():
+        return listen
+    return f"0.0.0.0:{port}"
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether a host stands for every address of this machine, in any of its spellings.
+
+    >>> is_wildcard("0.0.0.0"), is_wildcard("[::]"), is_wildcard("[::1]")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_unspecified
+    except ValueError:  # a name
+        return False
+
+
+def _has_ipv6() -> bool:
+    return _problem(socket.AF_INET6, ("::", 0)) is None
+
+
 def is_local(listen: str) -> bool:
     """Whether only this machine reaches an address: a Unix socket, or loopback in all its meanings.
 

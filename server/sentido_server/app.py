@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 
 from sentido_server import embedding, log, models, prediction, tokenization
-from sentido_server.address import check_address
+from sentido_server.address import available, check_address
 from sentido_server.admission import Allowance, Slots
 from sentido_server.batcher import Counts
 from sentido_server.catalog import Catalog
@@ -78,6 +78,12 @@ def serve(config: Config) -> Iterator[Running]:
 
     Raises StartError if the address cannot be bound, BundleError if a bundle is bad.
     """
+    config = replace(
+        config,
+        listen=available(config.listen),
+        health_listen=available(config.health_listen),
+        metrics_listen=available(config.metrics_listen),
+    )
     checker = Health(SERVICES, watches=config.max_connections)
     stalls = Stalls(config.stall_seconds)
     probed, health_address = _probed(config, checker, stalls)

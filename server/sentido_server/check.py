@@ -10,10 +10,10 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from sentido_server.address import is_wildcard
 from sentido_server.config import Config
 
 _SECONDS = 4.0  # to answer in; container engines wait for 5
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 
 def split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -49,10 +49,12 @@ def check(address: str, config: Config) -> tuple[bool, str]:
 
 
 def reachable(listen: str) -> str:
-    """Give an address at which a server that listens on `listen` is reached from its own machine.
+    """Return an address at which a server that listens on `listen` is reached from its own machine.
 
-    >>> reachable("0.0.0.0:50051")
+    IPv4's loopback for `[::]` too, which takes both: it is there also where IPv6 is switched off.
+
+    >>> reachable("[::]:50051")
     '127.0.0.1:50051'
     """
     host, colon, port = listen.rpartition(":")
-    return _LOOPBACK.get(host, host) + colon + port
+    return ("127.0.0.1" if is_wildcard(host) else host) + colon + port

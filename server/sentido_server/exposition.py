@@ -3,8 +3,10 @@
 import socket
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import ThreadingHTTPServer
 from typing import Any
 
@@ -20,6 +22,9 @@ from sentido_server.batcher import Counts
 from sentido_server.histogram import Histogram
 from sentido_server.loading import Loader
 from sentido_server.metrics import Metrics
+
+_MOST_SCRAPES = 16  # at once, each on a thread
+_RETRY_SECONDS = 0.1  # after a connection could not be accepted
 
 _CODES = {number: name for name, number in code_pb2.Code.items()}
 
@@ -165,7 +170,7 @@ def exposed(listen: str, collector: Collector) -> Iterator[str]:
     registry = CollectorRegistry()
     registry.register(collector)
     ProcessCollector(registry=registry)
-    server = _Server(host.strip("[]"), int(port), _Scrape.factory(registry))
+    server = _bound(host.strip("[]"), int(port), _Scrape.factory(registry))
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:
@@ -176,18 +181,67 @@ def exposed(listen: str, collector: Collector) -> Iterator[str]:
         thread.join()
 
 
+def _bound(host: str, port: int, scrape: Any) -> "_Server":
+    """Bind the first of a host's addresses that can be. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, _, _, _, address in found[:-1]:
+        with suppress(OSError):  # such as IPv6's of localhost, where IPv6 is switched off
+            return _Server(family, (str(address[0]), port), scrape)
+    family, _, _, _, address = found[-1]
+    return _Server(family, (str(address[0]), port), scrape)
+
+
 class _Scrape(MetricsHandler):
-    timeout = 10  # seconds that a scraper may be silent, and hold a thread
+    timeout = 10  # seconds that a scraper may be silent
 
 
 class _Server(ThreadingHTTPServer):
-    """Answers scrapes, each on a thread. Lives within `exposed`."""
+    """Answers scrapes, each on a thread, and so many at once. Lives within `exposed`.
 
-    def __init__(self, host: str, port: int, scrape: Any) -> None:
+    Whoever is connected for the longest makes room for one more: a scrape is over in milliseconds.
+    """
+
+    request_queue_size = 128  # connections that wait to be accepted; 5 by default
+
+    def __init__(self, family: socket.AddressFamily, address: tuple[str, int], scrape: Any) -> None:
         """Bind. Raises OSError."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        self.address_family, _, _, _, address = found[0]
-        super().__init__(address[:2], scrape)  # type: ignore[arg-type]
+        self.address_family = family
+        self._places = threading.Semaphore(_MOST_SCRAPES)
+        self._open: deque[Any] = deque()  # connections, oldest first
+        self._lock = threading.Lock()
+        super().__init__(address, scrape)
+
+    def server_bind(self) -> None:
+        """Bind `::` for IPv4 too, whatever this machine's default is."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+    def get_request(self) -> Any:
+        """Accept a connection. Raises OSError, not at once: it is tried again at once."""
+        try:
+            return super().get_request()
+        except OSError:  # too many open files
+            time.sleep(_RETRY_SECONDS)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection on a thread, once there is a place for it."""
+        with self._lock:
+            if len(self._open) == _MOST_SCRAPES:
+                with suppress(OSError):  # it has ended by itself
+                    self._open[0].shutdown(socket.SHUT_RDWR)
+        self._places.acquire()
+        with self._lock:
+            self._open.append(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, and let the next one have its place."""
+        with self._lock:
+            self._open.remove(request)
+        super().shutdown_request(request)
+        self._places.release()
 
     def handle_error(self, *_: Any) -> None:
         """Log what goes wrong as a line like all others; that a scraper leaves is nothing wrong."""

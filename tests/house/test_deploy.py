@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from charts import CHART
 from conftest import BIN, ROOT
 from dashboard import panels, questions
 from sentido_server.config import Config
@@ -115,7 +116,7 @@ def test_every_metric_that_is_asked_for_is_documented() -> None:
     documented = set(
         re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE)
     )
-    alerts = (ROOT / "deploy" / "alerts.yml").read_text()
+    alerts = (CHART / "alerts.yml").read_text()
     used = set(re.findall(r"\b(?:sentido|process)_\w+", " ".join([*questions().values(), alerts])))
     assert len(used) > 15
     series = {re.sub(r"_(bucket|sum|count)$", "", name) for name in used}

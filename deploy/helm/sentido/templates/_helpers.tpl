@@ -14,6 +14,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{/* An image by its digest, where it has one, else by its tag. */}}
+{{- define "sentido.image" -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end -}}
+{{- end }}
+
 {{- define "sentido.securityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
