@@ -8,7 +8,7 @@ from urllib.request import urlopen
 from processes import Server, server
 from waiting import PATIENCE, wait_for
 
-IDLE = 200
+IDLE = 64
 MOST = 16  # as docs/metrics.md says
 
 
