@@ -14,6 +14,7 @@ from sentido_client.async_client import AsyncClient
 from sentido_client.client import Client
 from sentido_client.errors import (
     AuthenticationError,
+    BundleChangedError,
     CallCancelledError,
     DeadlineError,
     InvalidRequestError,
@@ -45,6 +46,7 @@ from sentido_client.results import (
 __all__ = [
     "AsyncClient",
     "AuthenticationError",
+    "BundleChangedError",
     "CallCancelledError",
     "Client",
     "DeadlineError",

@@ -1,14 +1,57 @@
 """From a message to the answers of a chunk's texts, shared by lists and streams of both clients."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from sentido.v1 import embedding_pb2, prediction_pb2
 
 from sentido_client import results
 from sentido_client.cutting import Chunk
-from sentido_client.errors import InvalidRequestError, ServerError, from_status
-from sentido_client.results import Prediction, Vectors
+from sentido_client.errors import (
+    BundleChangedError,
+    InvalidRequestError,
+    ServerError,
+    from_status,
+)
+from sentido_client.results import Model, Prediction, Vectors
+
+Expected = str | Model | None
+"""A bundle's digest, a Model of which also the precision counts, or None for whichever answers."""
+
+_Message = TypeVar("_Message", bound=Any)
+_Answer = TypeVar("_Answer")
+
+
+def of_bundle(expected: Expected, message: _Message) -> _Message:
+    """Return an answer if it is of the bundle expected. Raises BundleChangedError otherwise."""
+    if expected is not None:
+        check_bundle(expected, message.served_by.bundle_digest, message.served_by.precision)
+    return message
+
+
+def check_bundle(expected: Expected, digest: str, precision: str) -> None:
+    """Raise BundleChangedError unless bundle and, for a Model, precision are as expected."""
+    if expected is None:
+        return
+    wanted, wanted_precision = expected, None
+    if isinstance(expected, Model):
+        wanted, wanted_precision = expected.bundle_digest, expected.precision
+    if digest == wanted and wanted_precision in (None, precision):
+        return
+    raise BundleChangedError(
+        f"the server answers from the bundle {digest} in {precision or 'an unknown precision'},"
+        f" expected is {wanted}{'' if wanted_precision is None else f' in {wanted_precision}'}",
+        str(wanted),
+        digest,
+        precision,
+    )
+
+
+def reads_of_bundle(
+    expected: Expected, read: Callable[[Chunk, _Message], Iterable[_Answer]]
+) -> Callable[[Chunk, _Message], Iterable[_Answer]]:
+    """Return a function that reads only messages of the bundle expected; see `of_bundle`."""
+    return lambda chunk, message: read(chunk, of_bundle(expected, message))
 
 
 def batch_predictions(

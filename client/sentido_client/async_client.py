@@ -129,7 +129,12 @@ class AsyncClient:
 
     @overload
     def predict(  # type: ignore[overload-overlap]
-        self, texts: str, *, model: str = "", truncation: TruncationName = "recorded"
+        self,
+        texts: str,
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
     ) -> Coroutine[Any, Any, Prediction]: ...
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -138,6 +143,7 @@ class AsyncClient:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> Coroutine[Any, Any, list[Prediction]]: ...
     @overload
@@ -147,6 +153,7 @@ class AsyncClient:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> Coroutine[Any, Any, list[Prediction | InvalidRequestError]]: ...
     @overload
@@ -156,6 +163,7 @@ class AsyncClient:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> AsyncGenerator[Prediction, None]: ...
     @overload
@@ -165,6 +173,7 @@ class AsyncClient:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> AsyncGenerator[Prediction | InvalidRequestError, None]: ...
     def predict(
@@ -173,6 +182,7 @@ class AsyncClient:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise", "return"] = "raise",
     ) -> (
         Coroutine[Any, Any, Prediction]
@@ -188,15 +198,16 @@ class AsyncClient:
         requests.check_errors(errors)
         options = requests.text_options(model, truncation)
         if isinstance(texts, str):
-            return self._predict_one(texts, options)
+            return self._predict_one(texts, options, expect_bundle)
         if isinstance(texts, Sequence) and errors == "raise":
-            return self._predict_all(texts, options)
+            return self._predict_all(texts, options, expect_bundle)
         stream = self._stream(
             lambda stubs: stubs.predictions.StreamPredict,
             partial(requests.stream_predict, options=options),
             answers.stream_predictions,
             texts,
             errors,
+            expect_bundle,
         )
         return self._listed(stream) if isinstance(texts, Sequence) else stream
 
@@ -209,6 +220,7 @@ class AsyncClient:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> Coroutine[Any, Any, Vectors]: ...
     @overload
@@ -220,6 +232,7 @@ class AsyncClient:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> Coroutine[Any, Any, list[Vectors | InvalidRequestError]]: ...
     @overload
@@ -231,6 +244,7 @@ class AsyncClient:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> AsyncGenerator[Vectors, None]: ...
     @overload
@@ -242,6 +256,7 @@ class AsyncClient:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> AsyncGenerator[Vectors | InvalidRequestError, None]: ...
     def embed(
@@ -252,6 +267,7 @@ class AsyncClient:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise", "return"] = "raise",
     ) -> (
         Coroutine[Any, Any, Vectors]
@@ -262,15 +278,16 @@ class AsyncClient:
         requests.check_errors(errors)
         options = requests.embed_options(model, truncation, kind, normalize)
         if isinstance(texts, str):
-            return self._embed_one(texts, options)
+            return self._embed_one(texts, options, expect_bundle)
         if isinstance(texts, Sequence) and errors == "raise":
-            return self._embed_all(texts, options, model, kind)
+            return self._embed_all(texts, options, model, kind, expect_bundle)
         stream = self._stream(
             lambda stubs: stubs.embeddings.StreamEmbed,
             partial(requests.stream_embed, options=options),
             answers.stream_vectors,
             texts,
             errors,
+            expect_bundle,
         )
         return self._listed(stream) if isinstance(texts, Sequence) else stream
 
@@ -282,25 +299,40 @@ class AsyncClient:
         kind: TokenKindName = "word",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
     ) -> TokenEmbeddings:
         """Give the tokens that the model read and a vector for each; see `Client`."""
         request = requests.embed_tokens(
             text, kind, normalize, requests.text_options(model, truncation)
         )
-        return results.token_embeddings(
-            await self._call(self._stubs.embeddings.EmbedTokens, request)
-        )
+        answer = await self._call(self._stubs.embeddings.EmbedTokens, request, expect_bundle)
+        return results.token_embeddings(answer)
 
     @overload
     async def lookup(  # type: ignore[overload-overlap]
-        self, words: str, *, model: str = "", normalize: bool = False
+        self,
+        words: str,
+        *,
+        model: str = "",
+        normalize: bool = False,
+        expect_bundle: answers.Expected = None,
     ) -> Word: ...
     @overload
     async def lookup(
-        self, words: Iterable[str], *, model: str = "", normalize: bool = False
+        self,
+        words: Iterable[str],
+        *,
+        model: str = "",
+        normalize: bool = False,
+        expect_bundle: answers.Expected = None,
     ) -> list[Word]: ...
     async def lookup(
-        self, words: str | Iterable[str], *, model: str = "", normalize: bool = False
+        self,
+        words: str | Iterable[str],
+        *,
+        model: str = "",
+        normalize: bool = False,
+        expect_bundle: answers.Expected = None,
     ) -> Word | list[Word]:
         """Look up one word or several; see `Client.lookup`."""
         found = [
@@ -309,25 +341,33 @@ class AsyncClient:
                 self._stubs.embeddings.LookupWords,
                 partial(requests.lookup, model=model, normalize=normalize),
                 [words] if isinstance(words, str) else words,
+                expect_bundle,
                 field="words",
             )
             for word in results.words(answer)
         ]
         return found[0] if isinstance(words, str) else found
 
-    async def nearest(self, word: str, k: int = 10, *, model: str = "") -> list[Neighbour]:
+    async def nearest(
+        self, word: str, k: int = 10, *, model: str = "", expect_bundle: answers.Expected = None
+    ) -> list[Neighbour]:
         """Give the `k` (1 to 1000) words nearest to a word; see `Client.nearest`."""
         request = requests.nearest(word, k, model)
-        return results.neighbours(
-            await self._call(self._stubs.embeddings.FindNearestWords, request)
-        )
+        answer = await self._call(self._stubs.embeddings.FindNearestWords, request, expect_bundle)
+        return results.neighbours(answer)
 
     async def tokenize(
-        self, text: str, *, model: str = "", truncation: TruncationName = "recorded"
+        self,
+        text: str,
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
     ) -> Tokenization:
         """Show what the model's tokenizer makes of a text."""
         request = requests.tokenize(text, requests.text_options(model, truncation))
-        return results.tokenization(await self._call(self._stubs.tokenizers.Tokenize, request))
+        answer = await self._call(self._stubs.tokenizers.Tokenize, request, expect_bundle)
+        return results.tokenization(answer)
 
     async def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
@@ -367,16 +407,21 @@ class AsyncClient:
             self._open_stubs = Stubs(self._security.channel(grpc.aio, OPTIONS))
         return self._open_stubs
 
-    async def _predict_one(self, text: str, options: dict[str, Any]) -> Prediction:
+    async def _predict_one(
+        self, text: str, options: dict[str, Any], expected: answers.Expected
+    ) -> Prediction:
         request = requests.predict(text, options)
-        answer = await self._call(self._stubs.predictions.Predict, request)
+        answer = await self._call(self._stubs.predictions.Predict, request, expected)
         return results.predictions(answer.served_by)(answer.prediction)
 
-    async def _predict_all(self, texts: Sequence[str], options: dict[str, Any]) -> list[Prediction]:
+    async def _predict_all(
+        self, texts: Sequence[str], options: dict[str, Any], expected: answers.Expected
+    ) -> list[Prediction]:
         batches = self._chunked(
             self._stubs.predictions.BatchPredict,
             partial(requests.batch_predict, options=options),
             texts,
+            expected,
         )
         return [
             prediction
@@ -384,23 +429,35 @@ class AsyncClient:
             for prediction in answers.batch_predictions(chunk, answer)
         ]
 
-    async def _embed_one(self, text: str, options: dict[str, Any]) -> Vectors:
+    async def _embed_one(
+        self, text: str, options: dict[str, Any], expected: answers.Expected
+    ) -> Vectors:
         request = requests.embed(text, options)
-        return results.vectors((await self._call(self._stubs.embeddings.Embed, request)).embedding)
+        answer = await self._call(self._stubs.embeddings.Embed, request, expected)
+        return results.vectors(answer.embedding)
 
     async def _embed_all(
-        self, texts: Sequence[str], options: dict[str, Any], model: str, kind: EmbeddingKindName
+        self,
+        texts: Sequence[str],
+        options: dict[str, Any],
+        model: str,
+        kind: EmbeddingKindName,
+        expected: answers.Expected,
     ) -> Vectors:
         batches = self._chunked(
             self._stubs.embeddings.BatchEmbed,
             partial(requests.batch_embed, options=options),
             texts,
+            expected,
         )
         parts = [answers.batch_vectors(chunk, answer) async for chunk, answer in batches]
-        return np.concatenate(parts) if parts else await self._no_vectors(model, kind)
+        return np.concatenate(parts) if parts else await self._no_vectors(model, kind, expected)
 
-    async def _call(self, method: Any, request: Any, offset: int = 0) -> Any:
-        return await self._call_for(self.timeout, method, request, offset)
+    async def _call(
+        self, method: Any, request: Any, expected: answers.Expected = None, offset: int = 0
+    ) -> Any:
+        answer = await self._call_for(self.timeout, method, request, offset)
+        return answers.of_bundle(expected, answer)
 
     async def _call_for(
         self, timeout: float | None, method: Any, request: Any, offset: int = 0
@@ -425,13 +482,14 @@ class AsyncClient:
         method: Any,
         request: Callable[[Sequence[str]], Any],
         texts: Iterable[str],
+        expected: answers.Expected,
         field: str = "texts",
     ) -> AsyncIterator[tuple[Chunk, Any]]:
         """Send texts in several calls, a few at a time; give them with the answers, in order."""
         flying: deque[tuple[Chunk, asyncio.Task[Any]]] = deque()
         try:
             for chunk in cut(texts, await self.limits(), field):
-                call = self._call(method, request(chunk.texts), chunk.offset)
+                call = self._call(method, request(chunk.texts), expected, chunk.offset)
                 flying.append((chunk, asyncio.create_task(call)))
                 if len(flying) == WINDOW:
                     oldest, task = flying.popleft()
@@ -455,6 +513,7 @@ class AsyncClient:
         read: Callable[[Chunk, Any], Iterable[Answer]],
         texts: Texts,
         errors: str,
+        expected: answers.Expected,
     ) -> AsyncGenerator[Answer, None]:
         if not isinstance(texts, AsyncIterable):
             texts = iter(texts)  # raises TypeError now and not at the first answer
@@ -462,7 +521,8 @@ class AsyncClient:
         async def run() -> AsyncGenerator[Answer, None]:
             call = partial(method(self._stubs), metadata=self._security.metadata)
             limits, timeout = await self._awaited_limits(), requests.seconds(self.timeout)
-            stream = AsyncTextStream(self.address, limits, timeout, call, request, read)
+            reads = answers.reads_of_bundle(expected, read)
+            stream = AsyncTextStream(self.address, limits, timeout, call, request, reads)
             try:
                 async with aclosing(stream.run(texts)) as found:
                     async for answer in found:
@@ -491,7 +551,10 @@ class AsyncClient:
         async with aclosing(stream):
             return [answer async for answer in stream]
 
-    async def _no_vectors(self, model: str, kind: EmbeddingKindName) -> Vectors:
+    async def _no_vectors(
+        self, model: str, kind: EmbeddingKindName, expected: answers.Expected
+    ) -> Vectors:
         facts = await self.model(model)
+        answers.check_bundle(expected, facts.bundle_digest, facts.precision)
         dimension = facts.hidden_units if kind == "hidden" else facts.embedding_dimension
         return np.empty((0, dimension), np.float32)

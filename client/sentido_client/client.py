@@ -137,7 +137,12 @@ class Client:
 
     @overload
     def predict(  # type: ignore[overload-overlap]
-        self, texts: str, *, model: str = "", truncation: TruncationName = "recorded"
+        self,
+        texts: str,
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
     ) -> Prediction: ...
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -146,6 +151,7 @@ class Client:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> list[Prediction]: ...
     @overload
@@ -155,6 +161,7 @@ class Client:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> list[Prediction | InvalidRequestError]: ...
     @overload
@@ -164,6 +171,7 @@ class Client:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> Generator[Prediction, None, None]: ...
     @overload
@@ -173,6 +181,7 @@ class Client:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> Generator[Prediction | InvalidRequestError, None, None]: ...
     def predict(
@@ -181,6 +190,7 @@ class Client:
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise", "return"] = "raise",
     ) -> (
         Prediction
@@ -197,18 +207,23 @@ class Client:
         "keep_last", "keep_first", or "forbidden", which makes a text of more tokens than the model
         reads an error. `errors`, of several texts: "return" gives an InvalidRequestError in the
         place of a bad text instead of raising it.
+
+        `expect_bundle`: the digest of the bundle that must answer, or a Model, whose precision must
+        be the same too. An answer of another one raises BundleChangedError and is not returned; a
+        list is returned as a whole or not at all. Every call that answers from a bundle takes it.
         """
         requests.check_errors(errors)
         options = requests.text_options(model, truncation)
         if isinstance(texts, str):
             request = requests.predict(texts, options)
-            answer = self._call(self._stubs.predictions.Predict, request)
+            answer = self._call(self._stubs.predictions.Predict, request, expect_bundle)
             return results.predictions(answer.served_by)(answer.prediction)
         if isinstance(texts, Sequence) and errors == "raise":
             batches = self._chunked(
                 self._stubs.predictions.BatchPredict,
                 partial(requests.batch_predict, options=options),
                 texts,
+                expect_bundle,
             )
             return [
                 prediction
@@ -221,6 +236,7 @@ class Client:
             answers.stream_predictions,
             iter(texts),
             errors,
+            expect_bundle,
         )
         return self._listed(stream) if isinstance(texts, Sequence) else stream
 
@@ -233,6 +249,7 @@ class Client:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> Vectors: ...
     @overload
@@ -244,6 +261,7 @@ class Client:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> list[Vectors | InvalidRequestError]: ...
     @overload
@@ -255,6 +273,7 @@ class Client:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> Generator[Vectors, None, None]: ...
     @overload
@@ -266,6 +285,7 @@ class Client:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> Generator[Vectors | InvalidRequestError, None, None]: ...
     def embed(
@@ -276,6 +296,7 @@ class Client:
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
         errors: Literal["raise", "return"] = "raise",
     ) -> (
         Vectors
@@ -296,21 +317,24 @@ class Client:
         options = requests.embed_options(model, truncation, kind, normalize)
         if isinstance(texts, str):
             request = requests.embed(texts, options)
-            return results.vectors(self._call(self._stubs.embeddings.Embed, request).embedding)
+            answer = self._call(self._stubs.embeddings.Embed, request, expect_bundle)
+            return results.vectors(answer.embedding)
         if isinstance(texts, Sequence) and errors == "raise":
             batches = self._chunked(
                 self._stubs.embeddings.BatchEmbed,
                 partial(requests.batch_embed, options=options),
                 texts,
+                expect_bundle,
             )
             parts = [answers.batch_vectors(chunk, answer) for chunk, answer in batches]
-            return np.concatenate(parts) if parts else self._no_vectors(model, kind)
+            return np.concatenate(parts) if parts else self._no_vectors(model, kind, expect_bundle)
         stream = self._stream(
             self._stubs.embeddings.StreamEmbed,
             partial(requests.stream_embed, options=options),
             answers.stream_vectors,
             iter(texts),
             errors,
+            expect_bundle,
         )
         return self._listed(stream) if isinstance(texts, Sequence) else stream
 
@@ -322,6 +346,7 @@ class Client:
         kind: TokenKindName = "word",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
     ) -> TokenEmbeddings:
         """Give the tokens that the model read and a vector for each, (tokens, dimension).
 
@@ -331,18 +356,34 @@ class Client:
         request = requests.embed_tokens(
             text, kind, normalize, requests.text_options(model, truncation)
         )
-        return results.token_embeddings(self._call(self._stubs.embeddings.EmbedTokens, request))
+        answer = self._call(self._stubs.embeddings.EmbedTokens, request, expect_bundle)
+        return results.token_embeddings(answer)
 
     @overload
     def lookup(  # type: ignore[overload-overlap]
-        self, words: str, *, model: str = "", normalize: bool = False
+        self,
+        words: str,
+        *,
+        model: str = "",
+        normalize: bool = False,
+        expect_bundle: answers.Expected = None,
     ) -> Word: ...
     @overload
     def lookup(
-        self, words: Iterable[str], *, model: str = "", normalize: bool = False
+        self,
+        words: Iterable[str],
+        *,
+        model: str = "",
+        normalize: bool = False,
+        expect_bundle: answers.Expected = None,
     ) -> list[Word]: ...
     def lookup(
-        self, words: str | Iterable[str], *, model: str = "", normalize: bool = False
+        self,
+        words: str | Iterable[str],
+        *,
+        model: str = "",
+        normalize: bool = False,
+        expect_bundle: answers.Expected = None,
     ) -> Word | list[Word]:
         """Look up one word or several: id and vector, or that the model does not know it."""
         found = [
@@ -351,26 +392,36 @@ class Client:
                 self._stubs.embeddings.LookupWords,
                 partial(requests.lookup, model=model, normalize=normalize),
                 [words] if isinstance(words, str) else words,
+                expect_bundle,
                 field="words",
             )
             for word in results.words(answer)
         ]
         return found[0] if isinstance(words, str) else found
 
-    def nearest(self, word: str, k: int = 10, *, model: str = "") -> list[Neighbour]:
+    def nearest(
+        self, word: str, k: int = 10, *, model: str = "", expect_bundle: answers.Expected = None
+    ) -> list[Neighbour]:
         """Give the `k` (1 to 1000) words nearest to a word, by cosine similarity.
 
         Raises NotFoundError for a word that is not in the model's vocabulary.
         """
         request = requests.nearest(word, k, model)
-        return results.neighbours(self._call(self._stubs.embeddings.FindNearestWords, request))
+        answer = self._call(self._stubs.embeddings.FindNearestWords, request, expect_bundle)
+        return results.neighbours(answer)
 
     def tokenize(
-        self, text: str, *, model: str = "", truncation: TruncationName = "recorded"
+        self,
+        text: str,
+        *,
+        model: str = "",
+        truncation: TruncationName = "recorded",
+        expect_bundle: answers.Expected = None,
     ) -> Tokenization:
         """Show what the model's tokenizer makes of a text."""
         request = requests.tokenize(text, requests.text_options(model, truncation))
-        return results.tokenization(self._call(self._stubs.tokenizers.Tokenize, request))
+        answer = self._call(self._stubs.tokenizers.Tokenize, request, expect_bundle)
+        return results.tokenization(answer)
 
     def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
@@ -410,8 +461,8 @@ class Client:
                 self._open_stubs = Stubs(self._security.channel(grpc, OPTIONS))
             return self._open_stubs
 
-    def _call(self, method: Any, request: Any) -> Any:
-        return self._call_for(self.timeout, method, request)
+    def _call(self, method: Any, request: Any, expected: answers.Expected = None) -> Any:
+        return answers.of_bundle(expected, self._call_for(self.timeout, method, request))
 
     def _call_for(self, timeout: float | None, method: Any, request: Any) -> Any:
         future = self._send(method, request, timeout)
@@ -429,6 +480,7 @@ class Client:
         method: Any,
         request: Callable[[Sequence[str]], Any],
         texts: Iterable[str],
+        expected: answers.Expected,
         field: str = "texts",
     ) -> Iterator[tuple[Chunk, Any]]:
         """Send texts in several calls, a few at a time; give them with the answers, in order."""
@@ -439,10 +491,12 @@ class Client:
                 flying.append((chunk, message, self._send(method, message, self.timeout)))
                 if len(flying) == WINDOW:
                     oldest, message, future = flying.popleft()
-                    yield oldest, self._finish(method, message, future, oldest.offset, self.timeout)
+                    answer = self._finish(method, message, future, oldest.offset, self.timeout)
+                    yield oldest, answers.of_bundle(expected, answer)
             while flying:
                 oldest, message, future = flying.popleft()
-                yield oldest, self._finish(method, message, future, oldest.offset, self.timeout)
+                answer = self._finish(method, message, future, oldest.offset, self.timeout)
+                yield oldest, answers.of_bundle(expected, answer)
         except (InvalidRequestError, TooLargeError):
             self._limits = None  # the server may have been started anew, with others
             raise
@@ -476,8 +530,10 @@ class Client:
         read: Callable[[Chunk, Any], Iterable[Answer]],
         texts: Iterable[str],
         errors: str,
+        expected: answers.Expected,
     ) -> Generator[Answer, None, None]:
         call = partial(method, metadata=self._security.metadata)
+        read = answers.reads_of_bundle(expected, read)
         limits, timeout = self._awaited_limits(), requests.seconds(self.timeout)
         stream = TextStream(self.address, limits, timeout, call, request, read)
         try:
@@ -504,7 +560,10 @@ class Client:
         self.limits()  # a list fails soon where no server is, also if it is sent as a stream
         return list(stream)
 
-    def _no_vectors(self, model: str, kind: EmbeddingKindName) -> Vectors:
+    def _no_vectors(
+        self, model: str, kind: EmbeddingKindName, expected: answers.Expected
+    ) -> Vectors:
         facts = self.model(model)
+        answers.check_bundle(expected, facts.bundle_digest, facts.precision)
         dimension = facts.hidden_units if kind == "hidden" else facts.embedding_dimension
         return np.empty((0, dimension), np.float32)

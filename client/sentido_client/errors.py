@@ -3,6 +3,7 @@
 SentidoError
 +-- InvalidRequestError   a bad text or argument; names each by the caller's own index
 +-- NotFoundError         no such model, version or word
++-- BundleChangedError    the answer is not of the bundle that was expected
 +-- ReloadError           a bundle was not loaded again; the server goes on with the one it had
 +-- OverloadedError       the server's queue is full, also after waiting as it asked
 +-- TooLargeError         a message over a size limit of the wire
@@ -68,6 +69,19 @@ class InvalidRequestError(SentidoError):
 
 class NotFoundError(SentidoError):
     """A model, version or word that the server does not have."""
+
+
+class BundleChangedError(SentidoError):
+    """The answer is of another bundle or precision than `expect_bundle` says. It is not returned.
+
+    `expected`, `found`: the digests of the bundles. `precision`: that of the answer.
+    """
+
+    def __init__(self, message: str, expected: str, found: str, precision: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
+        self.precision = precision
 
 
 class ReloadError(SentidoError):

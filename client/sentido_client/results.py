@@ -40,6 +40,7 @@ class Prediction:
     usage: Usage
     model: str  # its plain name
     bundle_digest: str  # names every byte of the model
+    precision: str = ""  # as of Model; "": a server that does not say
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Tokenization:
     usage: Usage
     model: str
     bundle_digest: str
+    precision: str = ""  # as of Model; "": a server that does not say
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def predictions(
 ) -> Callable[[prediction_pb2.Prediction], Prediction]:
     """Give what reads the Predictions of one answer. Of equal strings only one is kept."""
     model, bundle_digest = intern(served_by.model), intern(served_by.bundle_digest)
+    precision = intern(served_by.precision)
 
     def read(message: prediction_pb2.Prediction) -> Prediction:
         return Prediction(
@@ -154,6 +157,7 @@ def predictions(
             usage(message.usage),
             model,
             bundle_digest,
+            precision,
         )
 
     return read
@@ -180,6 +184,7 @@ def tokenization(message: tokenizer_pb2.TokenizeResponse) -> Tokenization:
         usage(message.usage),
         message.served_by.model,
         message.served_by.bundle_digest,
+        message.served_by.precision,
     )
 
 

@@ -160,5 +160,10 @@ def run(items: Sequence[Item]) -> list[Result]:
 def served_by(plan: Plan) -> ServedBy:
     """Name the bundle that answered."""
     assert plan.bundle is not None  # of every RPC that says by what it was served
-    manifest = plan.bundle.manifest
-    return ServedBy(model=manifest.name, version=manifest.version, bundle_digest=plan.bundle.digest)
+    bundle, manifest = plan.bundle, plan.bundle.manifest
+    return ServedBy(
+        model=manifest.name,
+        version=manifest.version,
+        bundle_digest=bundle.digest,
+        precision=bundle.precision,
+    )

@@ -114,7 +114,8 @@ def test_every_rpc_message_and_field_is_explained() -> None:
 def test_the_public_names_of_the_client_are_these() -> None:
     assert set(sentido_client.__all__) == {
         *("AsyncClient", "Client"),
-        *("AuthenticationError", "CallCancelledError", "DeadlineError", "InvalidRequestError"),
+        *("AuthenticationError", "BundleChangedError", "CallCancelledError", "DeadlineError"),
+        "InvalidRequestError",
         *(
             "NotFoundError",
             "OverloadedError",

@@ -26,11 +26,12 @@ from sentido_bundle import Bundle
 from sentido_client import (
     AsyncClient,
     AuthenticationError,
+    BundleChangedError,
     Client,
     NotFoundError,
     ReloadError,
 )
-from waiting import wait_for
+from waiting import PATIENCE, wait_for
 
 PREDICT = "/sentido.v1.PredictionService/Predict"
 IN_FLIGHT = 64
@@ -191,6 +192,27 @@ def worsen(folder: Path) -> None:
 def replace_by_file(folder: Path) -> None:
     shutil.rmtree(folder)
     folder.write_text("")
+
+
+@pytest.mark.parametrize("verb", ["predict", "embed"])
+def test_a_stream_that_expects_a_bundle_gives_no_answer_of_the_next_one(
+    verb: str, folders: list[Path], link: Path
+) -> None:
+    with server("--bundle", str(link)) as process, Client(process.address) as client:
+
+        def texts() -> Iterator[str]:
+            yield "good"
+            point(link, folders[1])
+            assert taken.wait(PATIENCE)
+            reload(process)
+            yield from ("bad", "good")
+
+        taken = threading.Event()
+        stream = getattr(client, verb)(texts(), expect_bundle=client.model())
+        next(stream)
+        taken.set()
+        with pytest.raises(BundleChangedError):
+            next(stream)
 
 
 def test_a_broken_bundle_is_refused_with_the_reason_and_the_old_one_serves_on(

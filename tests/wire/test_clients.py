@@ -1,6 +1,7 @@
 """The two clients against a real server: the same verbs, the same answers, the same errors."""
 
 import asyncio
+import dataclasses
 import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import (
     AsyncClient,
+    BundleChangedError,
     CallCancelledError,
     Client,
     DeadlineError,
@@ -418,6 +420,59 @@ def test_models_are_described(both: Both, bundle: Bundle) -> None:
     with pytest.raises(NotFoundError, match="no model 'x' is loaded"):
         both("model", "x")
     assert both("limits").max_texts == 4096
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "options"),
+    [
+        ("predict", "good", {}),
+        ("predict", ["good", "bad"], {}),
+        ("predict", ["good", LONG], {"errors": "return"}),
+        ("predict", ("good", "bad"), {"errors": "return"}),
+        ("embed", "good", {}),
+        ("embed", ["good", "bad"], {"kind": "mean"}),
+        ("embed", [], {}),
+        ("embed", [LONG], {"errors": "return"}),
+        ("embed_tokens", "good", {}),
+        ("lookup", "good", {}),
+        ("lookup", ["good", "zzxqv"], {}),
+        ("nearest", "good", {}),
+        ("tokenize", "good", {}),
+    ],
+)
+def test_an_answer_of_another_bundle_than_expected_is_not_returned(
+    both: Both, bundle: Bundle, verb: str, argument: Any, options: dict[str, Any]
+) -> None:
+    model = both("model")
+    answer = both(verb, argument, **options)
+    for expected in (bundle.digest, model):
+        assert same(both(verb, argument, **options, expect_bundle=expected), answer)
+    with pytest.raises(BundleChangedError, match="expected is 0000") as raised:
+        both(verb, argument, **options, expect_bundle="0" * 64)
+    assert (raised.value.expected, raised.value.found) == ("0" * 64, bundle.digest)
+    with pytest.raises(BundleChangedError, match=f"in fp32, expected is {bundle.digest} in int8"):
+        both(verb, argument, **options, expect_bundle=dataclasses.replace(model, precision="int8"))
+    with pytest.raises(BundleChangedError):  # such as of a variable that is not set
+        both(verb, argument, **options, expect_bundle="")
+
+
+@pytest.mark.parametrize("verb", ["predict", "embed"])
+def test_a_stream_of_another_bundle_than_expected_returns_nothing(both: Both, verb: str) -> None:
+    stream = getattr(both.client, verb)(iter(["good", LONG, "bad"]), expect_bundle="0" * 64)
+    with pytest.raises(BundleChangedError):
+        next(stream)
+
+    async def first() -> Any:
+        async with AsyncClient(both.address) as client:
+            return await anext(getattr(client, verb)(iter(["good"]), expect_bundle="0" * 64))
+
+    with pytest.raises(BundleChangedError):
+        asyncio.run(first())
+
+
+def test_results_say_the_precision_that_is_served(both: Both) -> None:
+    assert both("predict", "good").precision == "fp32"
+    assert both("tokenize", "good").precision == "fp32"
 
 
 def test_health_is_a_word(both: Both) -> None:

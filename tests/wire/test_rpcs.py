@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from conftest import config, running
 from sentido.v1 import common_pb2, embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 from sentido.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from sentido.v1.model_pb2_grpc import ModelServiceStub
@@ -234,3 +235,33 @@ def test_the_server_says_what_it_is_and_what_it_has(channel: grpc.Channel, bundl
     assert model.preprocessing.filters == bundle.manifest.preprocessing.filters
     assert dict(model.metrics) == bundle.manifest.metrics
     assert model.precision == "fp32"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_every_answer_names_its_bundle_and_the_precision_that_is_served(
+    precision: str, transport: str, bundle: Bundle
+) -> None:
+    with (
+        running(config(transport=transport, precision=precision)) as address,
+        grpc.insecure_channel(address) as channel,
+    ):
+        predictions, embeddings = PredictionServiceStub(channel), EmbeddingServiceStub(channel)
+        answers = [
+            predictions.Predict(prediction_pb2.PredictRequest(text="good")),
+            predictions.BatchPredict(prediction_pb2.BatchPredictRequest(texts=["good"])),
+            *predictions.StreamPredict(
+                prediction_pb2.StreamPredictRequest(texts=texts) for texts in (["good"], [])
+            ),
+            embeddings.Embed(embedding_pb2.EmbedRequest(text="good")),
+            embeddings.BatchEmbed(embedding_pb2.BatchEmbedRequest(texts=["good"])),
+            *embeddings.StreamEmbed(
+                embedding_pb2.StreamEmbedRequest(texts=texts) for texts in (["good"], [])
+            ),
+            embeddings.EmbedTokens(embedding_pb2.EmbedTokensRequest(text="good")),
+            embeddings.LookupWords(embedding_pb2.LookupWordsRequest(words=["good"])),
+            embeddings.FindNearestWords(embedding_pb2.FindNearestWordsRequest(word="good")),
+            TokenizerServiceStub(channel).Tokenize(tokenizer_pb2.TokenizeRequest(text="good")),
+        ]
+        model = ModelServiceStub(channel).GetModel(model_pb2.GetModelRequest()).model
+    served = {(a.served_by.bundle_digest, a.served_by.precision) for a in answers}
+    assert served == {(bundle.digest, precision)} == {(model.bundle_digest, model.precision)}

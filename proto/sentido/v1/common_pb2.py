@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17sentido/v1/common.proto\x12\nsentido.v1\".\n\rModelSelector\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"N\n\x06Tensor\x12\'\n\tdata_type\x18\x01 \x01(\x0e\x32\x14.sentido.v1.DataType\x12\r\n\x05shape\x18\x02 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"u\n\x05Usage\x12\x17\n\x0f\x63haracter_count\x18\x01 \x01(\x05\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x1d\n\x15truncated_token_count\x18\x03 \x01(\x05\x12\x1f\n\x17out_of_vocabulary_count\x18\x04 \x01(\x05\"A\n\x08ServedBy\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\"X\n\x05Token\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x05\x12\x19\n\x11out_of_vocabulary\x18\x05 \x01(\x08*w\n\nTruncation\x12\x1a\n\x16TRUNCATION_UNSPECIFIED\x10\x00\x12\x18\n\x14TRUNCATION_KEEP_LAST\x10\x01\x12\x19\n\x15TRUNCATION_KEEP_FIRST\x10\x02\x12\x18\n\x14TRUNCATION_FORBIDDEN\x10\x03*<\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17sentido/v1/common.proto\x12\nsentido.v1\".\n\rModelSelector\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"N\n\x06Tensor\x12\'\n\tdata_type\x18\x01 \x01(\x0e\x32\x14.sentido.v1.DataType\x12\r\n\x05shape\x18\x02 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"u\n\x05Usage\x12\x17\n\x0f\x63haracter_count\x18\x01 \x01(\x05\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x1d\n\x15truncated_token_count\x18\x03 \x01(\x05\x12\x1f\n\x17out_of_vocabulary_count\x18\x04 \x01(\x05\"T\n\x08ServedBy\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x11\n\tprecision\x18\x04 \x01(\t\"X\n\x05Token\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x05\x12\x19\n\x11out_of_vocabulary\x18\x05 \x01(\x08*w\n\nTruncation\x12\x1a\n\x16TRUNCATION_UNSPECIFIED\x10\x00\x12\x18\n\x14TRUNCATION_KEEP_LAST\x10\x01\x12\x19\n\x15TRUNCATION_KEEP_FIRST\x10\x02\x12\x18\n\x14TRUNCATION_FORBIDDEN\x10\x03*<\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sentido.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRUNCATION']._serialized_start=443
-  _globals['_TRUNCATION']._serialized_end=562
-  _globals['_DATATYPE']._serialized_start=564
-  _globals['_DATATYPE']._serialized_end=624
+  _globals['_TRUNCATION']._serialized_start=462
+  _globals['_TRUNCATION']._serialized_end=581
+  _globals['_DATATYPE']._serialized_start=583
+  _globals['_DATATYPE']._serialized_end=643
   _globals['_MODELSELECTOR']._serialized_start=39
   _globals['_MODELSELECTOR']._serialized_end=85
   _globals['_TENSOR']._serialized_start=87
@@ -42,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGE']._serialized_start=167
   _globals['_USAGE']._serialized_end=284
   _globals['_SERVEDBY']._serialized_start=286
-  _globals['_SERVEDBY']._serialized_end=351
-  _globals['_TOKEN']._serialized_start=353
-  _globals['_TOKEN']._serialized_end=441
+  _globals['_SERVEDBY']._serialized_end=370
+  _globals['_TOKEN']._serialized_start=372
+  _globals['_TOKEN']._serialized_end=460
 # @@protoc_insertion_point(module_scope)

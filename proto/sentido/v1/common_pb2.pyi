@@ -56,14 +56,16 @@ class Usage(_message.Message):
     def __init__(self, character_count: _Optional[int] = ..., token_count: _Optional[int] = ..., truncated_token_count: _Optional[int] = ..., out_of_vocabulary_count: _Optional[int] = ...) -> None: ...
 
 class ServedBy(_message.Message):
-    __slots__ = ("model", "version", "bundle_digest")
+    __slots__ = ("model", "version", "bundle_digest", "precision")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     bundle_digest: str
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., bundle_digest: _Optional[str] = ...) -> None: ...
+    precision: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., precision: _Optional[str] = ...) -> None: ...
 
 class Token(_message.Message):
     __slots__ = ("id", "text", "start", "end", "out_of_vocabulary")
