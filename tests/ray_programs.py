@@ -22,3 +22,19 @@ data = ray.data.read_parquet(source).map_batches(
 (table,) = data.iter_batches(batch_size=None, batch_format="pyarrow")
 pq.write_table(table.sort_by("id"), out)
 """
+
+REPOINTED = """
+import os, sys
+from sentido_score import Options, ScoreError
+from sentido_score.score import open_engine
+from sentido_score.scorer import batches
+source, link, other, address = sys.argv[1:]
+engine = open_engine("ray", link, Options(), ray_address=address)
+os.symlink(other, link + ".new")
+os.replace(link + ".new", link)
+try:
+    print(sum(batch.num_rows for batch in batches(source, engine, Options())))
+except ScoreError as error:
+    print(error)
+engine.close()
+"""

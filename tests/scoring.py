@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from conftest import BIN
+from sentido_bundle import default_bundle
 from waiting import PATIENCE, wait_for
 
 SCORE = str(BIN / "sentido-score")
@@ -49,6 +51,15 @@ def write_parquet(path: Path, texts: Sequence[str | None], group: int = 1000) ->
     """Write texts with a number."""
     pq.write_table(pa.table({"id": range(len(texts)), "text": list(texts)}), path, group)
     return path
+
+
+def copy_bundle(folder: Path) -> Path:
+    """Make a bundle that differs from the default one in its digest alone."""
+    shutil.copytree(default_bundle(), folder)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["created"] = "2020-01-01T00:00:00Z"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     # gRPC reads this when it is imported: its own lines are no use beside ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    if arguments.ray_address is not None:  # Ray tries so often to reach a cluster, each second
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "4")
     signal.signal(signal.SIGTERM, _terminate)
     progress = Progress(sys.stderr)
     again = "" if arguments.out == STANDARD or arguments.source == [STANDARD] else _AGAIN

@@ -15,7 +15,7 @@ from sentido_score.places import InputFile, Place, readable
 from sentido_score.report import Report
 from sentido_score.storage import read_whole
 from sentido_score.target import Target
-from sentido_score.work_folders import Record, is_our_name, record_in
+from sentido_score.work_folders import RECORD, Record, is_begun, is_our_name, record_in
 
 _Identity = tuple[int, int]  # device and inode: the same whatever links, `..` and case say
 
@@ -47,9 +47,16 @@ def own_record(target: Target) -> Record | None:
 
 
 def _is_unused(work: Place) -> bool:
-    """Tell whether a folder holds nothing but the empty lock of a run that was killed at once."""
+    """Tell whether a folder holds only what a run leaves that is killed before it has a record."""
     infos = work.system.get_file_info(fs.FileSelector(work.path))
-    return all(info.is_file and info.base_name == "lock" and not info.size for info in infos)
+    return all(info.is_file and _is_begun(work, info) for info in infos)
+
+
+def _is_begun(work: Place, info: fs.FileInfo) -> bool:
+    """Tell whether a file is an empty lock, or the beginning of a record."""
+    if info.base_name == f"{RECORD}.tmp":
+        return is_begun(read_whole(work.within(info.base_name)) or b"")
+    return bool(info.base_name == "lock" and not info.size)
 
 
 def own_report(target: Target) -> Report | None:

@@ -20,7 +20,8 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 from ray.exceptions import RayError
 
-from sentido_score.engine import Scores
+from sentido_score.cluster import Connection
+from sentido_score.engine import Model, Scores
 from sentido_score.errors import ScoreError
 from sentido_score.local import compute, dimension_of, encode, load, model_of
 from sentido_score.options import Options
@@ -39,17 +40,12 @@ class RayEngine:
         """Connect to the cluster, or start one on this machine. Raises ScoreError."""
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module="ray")
-        self._folder = str(bundle)
+        self._folder = str(Path(bundle).absolute())
         self._options = options
         loaded = load(bundle, options.precision)
         self.model = model_of(loaded)
         self.dimension = dimension_of(loaded, options.embed)
-        self._is_ours = not ray.is_initialized()
-        if self._is_ours:
-            try:
-                ray.init(address=address, log_to_driver=False, logging_level="error")
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise ScoreError(f"no Ray cluster at {address}: {error}") from error
+        self._connection = None if ray.is_initialized() else Connection(address)
 
     def scored(self, reader: Reader, start: Position) -> Iterator[tuple[Window, Scores]]:
         """Read and score on the cluster; see Engine. Raises ScoreError."""
@@ -63,7 +59,7 @@ class RayEngine:
                     override_num_blocks=1,
                     num_cpus=0,  # the actors take them all, and nothing would ever be read
                 ).map_batches(
-                    _actor(self._folder, self._options),
+                    _actor(self._folder, self._options, self.model),
                     batch_size=1,
                     batch_format="pyarrow",
                     num_cpus=1,
@@ -76,8 +72,8 @@ class RayEngine:
 
     def close(self) -> None:
         """Disconnect."""
-        if self._is_ours:
-            ray.shutdown()
+        if self._connection is not None:
+            self._connection.close()
 
 
 @contextmanager
@@ -126,7 +122,7 @@ class _Windows(Datasource):  # type: ignore[misc]  # ray has no types here
         return [ReadTask(read, nothing)]
 
 
-def _actor(folder: str, options: Options) -> type:
+def _actor(folder: str, options: Options, model: Model) -> type:
     """Make the class of the actors; what it is told is in it, and so not in Ray's store."""
 
     class Actor:
@@ -134,6 +130,12 @@ def _actor(folder: str, options: Options) -> type:
 
         def __init__(self) -> None:
             self._bundle = load(folder, options.precision)
+            if model_of(self._bundle) != model:
+                raise ScoreError(
+                    f"{folder!r} holds the bundle {self._bundle.digest} on a node of the cluster,"
+                    f" the run began with {model.digest}: go on with --resume once it holds that"
+                    " one everywhere"
+                )
 
         def __call__(self, table: pa.Table) -> pa.Table:
             window: Window = pickle.loads(table[_COLUMN][0].as_py())

@@ -1,6 +1,8 @@
 """The engine of servers: each window's texts go out in calls, several in flight.
 
-A server that stops or is full is waited for; what it had not answered is asked again.
+A server that stops or is full is waited for; what it had not answered is asked again. Every answer
+proves that it is of the bundle and precision with which the run began; a window of which one is not
+ends the run, and nothing of it is written.
 """
 
 import time
@@ -13,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from sentido_client import (
+    BundleChangedError,
     Client,
     DeadlineError,
     InvalidRequestError,
@@ -33,6 +36,7 @@ from sentido_score.window import Position, Window
 _WINDOWS = 3  # in flight, each in several calls
 _PATIENCE = 300.0  # seconds without an answer after which a run ends
 _DELAY = 1.0  # seconds between attempts
+_REACHED = 8.0  # seconds in which the first answer must come
 _PASSING = (UnavailableError, OverloadedError, DeadlineError)
 
 _Vector = NDArray[np.float32]
@@ -50,19 +54,12 @@ class RemoteEngine:
         self._say = say
         self._closing = Event()
         try:
-            self._client = Client(
-                servers.address,
-                tls_ca=servers.tls_ca,
-                tls_cert=servers.tls_cert,
-                tls_key=servers.tls_key,
-                token=_token(servers.token_file),
-                insecure_tokens=servers.insecure_tokens,
-            )
-            facts = self._client.model(servers.model)
+            with _client(servers, _REACHED) as asking:
+                self._served = facts = asking.model(servers.model)
+            self._client = _client(servers)
         except (SentidoError, ValueError) as error:
             raise ScoreError(str(error)) from error
         if facts.precision != options.precision:
-            self.close()
             raise ScoreError(
                 f"the server at {servers.address} computes in {facts.precision}, not in"
                 f" {options.precision}: choose --precision {facts.precision} or another server"
@@ -73,14 +70,15 @@ class RemoteEngine:
 
     def scored(self, reader: Reader, start: Position) -> Iterator[tuple[Window, Scores]]:
         """Read and ask, some windows at once; see Engine."""
+        self._closing.clear()
         with ThreadPoolExecutor(_WINDOWS, "sentido-remote") as pool:
             try:
                 yield from in_order(pool, self._score, read_ahead(reader.windows(start)), _WINDOWS)
             finally:
-                self._closing.set()
+                self.close()  # what is in flight ends, and is not waited for
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; they are opened again if the engine is used again."""
         self._closing.set()
         self._client.close()
 
@@ -97,11 +95,6 @@ class RemoteEngine:
             if isinstance(answer, InvalidRequestError):
                 errors[place] = _described(answer)
                 continue
-            if answer.bundle_digest != self.model.digest:
-                raise ScoreError(
-                    f"the server now has the bundle {answer.bundle_digest}, the run began with"
-                    f" {self.model.digest}"
-                )
             probabilities[place] = [score.probability for score in answer.scores]
             usage = answer.usage
             counts[:, place] = (
@@ -130,23 +123,47 @@ class RemoteEngine:
                     self._say(f"waiting for the server: {error}")
                 waited = True
                 self._closing.wait(_DELAY)
+            except BundleChangedError as error:
+                raise ScoreError(
+                    f"the server now has the bundle {error.found} in"
+                    f" {error.precision or 'an unknown precision'}, the run began with"
+                    f" {self.model.digest} in {self.model.precision}: go on with --resume once that"
+                    " is served again"
+                ) from error
             except SentidoError as error:
                 raise ScoreError(str(error)) from error
 
     def _predict(self, texts: Sequence[str]) -> Sequence[Prediction | InvalidRequestError]:
+        asked, served = self._asked, self._served
         try:
-            return self._client.predict(texts, model=self._asked)
+            return self._client.predict(texts, model=asked, expect_bundle=served)
         except InvalidRequestError:  # a text is over a limit of the server's: which ones?
-            return self._client.predict(texts, model=self._asked, errors="return")
+            return self._client.predict(texts, model=asked, expect_bundle=served, errors="return")
 
     def _vectors(self, texts: Sequence[str]) -> Sequence[_Vector | InvalidRequestError]:
-        if self._embed is None or not texts:
+        if self._embed is None or not texts or self._closing.is_set():
             return []
+        asked, served = self._asked, self._served
         kind: Literal["hidden", "mean"] = "hidden" if self._embed == "hidden" else "mean"
         try:
-            return list(self._client.embed(texts, model=self._asked, kind=kind))
+            return list(self._client.embed(texts, model=asked, kind=kind, expect_bundle=served))
         except InvalidRequestError:
-            return self._client.embed(texts, model=self._asked, kind=kind, errors="return")
+            return self._client.embed(
+                texts, model=asked, kind=kind, expect_bundle=served, errors="return"
+            )
+
+
+def _client(servers: Servers, timeout: float = 30.0) -> Client:
+    """Make a client. Raises ValueError, or ScoreError for a token that cannot be read."""
+    return Client(
+        servers.address,
+        timeout=timeout,
+        tls_ca=servers.tls_ca,
+        tls_cert=servers.tls_cert,
+        tls_key=servers.tls_key,
+        token=_token(servers.token_file),
+        insecure_tokens=servers.insecure_tokens,
+    )
 
 
 def _token(path: str | None) -> str | None:

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from sentido_bundle import default_bundle
 
+from sentido_score.cluster import look
 from sentido_score.engine import Engine
 from sentido_score.errors import ScoreError
 from sentido_score.local import LocalEngine
@@ -115,6 +117,8 @@ def open_engine(
             from sentido_score.remote import RemoteEngine
 
             return RemoteEngine(servers or Servers(), options, say)
+        if find_spec("ray") is not None:  # which takes seconds to import
+            look(ray_address)
         from sentido_score.ray import RayEngine
 
         return RayEngine(folder, options, ray_address)

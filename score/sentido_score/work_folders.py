@@ -42,6 +42,12 @@ class Record(NamedTuple):
             return None
 
 
+def is_begun(data: bytes) -> bool:
+    """Tell whether these are the first bytes of a record, or all."""
+    beginning = Record("", {}).encode().partition(b",")[0]
+    return data[: len(beginning)] == beginning[: len(data)]
+
+
 def is_our_name(name: str) -> bool:
     """Tell whether a run writes files of this name into its work folder."""
     return _OURS.fullmatch(name) is not None

@@ -3,6 +3,7 @@
 import os
 import pickle
 import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import config, running
 from processes import server
-from ray_programs import CLUSTER, MAP_BATCHES
-from scoring import SCORE, kill_and_resume, sentido_score, write_jsonl, write_parquet
-from sentido_bundle import default_bundle
+from ray_programs import CLUSTER, MAP_BATCHES, REPOINTED
+from scoring import SCORE, copy_bundle, kill_and_resume, sentido_score, write_jsonl, write_parquet
+from sentido_bundle import Bundle, default_bundle
 from sentido_score import Options, ScoreError, Scorer, Servers, score, score_batches
 from waiting import PATIENCE
 
@@ -31,6 +32,11 @@ def remote() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def texts(reviews: list[str]) -> list[str]:
     return [*reviews[::40], *AWKWARD]
+
+
+@pytest.fixture(scope="module")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_bundle(tmp_path_factory.mktemp("bundles") / "other")
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +186,33 @@ def test_runs_on_a_cluster_that_are_killed_go_on_to_the_same_output(
     flags = ["--engine", "ray", "--ray-address", ray_cluster, "--part-rows", "300"]
     kill_and_resume([path, *flags], out, kills, most=5.0)
     assert out.read_bytes() == (tmp_path / "local.jsonl").read_bytes()
+
+
+def test_actors_refuse_another_bundle_than_the_run_began_with(
+    tmp_path: Path, other_bundle: Path, ray_cluster: str
+) -> None:
+    path, link = write_jsonl(tmp_path / "in.jsonl", ["fine"] * 10), tmp_path / "current"
+    link.symlink_to(default_bundle())
+    command = [sys.executable, "-c", REPOINTED, *map(str, (path, link, other_bundle)), ray_cluster]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    begun, now = (Bundle.load(folder).digest for folder in (default_bundle(), other_bundle))
+    assert f"{str(link)!r} holds the bundle {now} on a node" in result.stdout, result.stderr
+    assert f"the run began with {begun}" in result.stdout
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["fine"]), tmp_path / "out.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        addresses = {
+            "127.0.0.1:1": b"Connection refused",
+            f"127.0.0.1:{deaf.getsockname()[1]}": b"no answer within 6 seconds",
+        }
+        for address, reason in addresses.items():
+            flags = ("--engine", "ray", "--ray-address", address)
+            result = sentido_score(path, "--out", out, *flags, code=1)
+            assert b"no Ray cluster at " + address.encode() + b": " in result.stderr
+            assert reason in result.stderr
+    assert not Path(f"{out}.parts").exists()
 
 
 def test_a_scorer_is_what_map_batches_takes(

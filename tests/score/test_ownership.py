@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from scoring import sentido_score, write_csv, write_jsonl
 from sentido_score import Counts, Options, ScoreError, score
+from sentido_score.work_folders import Record
 
 PARTS = Options(part_rows=300)
 
@@ -79,6 +80,31 @@ def test_an_empty_work_folder_is_used_and_removed(tmp_path: Path) -> None:
     (tmp_path / "out.csv.parts" / "lock").touch()  # killed before there was a record
     score(source, out=out)
     assert not (tmp_path / "out.csv.parts").exists()
+
+
+@pytest.mark.parametrize("size", [0, 1, 20, 100])
+def test_a_work_folder_without_a_whole_record_yet_is_used_and_removed(
+    size: int, tmp_path: Path
+) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["fine"]), tmp_path / "out.jsonl"
+    work = Path(f"{out}.parts")
+    work.mkdir()
+    (work / "lock").touch()
+    record = Record(str(out), {"bundle": "x" * 64}).encode()
+    (work / "run.json.tmp").write_bytes(record[:size])
+    sentido_score(path, "--out", out)
+    assert out.exists()
+    assert not work.exists()
+
+
+def test_a_file_of_others_by_the_name_of_a_begun_record_stays(tmp_path: Path) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["fine"]), tmp_path / "out.jsonl"
+    work = Path(f"{out}.parts")
+    work.mkdir()
+    (work / "run.json.tmp").write_bytes(b"{'mine': 1}")
+    result = sentido_score(path, "--out", out, code=1)
+    assert b"is not the work folder of this output" in result.stderr
+    assert (work / "run.json.tmp").read_bytes() == b"{'mine': 1}"
 
 
 @pytest.mark.parametrize("is_folder", [True, False])

@@ -1,0 +1,76 @@
+"""A run's rows are all of one bundle and one precision, whatever becomes of what answers."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from conftest import config, raw_stream, running
+from scoring import copy_bundle, read_jsonl, write_jsonl
+from sentido_score import Options, ScoreError, Servers, score
+
+
+@pytest.fixture(scope="module")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_bundle(tmp_path_factory.mktemp("bundles") / "other")
+
+
+class _Router(grpc.GenericRpcHandler):
+    """Passes calls of some services on to one server, and all others to another."""
+
+    def __init__(self, usual: grpc.Channel, other: grpc.Channel, services: str) -> None:
+        self._usual, self._other, self._services = usual, other, services
+
+    def service(self, details: Any) -> Any:
+        is_other = details.method.split("/")[1].endswith(self._services)
+        channel = self._other if is_other else self._usual
+
+        def pass_on(messages: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
+            call = raw_stream(channel, details.method)(messages)
+            context.add_callback(call.cancel)
+            with suppress(grpc.RpcError):  # such as of a Watch that the caller has left
+                yield from call
+
+        return grpc.stream_stream_rpc_method_handler(pass_on)
+
+
+@contextmanager
+def routed(other: dict[str, Any], services: str) -> Iterator[str]:
+    """Run a server of the default bundle, one of other settings for some services, and a router."""
+    with ExitStack() as stack:
+        channels = [
+            stack.enter_context(
+                grpc.insecure_channel(stack.enter_context(running(config(**settings))))
+            )
+            for settings in ({}, other)
+        ]
+        pool = stack.enter_context(ThreadPoolExecutor(8))
+        router = grpc.server(pool, [_Router(channels[0], channels[1], services)])
+        port = router.add_insecure_port("127.0.0.1:0")
+        router.start()
+        stack.callback(lambda: router.stop(None).wait())
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("services", ["PredictionService", "EmbeddingService"])
+@pytest.mark.parametrize("other", ["bundle", "precision"])
+def test_a_server_that_answers_from_something_else_ends_the_run(
+    services: str, other: str, other_bundle: Path, tmp_path: Path
+) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["good", "bad"] * 50), tmp_path / "out.jsonl"
+    settings = {"bundle": (other_bundle,)} if other == "bundle" else {"precision": "int8"}
+    options = Options(embed="hidden", part_rows=10)
+    with (
+        routed(settings, services) as address,
+        pytest.raises(ScoreError, match=r"now has the bundle .* the run began with"),
+    ):
+        score(path, out=out, options=options, engine="remote", servers=Servers(address))
+    assert not out.exists()
+    assert not list(tmp_path.glob("out.jsonl.parts/part-*"))
+    with running(config()) as address:
+        servers = Servers(address)
+        score(path, out=out, options=options, engine="remote", servers=servers, resume=True)
+    assert len(read_jsonl(out)) == 100
