@@ -113,7 +113,9 @@ class Bench:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        allow_abbrev=False,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="a minute: the most important rows")
     parser.add_argument("--rounds", type=int, help="measurements a row (default: 3; quick: 2)")

@@ -134,6 +134,7 @@ def _default_name(source: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sentido-export",
+        allow_abbrev=False,  # else a new flag would break scripts
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -111,6 +111,17 @@ def test_every_rpc_message_and_field_is_explained() -> None:
                 assert lines[number - 1].strip().startswith("//"), f"{path.name}:{number + 1}"
 
 
+def test_no_command_guesses_a_flag_from_a_part_of_its_name() -> None:
+    sources = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True)
+    parsers = 0
+    for name in sources.stdout.split():
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and "ArgumentParser" in ast.unparse(node.func):
+                parsers += 1
+                assert "allow_abbrev=False" in map(ast.unparse, node.keywords), name
+    assert parsers >= 5
+
+
 def test_the_public_names_of_the_client_are_these() -> None:
     assert set(sentido_client.__all__) == {
         *("AsyncClient", "Client"),

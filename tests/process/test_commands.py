@@ -41,7 +41,8 @@ def lines(result: Result) -> list[dict[str, object]]:
 
 def test_predict_prints_json_lines_into_a_pipe(sentido: Run, bundle: Bundle) -> None:
     first, second = lines(sentido("predict", "A wonderful little film.", "A dull mess."))
-    assert list(first) == ["label", "probability", "scores", "usage", "model", "bundle_digest"]
+    facts = ["label", "probability", "scores", "usage", "model", "bundle_digest", "precision"]
+    assert list(first) == facts
     assert (first["label"], second["label"]) == ("positive", "negative")
     assert first["model"] == "imdb"
     assert first["bundle_digest"] == bundle.digest
