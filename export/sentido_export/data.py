@@ -248,14 +248,29 @@ def _parquet(path: Path, text_column: str, label_column: str) -> Iterator[_Row]:
         with pyarrow.parquet.ParquetFile(path) as file:
             _require_columns(path, file.schema_arrow.names, text_column, label_column)
             number = 0
-            for batch in file.iter_batches(columns=[text_column, label_column]):
-                texts, labels = batch[text_column].to_pylist(), batch[label_column].to_pylist()
-                for text, label in zip(texts, labels, strict=True):
-                    number += 1
-                    yield f"{path}: row {number}", text, label
+            for group in range(file.num_row_groups):
+                before = number
+                for batch in file.iter_batches(
+                    row_groups=[group], columns=[text_column, label_column]
+                ):
+                    texts, labels = batch[text_column].to_pylist(), batch[label_column].to_pylist()
+                    for text, label in zip(texts, labels, strict=True):
+                        number += 1
+                        yield f"{path}: row {number}", text, label
+                _check_rows(path, group, number - before, file.metadata.row_group(group).num_rows)
+            _check_rows(path, None, number, file.metadata.num_rows)
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         problem = str(error).splitlines()[0]
         raise ExportError(f"{path}: cannot be read as Parquet: {problem}") from error
+
+
+def _check_rows(path: Path, group: int | None, came: int, rows: int) -> None:
+    """Raise ExportError if other rows came than the footer says: pyarrow raises nothing."""
+    if came != rows:
+        what = "the file" if group is None else f"row group {group}"
+        raise ExportError(
+            f"{path}: {what} holds {came} rows, its footer says {rows}: the file is damaged"
+        )
 
 
 def _folder(path: Path) -> Iterator[_Row]:
@@ -281,7 +296,7 @@ def _folder(path: Path) -> Iterator[_Row]:
 def _require_columns(where: Path, found: Sequence[str], text: str, label: str) -> None:
     for column, flag in ((text, "--text-column"), (label, "--label-column")):
         if column not in found:
+            columns = ", ".join(map(repr, found))
             raise ExportError(
-                f"{where}: no column {column!r}, there are {', '.join(found) or 'none'}: name it"
-                f" with {flag}"
+                f"{where}: no column {column!r}, there are {columns or 'none'}: name it with {flag}"
             )

@@ -16,17 +16,22 @@ import pyarrow.csv as pacsv
 from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import InputFile
+from sentido_score.quiet import Say, quiet
 from sentido_score.readers import (
     MARK,
     MOST_RECORD,
     Record,
-    beginning,
     chunks,
     share_of_bytes,
     text_windows,
 )
+from sentido_score.survey import beginning, difference, refuse_text_column, survey
 from sentido_score.texts import Fault
 from sentido_score.window import Position, Rows, Window
+
+_LINE_END = b"(?:\r\n|\n|\r)"
+_NEXT_LINE = re.compile(_LINE_END)
+_BLANK = re.compile(b"(?:%s)?[\r\n]*+" % MARK)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Dialect:
     @cached_property
     def field(self) -> bytes:
         """Match one field; possessive, so that a long text is walked once."""
-        plain = b"[^%s\n]*+" % re.escape(self.delimiter)
+        plain = b"[^%s\r\n]*+" % re.escape(self.delimiter)
         if not self.quotes:
             return plain
         return b'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")%s)' % plain
@@ -47,20 +52,20 @@ class Dialect:
     @cached_property
     def loose_field(self) -> bytes:
         """Match a field, also one with something behind its closing quote."""
-        plain = b"[^%s\n]*+" % re.escape(self.delimiter)
+        plain = b"[^%s\r\n]*+" % re.escape(self.delimiter)
         return b'(?:"[^"]*+(?:""[^"]*+)*+"%s|(?!")%s)' % (plain, plain) if self.quotes else plain
 
     def record(self, columns: int, grouped: Sequence[int]) -> "re.Pattern[bytes]":
         """Match a record of so many fields with its line end; a group for each of some fields."""
         fields = [b"(%s)" % self.field if i in grouped else self.field for i in range(columns)]
-        return re.compile(re.escape(self.delimiter).join(fields) + b"(?:\r?\n)")
+        return re.compile(re.escape(self.delimiter).join(fields) + _LINE_END)
 
     @cached_property
     def any_record(self) -> "re.Pattern[bytes]":
         """Match a record of any number of fields with its line end."""
         delimiter = re.escape(self.delimiter)
         return re.compile(
-            b"%s(?:%s%s)*+(?:\r?\n)" % ((self.loose_field, delimiter, self.loose_field))
+            b"%s(?:%s%s)*+%s" % (self.loose_field, delimiter, self.loose_field, _LINE_END)
         )
 
     def split(self, raw: bytes) -> list[bytes]:
@@ -82,29 +87,38 @@ class Dialect:
 
 @dataclass(frozen=True)
 class CsvReader:
-    """The files of one input, each beginning with the same line of names."""
+    """The files of one input, each beginning with the same line of names, or empty."""
 
     files: Sequence[InputFile]
     options: Options
     format: str  # "csv" or "tsv"
     dialect: Dialect
-    header: bytes  # the first file's, with its byte order mark, without its line end
+    header: bytes  # the first one, with its byte order mark, without its line end
     newline: bytes
     names: tuple[str, ...]
+    first: str  # the file with that header
 
     @classmethod
-    def open(cls, files: Sequence[InputFile], options: Options, format: str) -> "CsvReader":
-        """Read the line of names. Raises ScoreError if it lacks the text column."""
+    def open(
+        cls, files: Sequence[InputFile], options: Options, format: str, say: Say = quiet
+    ) -> "CsvReader":
+        """Look at the files' lines of names. Raises ScoreError if one lacks the text column."""
         tabs = format == "tsv"
         dialect = Dialect(b"\t" if tabs else options.delimiter.encode(), quotes=not tabs)
-        header, newline, names = _header(files[0], dialect)
-        if names.count(options.text_column) != 1:
-            raise ScoreError(
-                f"{files[0].name}: {names.count(options.text_column) or 'no'} column"
-                f" {options.text_column!r} among {', '.join(names)[:500]}: one is needed; name it"
-                " with --text-column, or the delimiter with --delimiter"
-            )
-        return cls(files, options, format, dialect, header, newline, names)
+        reader = None
+        for file, header in survey(lambda file: _header(file, dialect), files, say):
+            if header is None:  # an empty file
+                continue
+            names = _names(file, header, dialect)
+            if reader is None:
+                hint = ", or the delimiter with --delimiter"
+                refuse_text_column(file, names, options.text_column, hint)
+                reader = cls(files, options, format, dialect, *_parted(header), names, file.name)
+            else:
+                reader.check_names(file, names)
+        if reader is None:
+            raise ScoreError(f"{files[0].name}: no line of column names")
+        return reader
 
     def windows(self, start: Position) -> Iterator[Window]:
         """Read rows from `start`; see Reader."""
@@ -155,51 +169,59 @@ class CsvReader:
         return share_of_bytes(self.files, position)
 
     def _records(self, file: InputFile, start: Position) -> Iterator[Record]:
-        column, last = self.names.index(self.options.text_column), len(self.names) - 1
+        column = self.names.index(self.options.text_column)
         match = self.dialect.record(len(self.names), [column]).match
         any_match, value = self.dialect.any_record.match, self.dialect.value
         source = chunks(file, start.offset)
         buffer, position, end, line = b"", 0, start.offset, start.line
         is_last, cut = False, 0  # cut: bytes of a line end that the file's last record lacks
+        is_torn = False  # a line feed may come behind the buffer's last carriage return
         in_header = start.offset == 0
         if in_header and (buffer := _more(source, 0) or b"").startswith(MARK):
             position = end = len(MARK)
+        is_torn = buffer.endswith(b"\r")
         while True:
             found = match(buffer, position)
-            if found is None or found.end() - position > MOST_RECORD:
+            if (
+                found is None
+                or found.end() - position > MOST_RECORD
+                or (is_torn and found.end() == len(buffer))
+            ):
                 found, found_any = None, any_match(buffer, position)
+                if is_torn and found_any is not None and found_any.end() == len(buffer):
+                    found_any = None
                 if found_any is not None and found_any.end() - position > MOST_RECORD:
                     found_any = None  # a quote was closed by one far behind it
                 elif found_any is None and not is_last and len(buffer) - position <= MOST_RECORD:
                     more = _more(source, len(buffer) - position)
                     is_last = more is None
                     buffer, position = buffer[position:] + (more or b""), 0
-                    if is_last and buffer and not buffer.endswith(b"\n"):
+                    is_torn = not is_last and buffer.endswith(b"\r")
+                    if is_last and buffer and not buffer.endswith((b"\n", b"\r")):
                         buffer, cut = buffer + b"\n", 1
                     continue
                 if position == len(buffer):
                     return
-                stop = found_any.end() if found_any else buffer.find(b"\n", position) + 1
-                if not stop:  # a line that is longer than a record may be
-                    stop = len(buffer)
+                line_end = found_any or _NEXT_LINE.search(buffer, position)
+                stop = line_end.end() if line_end else len(buffer)  # a line of 16 MiB and more
             else:
                 stop = found.end()
             raw = buffer[position:stop]
             position = stop
-            at, newlines = line + 1, raw.count(b"\n")
-            end, line = end + len(raw), line + newlines
+            at, end = line + 1, end + len(raw)
             if cut and position == len(buffer):
                 end -= cut
-            raw = raw.removesuffix(b"\n").removesuffix(b"\r")
+            whole, raw = raw, raw.removesuffix(b"\n").removesuffix(b"\r")
+            line += raw.count(b"\n") + (len(raw) != len(whole))
+            if b"\r" in raw:
+                line += raw.count(b"\r") - raw.count(b"\r\n")
             if in_header:
-                in_header = False
-                self._check_header(file, raw)
+                if raw:
+                    in_header = False
+                    self.check_names(file, _names(file, raw, self.dialect))
             elif found is not None:
                 if raw or len(self.names) > 1:
-                    field = found[1]
-                    if column == last and not field.startswith(b'"'):
-                        field = field.removesuffix(b"\r")  # of the line end
-                    yield Record(raw, _decoded(raw, value(field), at), end, line)
+                    yield Record(raw, _decoded(raw, value(found[1]), at), end, line)
             elif raw:
                 yield Record(*self._repaired(raw, found_any is not None, at), end, line)
 
@@ -216,11 +238,12 @@ class CsvReader:
         fields = [*fields, *[b""] * wanted][:wanted]
         return delimiter.join(fields), Fault(f"line {line}: {problem}")
 
-    def _check_header(self, file: InputFile, raw: bytes) -> None:
-        if raw.removeprefix(MARK) != self.header.removeprefix(MARK):
+    def check_names(self, file: InputFile, names: Sequence[str]) -> None:
+        """Raise ScoreError for other names than the first file's; quotes make no difference."""
+        if different := difference(names, self.names):
             raise ScoreError(
-                f"{file.name}: its first line is not that of {self.files[0].name}: score files of"
-                " other columns apart"
+                f"{file.name}: its first line is not that of {self.first}: {different}: score files"
+                " of other columns apart"
             )
 
 
@@ -245,25 +268,39 @@ def _more(source: Iterator[bytes], least: int) -> bytes | None:
     return bytes(found) or None
 
 
-def _header(file: InputFile, dialect: Dialect) -> tuple[bytes, bytes, tuple[str, ...]]:
-    """Read the first record: its bytes, its line end and the names in it."""
+def _header(file: InputFile, dialect: Dialect) -> bytes | None:
+    """Read the first record with its mark and line end; None for a file of blank lines at most."""
     match = dialect.any_record.match
 
-    def is_enough(data: bytes) -> bool:
-        return len(data) > MOST_RECORD or match(data.removeprefix(MARK)) is not None
+    def found(data: bytes | bytearray) -> "re.Match[bytes] | None":
+        blank = _BLANK.match(data)
+        return match(data, blank.end() if blank else 0)
 
-    buffer = beginning(file, is_enough)
-    bare = buffer.removeprefix(MARK)
-    found = match(bare) or match(bare + b"\n")
-    raw = found[0] if found else b""
-    header = raw.removesuffix(b"\n").removesuffix(b"\r")
-    if not header:
-        raise ScoreError(f"{file.name}: no line of column names")
+    def is_enough(data: bytearray) -> bool:
+        record = found(data)
+        return record is not None and record.end() < len(data)  # a line end may have two bytes
+
+    data = beginning(file, is_enough)
+    if not data.removeprefix(MARK).strip(b"\r\n"):
+        return None
+    record = found(data) or found(data + b"\n")
+    if record is None:
+        raise ScoreError(f"{file.name}: no line of column names: a quote in it is not closed")
+    return (MARK if data.startswith(MARK) else b"") + record[0]
+
+
+def _parted(header: bytes) -> tuple[bytes, bytes]:
+    """Part a line of names from its line end."""
+    bare = header.removesuffix(b"\n").removesuffix(b"\r")
+    return bare, header[len(bare) :] or b"\n"
+
+
+def _names(file: InputFile, header: bytes, dialect: Dialect) -> tuple[str, ...]:
+    """Return the names in a line of names. Raises ScoreError for some that are not UTF-8."""
+    bare, _ = _parted(header.removeprefix(MARK))
     try:
-        names = tuple(dialect.value(field).decode() for field in dialect.split(header))
+        return tuple(dialect.value(field).decode() for field in dialect.split(bare))
     except UnicodeDecodeError as error:
         raise ScoreError(
             f"{file.name}: the column names are not UTF-8: convert the file first, as with iconv"
         ) from error
-    newline = b"\r\n" if raw.endswith(b"\r\n") else b"\n"
-    return buffer[: len(buffer) - len(bare)] + header, newline, names

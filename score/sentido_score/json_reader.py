@@ -4,32 +4,35 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from sentido_score.errors import ScoreError
+from sentido_score.names import quoted
 from sentido_score.options import Options
 from sentido_score.places import InputFile
 from sentido_score.readers import (
     MARK,
     MOST_RECORD,
     Record,
-    beginning,
     lines,
     share_of_bytes,
     text_windows,
 )
+from sentido_score.survey import beginning
 from sentido_score.texts import Fault
 from sentido_score.window import WINDOW_ROWS, Position, Rows, Window
 
 _LARGEST = 2**63
-_PEEK = 16 << 20  # bytes
+_PEEK = 16 << 20  # bytes of standard input
+_MOST_LOOKED_AT = 256 << 20  # bytes
 
 
 @dataclass(frozen=True)
 class JsonReader:
-    """The files of one input. Its columns are the fields of the first 4,096 objects.
+    """The files of one input. Its columns are the fields of its first 4,096 objects, over files.
 
     A field that only a later object has is passed on to JSON lines like any other; a table has no
     column for it, which is that row's error.
@@ -43,21 +46,17 @@ class JsonReader:
     @classmethod
     def open(cls, files: Sequence[InputFile], options: Options) -> "JsonReader":
         """Look at the first objects. Raises ScoreError if none of them has the text column."""
-        found = []
-        data = beginning(
-            files[0], lambda data: len(data) >= _PEEK or data.count(b"\n") >= WINDOW_ROWS
-        )
-        for line in data.removeprefix(MARK).split(b"\n")[:WINDOW_ROWS]:
-            value = parse(line)
-            if isinstance(value, dict):
-                found.append(value)
-        names = list(dict.fromkeys(name for value in found for name in value))
+        kinds: dict[str, set[str]] = {}
+        for value in islice(_objects(files), WINDOW_ROWS):
+            for name, each in value.items():
+                kinds.setdefault(name, set()).add(_kind(each))
+        names = list(kinds)
         if names and options.text_column not in names:
             raise ScoreError(
-                f"{files[0].name}: no field {options.text_column!r} among"
-                f" {', '.join(names)[:500]}: name it with --text-column"
+                f"{files[0].name}: no field {options.text_column!r} among {quoted(names)} of the"
+                f" first {WINDOW_ROWS} objects: name it with --text-column"
             )
-        fields = [(name, _type([value.get(name) for value in found])) for name in names]
+        fields = [(name, _type(found)) for name, found in kinds.items()]
         return cls(files, options, pa.schema(fields or [(options.text_column, pa.string())]))
 
     @property
@@ -132,14 +131,47 @@ def parse(raw: bytes) -> dict[str, Any] | str:
     return value if isinstance(value, dict) else "an object is needed"
 
 
-def _type(values: Sequence[object]) -> pa.DataType:
+def _objects(files: Sequence[InputFile]) -> Iterator[dict[str, Any]]:
+    """Read the input's first objects, over files; lines that are none are passed over."""
+    left = _MOST_LOOKED_AT
+    for file in files:
+        for raw in _lines(file):
+            left -= len(raw)
+            value = parse(raw) if raw.strip() else None
+            if isinstance(value, dict):
+                yield value
+            if left < 0:
+                return
+
+
+def _lines(file: InputFile) -> Iterator[bytes]:
+    """Read lines from a file's beginning; of standard input a piece that can be read again."""
+    if file.place is not None:
+        yield from (raw for raw, _ in lines(file, Position()))
+        return
+    data = beginning(file, lambda data: len(data) >= _PEEK or data.count(b"\n") >= WINDOW_ROWS)
+    yield from data.removeprefix(MARK).split(b"\n")
+
+
+def _kind(value: object) -> str:
+    """Tell values apart by the columns that hold them."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    if type(value) is int and -_LARGEST <= value < _LARGEST:
+        return "int" if abs(value) < 2**53 else "long"
+    return "float" if isinstance(value, float) else "other"
+
+
+def _type(kinds: set[str]) -> pa.DataType:
     """Find the type of a column; what is mixed or nested is kept as JSON in strings."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
+    found = kinds - {"null"}
+    if found == {"bool"}:
         return pa.bool_()
-    if kinds == {int} and all(_fits(value, pa.int64()) for value in values):
+    if found and found <= {"int", "long"}:
         return pa.int64()
-    if kinds and kinds <= {int, float} and all(_fits(value, pa.float64()) for value in values):
+    if found and found <= {"int", "float"}:
         return pa.float64()
     return pa.string()
 

@@ -93,6 +93,7 @@ def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
         all_probabilities=arguments.all_probabilities,
         precision=arguments.precision,
         max_text_characters=arguments.max_text_characters,
+        partitions=not arguments.no_partitions,
         part_rows=arguments.part_rows,
     )
     return score(
@@ -161,7 +162,13 @@ def _parser() -> argparse.ArgumentParser:
     given.add_argument(
         "--input-format",
         choices=FORMATS,
-        help="default: by the files' names; of standard input, text: a text a line",
+        help="default: by the files' names, of which only those that tell a format are read in a"
+        " folder; of standard input, text: one text per line",
+    )
+    given.add_argument(
+        "--no-partitions",
+        action="store_true",
+        help="make no columns of folders such as year=2023/",
     )
     given.add_argument(
         "--max-text-characters",

@@ -26,6 +26,7 @@ class Options:
     all_probabilities: bool = False  # a column a label, in the place of the label's own
     precision: str = "fp32"
     max_text_characters: int = _MOST_CHARACTERS
+    partitions: bool = True  # folders such as year=2023/ are columns
     part_rows: int = 65_536  # after which what is done is safe from a crash
 
     def __post_init__(self) -> None:

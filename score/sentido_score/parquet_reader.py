@@ -1,7 +1,7 @@
 """Parquet, row group by row group; a resumed run skips those that it has read."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import InputFile, readable
+from sentido_score.quiet import Say, quiet
+from sentido_score.survey import difference, refuse_text_column, survey
 from sentido_score.texts import check
 from sentido_score.unchanged import unchanged
 from sentido_score.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
@@ -23,49 +25,31 @@ class ParquetReader:
     files: Sequence[InputFile]
     options: Options
     schema: pa.Schema
-    rows: tuple[int, ...]  # of each file
+    rows: tuple[int | None, ...]  # of each file; None: its footer was not looked at
     format: str = "parquet"
 
     @classmethod
-    def open(cls, files: Sequence[InputFile], options: Options) -> "ParquetReader":
-        """Read the footers. Raises ScoreError for other columns or no text column."""
-        schema, rows = None, []
-        for file in files:
-            if file.place is None:
-                raise ScoreError("Parquet cannot be read from standard input: name a file")
-            with _opened(file) as parquet:
-                found = parquet.schema_arrow
-                rows.append(parquet.metadata.num_rows)
-            if schema is None:
-                schema = found
-            elif found.remove_metadata() != schema.remove_metadata():
-                raise ScoreError(
-                    f"{file.name}: its columns are not those of {files[0].name}: score them apart"
-                )
-        assert schema is not None
-        if schema.names.count(options.text_column) != 1:
+    def open(
+        cls, files: Sequence[InputFile], options: Options, say: Say = quiet
+    ) -> "ParquetReader":
+        """Look at the footers. Raises ScoreError for other columns or no text column."""
+        reader, rows = None, {}
+        for file, (schema, count) in survey(_footer, files, say):
+            rows[file.name] = count
+            if reader is None:
+                _refuse_texts(file, schema, options)
+                reader = cls(files, options, schema, ())
+            reader.check_schema(file, schema)
+        assert reader is not None
+        return replace(reader, rows=tuple(rows.get(file.name) for file in files))
+
+    def check_schema(self, file: InputFile, schema: pa.Schema) -> None:
+        """Raise ScoreError for other columns than the first file's."""
+        if different := _difference(schema, self.schema):
             raise ScoreError(
-                f"{files[0].name}: no column {options.text_column!r}, there are"
-                f" {', '.join(schema.names)[:500]}: name it with --text-column"
+                f"{file.name}: its columns are not those of {self.files[0].name}: {different}:"
+                " score them apart"
             )
-        kind = schema.field(options.text_column).type
-        values = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not any(
-            test(values)
-            for test in (
-                pa.types.is_string,
-                pa.types.is_large_string,
-                pa.types.is_string_view,
-                pa.types.is_binary,
-                pa.types.is_large_binary,
-                pa.types.is_null,
-            )
-        ):
-            raise ScoreError(
-                f"{files[0].name}: the column {options.text_column!r} is of type {kind}, a string"
-                " is needed"
-            )
-        return cls(files, options, schema, tuple(rows))
 
     @property
     def names(self) -> Sequence[str]:
@@ -82,6 +66,7 @@ class ParquetReader:
         file, at = self.files[number], 0  # at: rows of the file before the next
         size = min(WINDOW_ROWS, self.options.part_rows)
         with unchanged(file), _opened(file) as parquet:
+            self.check_schema(file, parquet.schema_arrow)
             for group in range(parquet.num_row_groups):
                 rows = parquet.metadata.row_group(group).num_rows
                 if at + rows <= skip:
@@ -110,8 +95,11 @@ class ParquetReader:
 
     def share(self, position: Position) -> float | None:
         """Give the part of the input's rows before a position."""
-        total = sum(self.rows)
-        return (sum(self.rows[: position.file]) + position.offset) / total if total else None
+        if None in self.rows:
+            return position.file / len(self.files)
+        rows = [count or 0 for count in self.rows]
+        total = sum(rows)
+        return (sum(rows[: position.file]) + position.offset) / total if total else None
 
 
 def _opened(file: InputFile) -> pq.ParquetFile:
@@ -121,6 +109,49 @@ def _opened(file: InputFile) -> pq.ParquetFile:
         return pq.ParquetFile(
             place.system.open_input_file(place.path), pre_buffer=False, buffer_size=_BUFFER
         )
+
+
+def _footer(file: InputFile) -> tuple[pa.Schema, int]:
+    """Read what a file's footer says of its columns and rows."""
+    if file.place is None:
+        raise ScoreError("Parquet cannot be read from standard input: name a file")
+    with _opened(file) as parquet:
+        return parquet.schema_arrow, parquet.metadata.num_rows
+
+
+def _refuse_texts(file: InputFile, schema: pa.Schema, options: Options) -> None:
+    """Raise ScoreError unless a column holds texts."""
+    refuse_text_column(file, schema.names, options.text_column)
+    kind = schema.field(options.text_column).type
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not any(
+        test(values)
+        for test in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_null,
+        )
+    ):
+        raise ScoreError(
+            f"{file.name}: the column {options.text_column!r} is of type {kind}, a string is needed"
+        )
+
+
+def _difference(schema: pa.Schema, wanted: pa.Schema) -> str:
+    """Say in what columns differ; "" if in nothing."""
+    if schema.equals(wanted):
+        return ""
+    if different := difference(schema.names, wanted.names):
+        return different
+    for field, other in zip(schema, wanted, strict=True):
+        if field.type != other.type:
+            return f"its column {field.name!r} is of type {field.type} and not {other.type}"
+        if field.nullable != other.nullable:
+            return f"its column {field.name!r} is {'' if field.nullable else 'not '}nullable"
+    return "its columns are of other types"
 
 
 def _next(file: InputFile, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:

@@ -8,17 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 from pyarrow import fs
 
 from sentido_score.errors import ScoreError
-from sentido_score.options import FORMATS
-from sentido_score.work_folders import unfinished_above, without_unfinished
+from sentido_score.listing import in_folder, matching, root
+from sentido_score.names import is_utf8, refused_name, shown
+from sentido_score.options import FORMATS, Options
+from sentido_score.quiet import Say, quiet
+from sentido_score.work_folders import unfinished_above
 
 STANDARD = "-"  # standard input or output
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_PACKED = (".bz2", ".zip", ".xz", ".7z", ".rar", ".tar", ".lz4", ".br", ".snappy", ".lzo")
 _ENDINGS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -40,7 +45,7 @@ class Place:
     @property
     def name(self) -> str:
         """What it is called in messages and reports; holds no keys of a URI."""
-        return self.path if self.is_local else f"{self.system.type_name}://{self.path}"
+        return shown(self.path if self.is_local else f"{self.system.type_name}://{self.path}")
 
     @property
     def is_local(self) -> bool:
@@ -89,6 +94,7 @@ class InputFile:
     size: int | None  # bytes
     changed: int | None  # nanoseconds since 1970
     standard: StandardInput | None = None
+    folders: tuple[str, ...] = ()  # of its path as it was named, and below that
 
     @property
     def name(self) -> str:
@@ -115,16 +121,37 @@ def problem(error: BaseException) -> str:
 def locate(source: str | os.PathLike[str]) -> Place:
     """Find the file system of a path or URI. Raises ScoreError for one that is unknown."""
     text = os.fspath(source)
+    if not text:
+        raise ScoreError("an empty name was given: a file, a glob, a folder, a URI or - is needed")
+    if not is_utf8(text):
+        raise refused_name(text)
     if "://" not in text:
         return Place(fs.LocalFileSystem(), str(Path(text).absolute()))
+    scheme, _, rest = text.partition("://")
+    path, query = _split_query(rest)
+    authority, _, path = path.partition("/")
     try:
-        system, path = fs.FileSystem.from_uri(text)
+        system, path = fs.FileSystem.from_uri(
+            f"{scheme.lower()}://{authority}/{_escaped(path)}{query}"
+        )
     except (OSError, ValueError, pa.ArrowException) as error:
-        scheme = text.split("://")[0]
+        host = authority.rpartition("@")[2]  # without keys
         raise ScoreError(
-            f"{scheme}://...: no such file system or address: {problem(error)}"
+            f"{shown(f'{scheme}://{host}')}/...: no such file system or address: {problem(error)}"
         ) from error
     return Place(system, path)
+
+
+def _split_query(rest: str) -> tuple[str, str]:
+    """Part a URI's path from its query; other question marks are those of a glob."""
+    found = re.search(r"\?[A-Za-z_]+=[^?*\[&]*(?:&[A-Za-z_]+=[^?*\[&]*)*$", rest)
+    return (rest[: found.start()], found[0]) if found else (rest, "")
+
+
+def _escaped(path: str) -> str:
+    """Escape what no path of a URI holds, such as a glob's characters; %20 stays a space."""
+    path = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", path)
+    return quote(path, safe="/%:@!$&'()*+,;=~", errors="surrogateescape")
 
 
 def format_of(name: str) -> tuple[str | None, str | None]:
@@ -136,27 +163,36 @@ def format_of(name: str) -> tuple[str | None, str | None]:
     return _ENDINGS.get(ending), compression
 
 
-def expand(sources: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
+def expand(
+    sources: Sequence[str | os.PathLike[str]], options: Options | None = None, say: Say = quiet
+) -> list[InputFile]:
     """List the files of paths, globs, folders and URIs, each source's by name, each file once.
 
     Raises ScoreError for a source without a file.
     """
     if [os.fspath(source) for source in sources] == [STANDARD]:
         return [InputFile(None, None, None, StandardInput())]
-    found = []
+    files: dict[object, InputFile] = {}
     for source in sources:
         if os.fspath(source) == STANDARD:
             raise ScoreError("standard input (-) cannot be read among files")
-        found += [
-            InputFile(Place(place.system, info.path), info.size, info.mtime_ns)
-            for place, info in _files(locate(source))
-        ]
-    if not found:
+        place = locate(source)
+        for info in _files(place, options or Options(), say):
+            folders = _folders(place, os.fspath(source), info.path)
+            file = InputFile(
+                Place(place.system, info.path), info.size, info.mtime_ns, folders=folders
+            )
+            files.setdefault(_identity(file), file)
+    if not files:
         raise ScoreError("no input: a file, a glob, a folder or - is needed")
-    files: dict[object, InputFile] = {}
-    for file in found:
-        files.setdefault(_identity(file), file)
     return list(files.values())
+
+
+def _folders(place: Place, source: str, path: str) -> tuple[str, ...]:
+    """Return the folders of a file, without those that only the working folder's path names."""
+    is_relative = place.is_local and "://" not in source and not os.path.isabs(source)
+    above = f"{Path.cwd()}/" if is_relative else ""
+    return tuple(path.removeprefix(above).split("/")[:-1])
 
 
 def _identity(file: InputFile) -> object:
@@ -169,39 +205,36 @@ def _identity(file: InputFile) -> object:
     return found.st_dev, found.st_ino
 
 
-def _files(place: Place) -> list[tuple[Place, Any]]:
+def _files(place: Place, options: Options, say: Say) -> list[fs.FileInfo]:
+    """List the files of one source."""
+
+    def is_known(path: str) -> bool:
+        return options.input_format is not None or format_of(path)[0] is not None
+
     with readable(place):
         info = place.system.get_file_info(place.path)
         _refuse_unfinished(place)
         if info.type == fs.FileType.File:
-            return [(place, info)]
+            return [info]
+        if info.type == fs.FileType.Unknown:
+            raise ScoreError(
+                f"{place.name}: is a pipe, a device or a socket: read it as standard input, with"
+                " - for a name"
+            )
         if info.type == fs.FileType.Directory:
-            infos = place.system.get_file_info(fs.FileSelector(place.path, recursive=True))
-            base = len(info.path.rstrip("/")) + 1
-            infos = [
-                each
-                for each in without_unfinished(place.system, infos)
-                if each.type == fs.FileType.File
-                and not re.search(r"(^|/)[._]", each.path[base:])
-                and format_of(each.path)[0]
-            ]
-            if not infos:
-                endings = ", ".join(_ENDINGS)
-                raise ScoreError(f"{place.name}: no file in this folder ends in {endings}")
+            base, problem = place.path, f"no file in this folder ends in {', '.join(_ENDINGS)}"
+            listing = in_folder(place.system, info.path, is_known)
         elif re.search(r"[*?\[]", place.path):
-            folder = re.split(r"/(?=[^/]*[*?\[])", place.path, maxsplit=1)[0]
-            wanted = re.compile(_glob(place.path))
-            selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
-            infos = [
-                each
-                for each in without_unfinished(place.system, place.system.get_file_info(selector))
-                if each.type == fs.FileType.File and wanted.fullmatch(each.path)
-            ]
-            if not infos:
-                raise ScoreError(f"{place.name}: no file matches")
+            base, problem = root(place.path), "no file matches"
+            listing = matching(place.system, place.path, is_known)
         else:
             raise ScoreError(f"{place.name}: no such file or folder")
-    return [(place, each) for each in sorted(infos, key=lambda each: str(each.path))]
+    sentences = list(listing.sentences(Place(place.system, base).name))
+    if not listing.files:
+        raise ScoreError("; ".join([f"{place.name}: {problem}", *sentences]))
+    for sentence in sentences:
+        say(sentence)
+    return listing.files
 
 
 def _refuse_unfinished(place: Place) -> None:
@@ -212,16 +245,6 @@ def _refuse_unfinished(place: Place) -> None:
             f"{place.name}: cannot be read: {Place(place.system, found).name} belongs to a run that"
             " has not finished: finish that run first"
         )
-
-
-def _glob(pattern: str) -> str:
-    """Turn a glob into a regular expression: ** any folders, * and ? within a name, [abc]."""
-    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern)
-    known = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        known.get(part) or (part.replace("[!", "[^") if part[:1] == "[" else re.escape(part))
-        for part in parts
-    )
 
 
 def open_bytes(file: InputFile, offset: int = 0) -> Any:
@@ -248,17 +271,24 @@ def open_bytes(file: InputFile, offset: int = 0) -> Any:
 
 def input_format(files: Sequence[InputFile], wanted: str | None) -> str:
     """Say which format the files have. Raises ScoreError for none or several."""
+    paths = [file.place.path for file in files if file.place is not None]
+    for path in paths:
+        if path.lower().endswith(_PACKED):
+            raise ScoreError(
+                f"{shown(path)}: is compressed in a way that is not read: unpack it, or compress it"
+                " as .gz or .zst"
+            )
     if wanted is not None:
         return wanted
-    if files[0].place is None:
+    if not paths:
         return "text"
-    found = {format_of(file.name)[0]: file.name for file in files}
+    found = {format_of(path)[0]: path for path in paths}
     if None in found:
         raise ScoreError(
-            f"{found[None]}: its name tells no format: name one of {', '.join(FORMATS)} with"
+            f"{shown(found[None])}: its name tells no format: name one of {', '.join(FORMATS)} with"
             " --input-format"
         )
     if len(found) > 1:
-        names = " and ".join(sorted(found.values())[:2])
+        names = " and ".join(map(shown, sorted(found.values())[:2]))
         raise ScoreError(f"{names} are of different formats: score them apart")
     return str(next(iter(found)))

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from sentido_score.options import Options
-from sentido_score.places import InputFile, open_bytes, readable
-from sentido_score.texts import check
+from sentido_score.places import InputFile, format_of, open_bytes, readable
+from sentido_score.texts import Fault, check
 from sentido_score.unchanged import unchanged
 from sentido_score.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
 
@@ -25,6 +25,10 @@ MARK = b"\xef\xbb\xbf"
 
 MOST_RECORD = 16 << 20
 """Bytes that a record of a text format may have."""
+
+
+LONG_RECORD = 1000
+"""Lines of a record that a person should look at."""
 
 
 class Record(NamedTuple):
@@ -73,11 +77,28 @@ def text_windows(
         begin = start if number == start.file else Position(number)
         left = records(files[number], begin)
         count = min(FIRST_ROWS, size) if begin.offset == 0 else size
+        line = begin.line
         while found := list(islice(left, count)):
             count = size
             texts = check((record.text for record in found), options.max_text_characters)
             rows = [record.raw for record in found]
-            yield Window(rows, texts, Position(number, found[-1].end, found[-1].line))
+            end = Position(number, found[-1].end, found[-1].line)
+            is_long = end.line - line >= len(found) + LONG_RECORD
+            yield Window(rows, texts, end, tuple(_long_records(found, line)) if is_long else ())
+            line = end.line
+
+
+def _long_records(records: Sequence[Record], line: int) -> Iterator[str]:
+    """Name the records of very many lines; `line`: lines before the first of them."""
+    for record in records:
+        is_good = not isinstance(record.text, Fault)  # and whole, but for blank lines before it
+        lines = len(record.raw.splitlines()) if is_good else record.line - line
+        if lines >= LONG_RECORD:
+            yield (
+                f"lines {record.line - lines + 1} to {record.line} are one record: if they should"
+                " be several, a quote is missing or too many in the first or the last of them"
+            )
+        line = record.line
 
 
 def chunks(file: InputFile, offset: int = 0) -> Generator[bytes, None, None]:
@@ -108,20 +129,6 @@ def _read(file: InputFile, stream: Any) -> bytes:
         return bytes(stream.read(CHUNK))
 
 
-def beginning(file: InputFile, is_enough: Callable[[bytes], bool]) -> bytes:
-    """Give the first bytes of a file, up to enough of them; standard input can be read again."""
-    found = b""
-    source = chunks(file)
-    for chunk in source:
-        found += chunk
-        if is_enough(found):
-            break
-    source.close()
-    if file.standard is not None:
-        file.standard.unread(found)
-    return found
-
-
 def lines(file: InputFile, start: Position) -> Iterator[tuple[bytes, int]]:
     """Give each line without its end, and the bytes of the file up to behind it.
 
@@ -150,6 +157,10 @@ def share_of_bytes(files: Sequence[InputFile], position: Position) -> float | No
     """Give the part of uncompressed files that is before a position."""
     sizes = [file.size for file in files]
     total = sum(size or 0 for size in sizes)
-    if None in sizes or not total or any(file.name.endswith((".gz", ".zst")) for file in files):
+    if None in sizes or not total or any(_is_compressed(file) for file in files):
         return None
     return min(1.0, (sum(size or 0 for size in sizes[: position.file]) + position.offset) / total)
+
+
+def _is_compressed(file: InputFile) -> bool:
+    return file.place is not None and format_of(file.place.path)[1] is not None

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from sentido_score.engine import Model, Scores
 from sentido_score.errors import ScoreError
+from sentido_score.names import quoted
 from sentido_score.options import Options
+from sentido_score.partitions import key_of
 from sentido_score.texts import Texts
 
 
@@ -32,36 +34,49 @@ def _values(counts: Counts) -> Sequence[int]:
     return list(vars(counts).values())
 
 
+_NONE = pa.schema([])
+
+
 @dataclass(frozen=True)
 class Columns:
     """The output's columns: some of the input's, then some results."""
 
     inputs: tuple[str, ...]
     are_all_inputs: bool  # and in their order: records can be passed on as they are
-    results: pa.Schema  # the names of the results in the output
+    results: pa.Schema  # the names of partitions and results in the output
     keys: tuple[str, ...]  # what each result is
     renamed: dict[str, str]  # results whose name the input has
 
     @classmethod
     def plan(
-        cls, inputs: Sequence[str], model: Model, dimension: int, options: Options
+        cls,
+        inputs: Sequence[str],
+        model: Model,
+        dimension: int,
+        options: Options,
+        partitions: pa.Schema = _NONE,
     ) -> "Columns":
-        """Choose and name them. Raises ScoreError for unknown names and for two of one name."""
-        fields, renamed = {}, {}
+        """Choose and name them. Raises ScoreError for unknown names and for two of one name.
+
+        `partitions`: the columns that the files' folders stand for; they come before the results.
+        """
+        fields = {key_of(field.name): field for field in partitions}
+        renamed: dict[str, str] = {}
+        # Spark, Hive and DuckDB are blind to case.
+        taken = {name.casefold(): name for name in (*inputs, *partitions.names)}
         for key, kind in _result_types(model, dimension, options).items():
             name = options.prefix + key
-            if name in inputs:
-                renamed[name] = f"predicted_{name}"
-                name = renamed[name]
-            if name in inputs:
-                raise ScoreError(f"the input has a column {name!r} too: choose a --prefix")
+            if (other := taken.get(name.casefold())) is not None:
+                name = renamed[other] = f"predicted_{name}"
+            if (other := taken.get(name.casefold())) is not None:
+                raise ScoreError(f"the input has a column {other!r} too: choose a --prefix")
             fields[key] = pa.field(name, kind)
         chosen = list(inputs)
         if options.columns is not None:
             names = {field.name: key for key, field in fields.items()}
             unknown = [name for name in options.columns if name not in {*inputs, *names}]
             if unknown:
-                known = ", ".join([*inputs, *names])
+                known = quoted([*inputs, *names])
                 raise ScoreError(f"no column {unknown[0]!r} to choose, there are {known}")
             chosen = [name for name in options.columns if name in inputs]
             fields = {names[name]: fields[names[name]] for name in options.columns if name in names}

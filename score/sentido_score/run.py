@@ -24,6 +24,7 @@ from sentido_score.journal import FinishedPart, Journal, State, differences, fac
 from sentido_score.options import Options
 from sentido_score.ownership import own_record, own_report, refuse_foreign_parts, refuse_inputs
 from sentido_score.parquet_reader import ParquetReader
+from sentido_score.partitions import Partitions
 from sentido_score.parts import Part, assemble, open_part
 from sentido_score.places import Place
 from sentido_score.quiet import Say, Watch, quiet
@@ -44,6 +45,7 @@ from sentido_score.target import Target
 from sentido_score.window import Position, Window
 from sentido_score.work_folders import Record
 
+_WARNINGS = 5  # that are said
 _ROUNDS = 5  # of writing parts again that others have changed
 
 _STANDARD_OUTPUT = Place(LocalFileSystem(), "standard output")
@@ -62,13 +64,16 @@ def run(
     say: Say = quiet,
 ) -> Report:
     """Score an input into an output. Raises ScoreError; what is finished by then stays finished."""
-    columns = Columns.plan(reader.names, engine.model, engine.dimension, options)
+    partitions = Partitions.of(reader.files, reader.names, options.partitions)
+    columns = Columns.plan(reader.names, engine.model, engine.dimension, options, partitions.schema)
     for old, new in columns.renamed.items():
         say(f"the input has a column {old!r}, so the result is called {new!r}")
     if not (columns.are_all_inputs and reader.format == target.format in ("csv", "tsv")):
         columns.refuse_doubles(list(reader.names))
     about = facts(reader, engine.model, target, options)
-    writer = _Writer(reader, engine, columns, target, options, max_errors, watch)
+    if partitions.schema.names:  # by the names as they are given, from whichever folder
+        about["partition_columns"] = partitions.schema.names
+    writer = _Writer(reader, engine, columns, partitions, target, options, max_errors, watch, say)
     if target.place is None:
         return writer.stream(about)
     _check_input(reader, target, resume)
@@ -133,8 +138,8 @@ def _refuse_lost_rows(reader: Reader, state: State, journal: Journal) -> None:
     """Raise ScoreError unless as many rows were written as were read."""
     parts = [journal.part(number) for number in range(state.parts)]
     written, read = sum(part.rows for part in parts if part), state.counts.rows
-    if isinstance(reader, ParquetReader):
-        read = sum(reader.rows)
+    if isinstance(reader, ParquetReader) and None not in reader.rows:
+        read = sum(rows or 0 for rows in reader.rows)
     if written != read or written != state.counts.rows:
         raise ScoreError(
             f"{read} rows were read, {state.counts.rows} scored and {written} written: there is no"
@@ -204,18 +209,23 @@ class _Writer:
         reader: Reader,
         engine: Engine,
         columns: Columns,
+        partitions: Partitions,
         target: Target,
         options: Options,
         max_errors: int | None,
         watch: Watch,
+        say: Say,
     ) -> None:
         self._reader = reader
         self._engine = engine
         self._columns = columns
+        self._partitions = partitions
         self._target = target
         self._options = options
         self._max_errors = max_errors
         self._watch = watch
+        self._say = say
+        self._told = 0  # warnings
         self._counts = Counts()
 
     def stream(self, about: dict[str, Any]) -> Report:
@@ -299,7 +309,8 @@ class _Writer:
                 " came: this is a fault of sentido-score, please report it"
             )
         results, counts = result_columns(window.texts, scores, self._engine.model, errors)
-        part.write(given, results)
+        part.write(given, self._partitions.arrays(window.end.file, len(window)) | results)
+        self._tell(window)
         self._counts += counts
         self._watch(self._counts, self._reader.share(window.end))
         most = self._max_errors
@@ -309,3 +320,13 @@ class _Writer:
                 f"{self._counts.errors} of {self._counts.rows} rows could not be scored, at most"
                 f" {most} are allowed (--max-errors); the last: {column.drop_null()[-1].as_py()}"
             )
+
+    def _tell(self, window: Window) -> None:
+        """Say what a reader warns of, the first few times."""
+        name = self._reader.files[window.end.file].name
+        for warning in window.warnings:
+            self._told += 1
+            if self._told <= _WARNINGS:
+                self._say(f"{name}: {warning}")
+            if self._told == _WARNINGS:
+                self._say(f"{name}: more such warnings are left out")

@@ -15,6 +15,7 @@ from sentido_score.engine import Engine
 from sentido_score.errors import ScoreError
 from sentido_score.local import LocalEngine
 from sentido_score.options import Options, Servers
+from sentido_score.places import STANDARD
 from sentido_score.quiet import Say, Watch, quiet
 from sentido_score.report import Report
 from sentido_score.run import run
@@ -54,7 +55,14 @@ def score(
         raise ScoreError("--resume goes on with what --overwrite would throw away: choose one")
     if max_errors is not None and max_errors < 0:
         raise ScoreError(f"max_errors is {max_errors}, it must be 0 or more")
-    reader = open_source(source, options)
+    if os.fspath(out) == STANDARD and (resume or overwrite):
+        flag = "--resume" if resume else "--overwrite"
+        raise ScoreError(
+            f"standard output (--out -) keeps nothing: {flag} needs a file or a folder"
+        )
+    reader = open_source(source, options, say)
+    if engine == "ray" and any(file.place is None for file in reader.files):
+        raise ScoreError("standard input (-) cannot be read by a cluster: name files")
     target = Target.open(out, reader, options)
     with closing(
         open_engine(
@@ -93,7 +101,7 @@ def score_batches(
     """
     options = options or Options()
     with closing(open_engine(engine, bundle, options, **places)) as opened:
-        yield from batches(source, opened, options)
+        yield from batches(source, opened, options, places.get("say", quiet))
 
 
 def open_engine(

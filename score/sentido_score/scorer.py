@@ -12,8 +12,11 @@ from sentido_bundle import Bundle, cpus, default_bundle
 from sentido_score.engine import Engine
 from sentido_score.errors import ScoreError
 from sentido_score.local import compute, dimension_of, encode, load, model_of
+from sentido_score.names import quoted
 from sentido_score.options import Options
 from sentido_score.parquet_writer import TableMaker
+from sentido_score.partitions import Partitions
+from sentido_score.quiet import Say, quiet
 from sentido_score.results import Columns, result_columns
 from sentido_score.source import Source, open_source
 from sentido_score.texts import check
@@ -22,16 +25,20 @@ from sentido_score.window import Position
 Table = TypeVar("Table")  # pa.Table or pa.RecordBatch
 
 
-def batches(source: Source, engine: Engine, options: Options) -> Iterator[pa.RecordBatch]:
+def batches(
+    source: Source, engine: Engine, options: Options, say: Say = quiet
+) -> Iterator[pa.RecordBatch]:
     """Score a source as it is read; give its rows with the results, some thousand at a time."""
-    reader = open_source(source, options)
-    columns = Columns.plan(reader.names, engine.model, engine.dimension, options)
+    reader = open_source(source, options, say)
+    partitions = Partitions.of(reader.files, reader.names, options.partitions)
+    columns = Columns.plan(reader.names, engine.model, engine.dimension, options, partitions.schema)
     columns.refuse_doubles(list(reader.names))
     maker = TableMaker(reader, columns)
     with closing(engine.scored(reader, Position())) as scored:  # type: ignore[type-var]
         for window, scores in scored:
             given, errors = maker.prepare(window.rows)
             results, _ = result_columns(window.texts, scores, engine.model, errors)
+            results |= partitions.arrays(window.end.file, len(window))
             yield from maker.table(given, results).combine_chunks().to_batches()
 
 
@@ -63,7 +70,7 @@ class Scorer:
         rows: Any = table
         if options.text_column not in rows.schema.names:
             raise ScoreError(
-                f"no column {options.text_column!r}, there are {', '.join(rows.schema.names)}"
+                f"no column {options.text_column!r}, there are {quoted(rows.schema.names)}"
             )
         bundle = self._bundle
         texts = check(rows[options.text_column].to_pylist(), options.max_text_characters)

@@ -9,20 +9,21 @@ from sentido_score.line_reader import LineReader
 from sentido_score.options import Options
 from sentido_score.parquet_reader import ParquetReader
 from sentido_score.places import expand, input_format
+from sentido_score.quiet import Say, quiet
 from sentido_score.readers import Reader
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """Paths, URIs, globs or folders, one or several; "-" for standard input."""
 
 
-def open_source(source: Source, options: Options) -> Reader:
+def open_source(source: Source, options: Options, say: Say = quiet) -> Reader:
     """Find the files and their columns. Raises ScoreError if they cannot be one input."""
-    files = expand([source] if isinstance(source, str | os.PathLike) else source)
+    files = expand([source] if isinstance(source, str | os.PathLike) else source, options, say)
     format = input_format(files, options.input_format)
     if format == "parquet":
-        return ParquetReader.open(files, options)
+        return ParquetReader.open(files, options, say)
     if format == "jsonl":
         return JsonReader.open(files, options)
     if format == "text":
         return LineReader(files, options)
-    return CsvReader.open(files, options, format)
+    return CsvReader.open(files, options, format, say)

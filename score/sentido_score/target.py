@@ -12,7 +12,7 @@ from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import STANDARD, Place, format_of, locate
 from sentido_score.readers import Reader
-from sentido_score.work_folders import ENDING
+from sentido_score.work_folders import ENDING, REPORT
 
 _ENDINGS = {"gzip": ".gz", "zstd": ".zst", None: ""}
 
@@ -47,6 +47,11 @@ class Target:
         if found == "text":
             found = None
         format = options.format or found
+        if found not in (None, format):
+            raise ScoreError(
+                f"{place.name}: its name tells {found}, and --format says {format}: leave out the"
+                " one or change the other"
+            )
         if format is None:
             raise ScoreError(
                 f"{place.name}: its name tells no format: end it in .parquet, .csv or .jsonl (and"
@@ -79,7 +84,7 @@ class Target:
     @property
     def report(self) -> Place:
         """The report of a finished run."""
-        return self.whole.beside(".report.json")
+        return self.whole.beside(REPORT)
 
     def leftovers(self) -> Sequence[Place]:
         """List the part files that stand in a folder of output."""

@@ -33,6 +33,7 @@ class Window:
     rows: Rows
     texts: Texts
     end: Position
+    warnings: tuple[str, ...] = ()  # what a person should look at, though nothing is an error
 
     def __len__(self) -> int:
         return self.texts.size

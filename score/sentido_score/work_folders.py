@@ -15,7 +15,10 @@ from pyarrow import fs
 
 ENDING = ".parts"
 RECORD = "run.json"
+REPORT = ".report.json"
 
+_MOST_REPORT = 64 << 20  # bytes; of a folder it lists every file
+_IN_A_REPORT = {"rows", "bundle_digest", "run"}
 _PROGRAM = "sentido-score"
 _OURS = re.compile(r"(lock|run\.json|state\.json|report\.json|whole|part-\d{5,}\.[a-z.]+)(\.tmp)?")
 
@@ -94,3 +97,14 @@ def without_unfinished(system: fs.FileSystem, infos: Iterable[fs.FileInfo]) -> l
     return [
         info for info in infos if info.path not in outputs and not info.path.startswith(prefixes)
     ]
+
+
+def is_report(system: fs.FileSystem, path: str) -> bool:
+    """Tell whether a file is the report of a run. Raises OSError."""
+    if not path.endswith(REPORT):
+        return False
+    with system.open_input_stream(path, compression=None) as stream:
+        try:
+            return set(json.loads(stream.read(_MOST_REPORT))) >= _IN_A_REPORT
+        except (ValueError, TypeError, RecursionError):
+            return False

@@ -252,8 +252,8 @@ def write(path: Path, content: str | bytes) -> Path:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "review,label\nx,1\n", "no column 'text', there are review, label: name it"),
-        ("a.csv", "text,stars\nx,1\n", "no column 'label', there are text, stars: name it"),
+        ("a.csv", "review,label\nx,1\n", "no column 'text', there are 'review', 'label': name it"),
+        ("a.csv", "text,stars\nx,1\n", "no column 'label', there are 'text', 'stars': name it"),
         ("a.csv", "", "no column 'text', there are none"),
         ("a.csv", "text,label\na,1\nb,1\n", "its labels are ['1'], two or more are needed"),
         ("a.csv", "text,label\na,1\nb\n", "a.csv: line 3: 1 fields, the first line has 2"),
@@ -287,6 +287,23 @@ def test_data_that_cannot_be_used_is_named(
         data.load(str(path), "text", "label")
     assert str(caught.value).startswith(str(path))
     assert message in str(caught.value)
+
+
+def test_parquet_of_fewer_rows_than_its_footer_says_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(
+        pyarrow.table({"text": list("abcde"), "label": list("xyxyx")}),
+        path,
+        compression="none",
+        use_dictionary=False,
+        store_schema=False,
+        write_statistics=False,
+    )
+    content = path.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    path.write_bytes(content[:footer] + content[footer:].replace(b"\x16\x0a", b"\x16\x10"))
+    with pytest.raises(ExportError, match="row group 0 holds 5 rows, its footer says 8"):
+        data.load(str(path), "text", "label")
 
 
 def rows_of(*labels: str) -> Iterable[str]:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from scoring import SCORE, sentido_score, write_csv, write_parquet
 from sentido_score import Options, ScoreError, score
+from sentido_score.source import open_source
 from waiting import PATIENCE
 
 
@@ -93,6 +95,39 @@ def test_a_file_of_an_object_store_is_whole_or_not_there(
     with bucket.open_input_stream("bucket/out.csv") as stream:
         assert stream.read() == (tmp_path / "out.csv").read_bytes()
     assert names(bucket) == {"in.csv", "out.csv", "out.csv.report.json"}
+
+
+def test_uris_hold_globs_spaces_and_partitions(tmp_path: Path, bucket: fs.FileSystem) -> None:
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    for key in (
+        "year=2023/a1.csv",
+        "year=2024/a2.csv",
+        "year=2024/a b.csv",
+        "year=2024/100%#é.csv",
+    ):
+        put(bucket, path, f"lake/{key}")
+
+    def found(source: str, **options: Any) -> list[str]:
+        return [file.name for file in open_source(source, Options(**options)).files]
+
+    lake = "s3://bucket/lake"
+    first, second = f"{lake}/year=2023/a1.csv", f"{lake}/year=2024/a2.csv"
+    assert found(f"{lake}/year=2023/a?.csv") == [first]
+    assert found(f"{lake}/year=202?/a?.csv") == [first, second]
+    assert found(f"{lake}/**/a[12].csv") == [first, second]
+    assert found(f"{lake}/year=202[!4]/*.csv?region=us-east-1") == [first]
+    assert found(f"{lake}/year=2024/a%20b.csv") == [f"{lake}/year=2024/a b.csv"]
+    for name in ("a b.csv", "100%#é.csv"):
+        assert found(f"{lake}/year=2024/{name}") == [f"{lake}/year=2024/{name}"]
+    assert len(found("S3://bucket/lake")) == 4
+    with pytest.raises(ScoreError, match=r"s3://bucket/lake/a\?\.csv: no file matches"):
+        found(f"{lake}/a?.csv")
+    with pytest.raises(ScoreError, match=r"s3://bucket/.*: no such file system .*'regin'"):
+        found(f"{lake}/a.csv?regin=x")
+    report = score(lake, out=tmp_path / "out.jsonl", options=Options(columns=("year", "error")))
+    assert report.rows == 4
+    years = [json.loads(line)["year"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert years == [2023, 2024, 2024, 2024]
 
 
 @pytest.mark.parametrize("out", ["lake/reviews/", "lake/reviews.csv"])

@@ -1,0 +1,195 @@
+"""What a folder, a glob or a name stands for, and what is said of the files that are not read."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from scoring import sentido_score, write_csv
+from sentido_score import Options, ScoreError, score
+from sentido_score.places import expand
+from sentido_score.source import open_source
+
+
+def names(source: str | Path, options: Options | None = None) -> list[str]:
+    """List the files of a source by their last names."""
+    return [os.path.basename(file.name) for file in expand([source], options)]
+
+
+def heard(source: str | Path, options: Options | None = None) -> list[str]:
+    """Return what is said when a source is listed."""
+    sentences: list[str] = []
+    expand([source], options, sentences.append)
+    return sentences
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    (folder / "_temporary").mkdir(parents=True)
+    for name in ("a.csv", "part-00000", "b.csv.bz3", "c.json", "_SUCCESS", ".a.csv.crc"):
+        write_csv(folder / name, ["x"])
+    write_csv(folder / "_temporary" / "d.csv", ["x"])
+    return folder
+
+
+def test_what_a_folder_holds_and_is_not_read_is_counted_and_named(folder: Path) -> None:
+    hidden, unknown = heard(folder)
+    assert unknown == (
+        f"{folder}: 3 files are not read, since their names tell no format (--input-format reads"
+        " them): 'b.csv.bz3', 'c.json', 'part-00000'"
+    )
+    assert hidden.startswith(f"{folder}: 3 files are not read, since their names, or those of")
+    assert hidden.endswith("'.a.csv.crc', '_SUCCESS', '_temporary/d.csv'")
+
+
+def test_the_command_says_what_is_not_read(folder: Path, tmp_path: Path) -> None:
+    result = sentido_score(folder, "--out", tmp_path / "out.csv")
+    assert b"3 files are not read, since their names tell no format" in result.stderr
+
+
+def test_many_files_that_are_not_read_are_not_all_named(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ["x"])
+    for number in range(1200):
+        (tmp_path / f"part-{number:05}").touch()
+    (said,) = heard(tmp_path)
+    assert "1,200 files are not read" in said
+    assert said.endswith("'part-00000', 'part-00001', 'part-00002' and 1,197 more")
+
+
+def test_input_format_takes_every_file_that_is_not_hidden_or_ours(
+    folder: Path, tmp_path: Path
+) -> None:
+    score(folder, out=folder / "scored.csv")
+    options = Options(input_format="csv")
+    assert names(folder, options) == ["a.csv", "b.csv.bz3", "c.json", "part-00000", "scored.csv"]
+    assert any(
+        "reports of sentido-score: 'scored.csv.report.json'" in s for s in heard(folder, options)
+    )
+    (folder / "scored.csv").unlink()
+    assert score(folder, out=tmp_path / "out.csv", options=options).rows == 4
+    (folder / "a.csv").unlink()
+    with pytest.raises(ScoreError, match=r"ends in \.csv, .*'c\.json', 'part-00000'"):
+        names(folder)
+
+
+def test_what_is_compressed_otherwise_is_refused_by_name(tmp_path: Path) -> None:
+    for name in ("a.csv.bz2", "d.CSV.ZIP"):
+        write_csv(tmp_path / name, ["x"])
+        with pytest.raises(ScoreError, match=f"{name}: is compressed in a way that is not read"):
+            open_source(tmp_path / name, Options(input_format="csv"))
+
+
+def test_an_empty_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_csv(tmp_path / "in.csv", ["x"])
+    monkeypatch.chdir(tmp_path)
+    assert names(".") == ["in.csv"]
+    for sources in ([""], ["in.csv", ""]):
+        with pytest.raises(ScoreError, match="an empty name was given"):
+            expand(sources)
+    with pytest.raises(ScoreError, match="an empty name was given"):
+        score("in.csv", out="")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_links_that_go_round_lead_nowhere_twice(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "loop").symlink_to(tmp_path / "a")
+    (tmp_path / "again").symlink_to(tmp_path / "a")
+    (tmp_path / "self.csv").symlink_to("self.csv")
+    write_csv(tmp_path / "a" / "in.csv", ["x"])
+    assert [file.name for file in expand([tmp_path])] == [f"{tmp_path}/a/in.csv"]
+    assert [file.name for file in expand([tmp_path / "again"])] == [f"{tmp_path}/again/in.csv"]
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    write_csv(tmp_path / "in.csv", ["x"])
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "broken.csv").symlink_to(tmp_path / "nowhere")
+    (said,) = heard(tmp_path)
+    assert "2 files are not read, since they are pipes, devices or links that lead nowhere" in said
+    with pytest.raises(ScoreError, match=r"pipe\.csv: is a pipe, a device or a socket"):
+        expand([tmp_path / "pipe.csv"])
+
+
+def test_a_name_that_is_not_utf8_is_refused_if_it_would_be_read(tmp_path: Path) -> None:
+    write_csv(tmp_path / "in.csv", ["x"])
+    other = os.fsencode(tmp_path) + b"/caf\xe9"
+    open(other, "w").close()
+    assert names(tmp_path) == ["in.csv"]
+    assert "tell no format" in heard(tmp_path)[0]
+    os.rename(other, other + b".csv")
+    for source in (tmp_path, tmp_path / "*.csv", tmp_path / os.fsdecode(b"caf\xe9.csv")):
+        with pytest.raises(ScoreError, match=r"caf\\udce9\.csv.*not UTF-8"):
+            names(source)
+    assert names(tmp_path / "i*.csv") == ["in.csv"]
+
+
+@pytest.mark.parametrize(
+    ("glob", "found"),
+    [
+        ("*.csv", ["a.csv", "b1.csv", "b2.csv"]),
+        ("b?.csv", ["b1.csv", "b2.csv"]),
+        ("b[!2].csv", ["b1.csv"]),
+        ("[a-b][1]*", ["b1.csv"]),
+        ("*", ["a.csv", "b1.csv", "b2.csv", "c.csv"]),
+        ("s*", ["c.csv"]),
+        ("**/c.csv", ["c.csv"]),
+        (".*", [".d.csv"]),
+    ],
+)
+def test_a_glob_finds_what_a_shell_finds(glob: str, found: list[str], tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("a.csv", "b1.csv", "b2.csv", "sub/c.csv", ".d.csv"):
+        write_csv(tmp_path / name, ["x"])
+    assert names(tmp_path / glob) == found
+
+
+def test_a_glob_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match=r"\[z-a\]\.csv: is not a glob"):
+        expand([tmp_path / "[z-a].csv"])
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_read(tmp_path: Path) -> None:
+    for name in ("a[1].csv", "a?.csv", "a1.csv"):
+        write_csv(tmp_path / name, ["x"])
+        assert names(tmp_path / name) == [name]
+
+
+def test_a_name_that_would_harm_a_terminal_is_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "red\x1b[31m\r.csv"
+    path.write_text("n\x1b[31m,x\r\n1,2\r\n")
+    result = sentido_score(path, "--out", tmp_path / "out.csv", code=1)
+    assert b"\x1b" not in result.stderr
+    assert b"\r" not in result.stderr
+    assert result.stderr.count(b"\n") == 1
+    assert b"red\\x1b[31m\\r.csv': no column 'text' among 'n\\x1b[31m', 'x'" in result.stderr
+
+
+def test_format_and_name_of_the_output_must_agree(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    for name, format in (("o.parquet", "jsonl"), ("o.csv.gz", "jsonl"), ("o.jsonl", "csv")):
+        with pytest.raises(ScoreError, match=f"its name tells .*, and --format says {format}"):
+            score(path, out=tmp_path / name, options=Options(format=format))
+    assert score(path, out=tmp_path / "o.ndjson", options=Options(format="jsonl")).rows == 1
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--overwrite"])
+def test_standard_output_is_neither_resumed_nor_replaced(flag: str, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    result = sentido_score(path, "--out", "-", flag, code=1)
+    assert result.stderr.decode() == (
+        f"sentido-score: standard output (--out -) keeps nothing: {flag} needs a file or a folder\n"
+    )
+
+
+def test_a_cluster_does_not_read_standard_input(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    result = sentido_score("-", "--out", out, "--engine", "ray", stdin=b"x\n", code=1)
+    assert b"standard input (-) cannot be read by a cluster" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_of_others_are_files_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "x.report.json").write_text(json.dumps({"text": "x"}))
+    assert names(tmp_path, Options(input_format="jsonl")) == ["x.report.json"]
