@@ -25,6 +25,7 @@ def _main() -> int:
     from sentido_server import log, stderr
     from sentido_server.check import check, split
     from sentido_server.config import Config, StartError
+    from sentido_server.settings import unknown_variables
 
     stderr.make_sure_of_it()
     address, argv = split(sys.argv[1:])
@@ -36,6 +37,8 @@ def _main() -> int:
     with stderr.into_the_log(config.log_format):
         from sentido_server.life import run
 
+        if names := unknown_variables(Config, os.environ):
+            log.warning("unknown variables", variables=names, reason="they are not settings")
         try:
             code = run(config)
         except (StartError, BundleError) as error:

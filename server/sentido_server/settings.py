@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sentido_server.variables import is_known_elsewhere, mistyped
+
 _CONFIG_VARIABLE = "SENTIDO_CONFIG"
 _MOST_DIGITS = 1000  # more than any setting has; Python reads no number of 4,301
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -53,6 +55,8 @@ def load(
     values: dict[str, Any] = {}
     origins = dict.fromkeys((field.name for field in fields), "default")
     try:
+        for given, meant in mistyped(environ, _variables(fields)):
+            raise SettingError(f"there is no setting {given}; did you mean {meant}?")
         file = flags["config"]
         if file == "":
             raise SettingError("--config: '' is not a path")
@@ -83,6 +87,20 @@ def flag(field: _Field) -> str:
 def variable(field: _Field) -> str:
     """Give the environment variable of a field."""
     return "SENTIDO_" + field.name.upper()
+
+
+def unknown_variables(config: type[Any], environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that look like settings, are none, and are known to nobody else."""
+    names = _variables(dataclasses.fields(config))
+    return sorted(
+        name
+        for name in environ
+        if name.startswith("SENTIDO_") and name not in names and not is_known_elsewhere(name)
+    )
+
+
+def _variables(fields: Sequence[_Field]) -> Sequence[str]:
+    return (_CONFIG_VARIABLE, *map(variable, fields))
 
 
 def _add_flags(parser: argparse.ArgumentParser, fields: Sequence[_Field]) -> None:

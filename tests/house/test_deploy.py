@@ -14,6 +14,7 @@ from dashboard import panels, questions
 from sentido_server.config import Config
 from sentido_server.life import GRACE_SECONDS
 from sentido_server.log import GOODBYE_SECONDS
+from sentido_server.settings import unknown_variables
 
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
 VARIABLES = {f"SENTIDO_{field.name.upper()}" for field in dataclasses.fields(Config)}
@@ -80,6 +81,19 @@ def test_the_variables_that_images_and_compose_set_are_the_servers() -> None:
     used |= services(COMPOSE[0])["server"]["environment"].keys()
     assert used >= {"SENTIDO_LISTEN", "SENTIDO_BUNDLE"}
     assert used <= VARIABLES
+
+
+def test_the_variables_of_other_parts_are_known_to_the_server_and_silent() -> None:
+    files = [
+        *(path for part in ("client", "score", "export") for path in (ROOT / part).rglob("*.py")),
+        *COMPOSE,
+    ]
+    text = "".join(path.read_text() for path in files)
+    named = set(re.findall(r"\bSENTIDO_[A-Z_]+", text))
+    assert named >= {"SENTIDO_ADDRESS", "SENTIDO_TOKEN_FILE", "SENTIDO_TAG", "SENTIDO_CPUS"}
+    environ = dict.fromkeys(named - VARIABLES, "1")
+    assert Config.load([], environ) == Config()
+    assert unknown_variables(Config, environ) == []
 
 
 def test_a_container_has_as_long_to_stop_as_the_server_can_take() -> None:

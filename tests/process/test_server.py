@@ -499,3 +499,18 @@ def test_two_clients_of_a_process_share_no_connection() -> None:
             client.predict("good")
         first, second, third = [running.wait_for("call")["peer"] for _ in range(3)]
     assert first == third != second
+
+
+def test_variables_that_are_no_settings_are_one_warning() -> None:
+    with server(SENTIDO_FOO="1", SENTIDO_SPEED="2", SENTIDO_SERVICE_HOST="3") as running:
+        (line,) = [line for line in running.lines if line["event"] == "unknown variables"]
+    assert line["level"] == "warning"
+    assert line["variables"] == ["SENTIDO_FOO", "SENTIDO_SPEED"]
+
+
+def test_a_variable_that_is_nearly_a_settings_keeps_the_server_from_starting() -> None:
+    code, message = failure(SENTIDO_PRECISON="int8")
+    assert code == 2
+    assert message.endswith(
+        "there is no setting SENTIDO_PRECISON; did you mean SENTIDO_PRECISION?\n"
+    )

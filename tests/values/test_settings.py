@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sentido_server.config import Config
-from sentido_server.settings import flag, variable
+from sentido_server.settings import flag, unknown_variables, variable
 
 
 def refused(capsys: pytest.CaptureFixture[str], *argv: str, **environ: str) -> str:
@@ -113,6 +113,48 @@ def test_a_number_longer_than_python_reads_is_named(capsys: pytest.CaptureFixtur
 
 def test_a_flag_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unrecognized arguments: --max-text" in refused(capsys, "--max-text", "7")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("SENTIDO_PRECISON", "SENTIDO_PRECISION"),  # a letter is missing
+        ("SENTIDO_THREDS", "SENTIDO_THREADS"),
+        ("SENTIDO_TRHEADS", "SENTIDO_THREADS"),  # two are the other way round
+        ("SENTIDO_BUNDLES", "SENTIDO_BUNDLE"),  # one too many
+        ("SENTIDO_MAXTEXTS", "SENTIDO_MAX_TEXTS"),
+        ("SENTIDO_MAX-TEXTS", "SENTIDO_MAX_TEXTS"),
+        ("SENTIDO_LISTEN_", "SENTIDO_LISTEN"),
+        ("SENTDIO_LISTEN", "SENTIDO_LISTEN"),  # not in the last part
+        ("sentido_listen", "SENTIDO_LISTEN"),  # variables have a case
+        ("SENTIDO_CONFG", "SENTIDO_CONFIG"),
+    ],
+)
+def test_a_variable_that_is_nearly_a_settings_is_refused(
+    given: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = f"there is no setting {given}; did you mean {meant}?"
+    assert refused(capsys, **{given: "1"}) == message
+    assert refused(capsys, **{given: "1", meant: "1"}) == message
+    Config.load([], {given: ""})  # an empty one is none
+
+
+def test_a_variable_that_is_like_no_setting_is_only_named() -> None:
+    environ = {"SENTIDO_FOO": "1", "SENTIDO_SPEED": "2", "PATH": "/bin", "SENTIMENT": "3"}
+    assert Config.load([], environ) == Config()
+    assert unknown_variables(Config, environ) == ["SENTIDO_FOO", "SENTIDO_SPEED"]
+
+
+@pytest.mark.parametrize("service", ["SENTIDO", "SENTIDO_STAGING", "SENTIDO_MAX_TEXT"])
+def test_the_variables_that_kubernetes_makes_of_a_service_are_silent(service: str) -> None:
+    port = f"{service}_PORT_50051_TCP"
+    environ = {
+        **{f"{service}_SERVICE_{name}": "50051" for name in ("HOST", "PORT", "PORT_GRPC")},
+        **dict.fromkeys((f"{service}_PORT", port), "tcp://10.0.0.1:50051"),
+        **{f"{port}_{part}": "50051" for part in ("PROTO", "PORT", "ADDR")},
+    }
+    assert Config.load([], environ) == Config()
+    assert unknown_variables(Config, environ) == []
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: str(field.name))
