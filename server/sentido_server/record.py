@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from sentido_server.tracing import Tracing
 
 _MOST_MARKS = 100  # messages of a stream whose stages become spans
-_TRACEPARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(  # W3C's: its version, the trace's id, the parent's, flags
+    "(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-|$)"
+)
+_SAMPLED = 1  # of these flags
 
 
 @dataclass(slots=True)
@@ -77,16 +80,19 @@ class CallRecord:
             self.metrics.add_message(marks, counts)
 
     def _trace_id(self, code: int) -> str | None:
-        """Make the call's spans if it is traced; give the id of its trace, or of its caller's."""
+        """Make the call's spans if it is traced; return the id of its trace, or of its caller's.
+
+        None if neither is sampled: nobody could find a trace by that id.
+        """
         if self.tracing is not None:
             try:
-                return self.tracing.end(self, code)
+                if trace_id := self.tracing.end(self, code):
+                    return trace_id
             except Exception as error:  # it must not end the thread that computed the answer
                 log.failure("tracing failed", error, rpc=self.rpc)
-                return None
         for key, value in self.metadata:
             if key == "traceparent" and (found := _TRACEPARENT.match(str(value))):
-                return found[1]
+                return found[1] if int(found[2], 16) & _SAMPLED else None
         return None
 
     def write(self, code: int, refusal: str = "") -> None:

@@ -77,7 +77,7 @@ class Tracing:
                 self._add_stages(span, marks, to_epoch)
         span.end(now)
         context = span.get_span_context()
-        return f"{context.trace_id:032x}" if context.is_valid else None
+        return f"{context.trace_id:032x}" if context.trace_flags.sampled else None
 
     def _add_stages(self, span: Span, marks: Marks, to_epoch: int) -> None:
         parent = set_span_in_context(span)

@@ -18,6 +18,7 @@ PREDICT = "sentido.v1.PredictionService/Predict"
 BODY = PredictRequest(text="A wonderful little film.").SerializeToString()
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SENT = [("traceparent", f"00-{TRACE}-{PARENT}-01")]
+NOT_SAMPLED = [("traceparent", f"00-{TRACE}-{PARENT}-00")]
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):  # type: ignore[misc]
@@ -148,9 +149,15 @@ def test_what_is_not_sampled_is_not_sent(
     with server("--otlp-endpoint", endpoint) as running:
         with Client(running.address) as client:
             assert client.predict("good").label == "positive"
+        with grpc.insecure_channel(running.address) as channel:
+            for metadata in (SENT, NOT_SAMPLED):
+                raw_unary(channel, f"/{PREDICT}")(BODY, metadata=metadata)
         running.process.send_signal(signal.SIGTERM)
         assert running.end() == 0
     assert made.requests == []
+    # An id is in the log if there is a trace to be found by it: here, only the caller's.
+    lines = [line for line in running.lines if line["event"] == "call"]
+    assert [line.get("trace_id") for line in lines] == [None, TRACE, None]
 
 
 def test_a_collector_that_is_away_costs_no_call_and_hardly_delays_the_end() -> None:
@@ -164,7 +171,11 @@ def test_a_collector_that_is_away_costs_no_call_and_hardly_delays_the_end() -> N
 
 
 def test_the_callers_trace_is_in_the_log_without_a_collector_too(transport: str) -> None:
-    bad = [[("traceparent", text)] for text in ("", "x" * 55, f"00-{TRACE}-{PARENT}")]
+    none = (
+        *("", "x" * 55, f"00-{TRACE}-{PARENT}", f"00-{'0' * 32}-{PARENT}-01"),
+        *(f"00-{TRACE}-{'0' * 16}-01", f"ff-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-012"),
+    )
+    bad = [*([("traceparent", text)] for text in none), NOT_SAMPLED]
     with server("--transport", transport) as running:
         with grpc.insecure_channel(running.address) as channel:
             for metadata in (SENT, *bad):
@@ -172,7 +183,7 @@ def test_the_callers_trace_is_in_the_log_without_a_collector_too(transport: str)
         running.process.send_signal(signal.SIGTERM)
         assert running.end() == 0
     lines = [line for line in running.lines if line["event"] == "call"]
-    assert [line.get("trace_id") for line in lines] == [TRACE, None, None, None]
+    assert [line.get("trace_id") for line in lines] == [TRACE, *[None] * len(bad)]
     for line in lines:
         stages = [line[f"{stage}_milliseconds"] for stage in ("tokenize", "queue", "infer")]
         assert all(stage > 0 for stage in stages)
