@@ -19,6 +19,7 @@ from sentido_server.admission import Allowance, Slots
 from sentido_server.batcher import Counts
 from sentido_server.catalog import Catalog
 from sentido_server.config import Config, StartError
+from sentido_server.fallback import Fallback
 from sentido_server.grpcio import GrpcioTransport, Receiver, new_server
 from sentido_server.health import Health
 from sentido_server.loading import Loader
@@ -112,19 +113,25 @@ def serve(config: Config) -> Iterator[Running]:
     receiver = Receiver(receiving, stalls, threads.turns)
     transport = GrpcioTransport(pipeline, threads, receiver, stalls, streams)
     native = _native(config, pipeline)
-    server = new_server(threads, connection_options(config, behind_native=native is not None))
-    transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])
-    checker.register(server, _probes_receiver(stalls, threads), stalls)
-    if config.reflection:
-        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-            Reflection(names, access, streams, stalls, threads.turns), server
-        )
+
+    def make_server() -> grpc.Server:
+        server = new_server(threads, connection_options(config, behind_native=native is not None))
+        transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])
+        checker.register(server, _probes_receiver(stalls, threads), stalls)
+        if config.reflection:
+            names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+                Reflection(names, access, streams, stalls, threads.turns), server
+            )
+        return server
+
+    server: grpc.Server | Fallback
     if native is None:
+        server = make_server()
         address = _with_port(config.listen, _bind(server, config.listen, certificates))
     else:
+        server = Fallback(native.fallback, make_server)
         address = _with_port(config.listen, native.port)
-        _bind(server, f"unix:{native.fallback}")
     exposition = ExitStack()
     metrics_address = None
     if probed is not None:

@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from h2.exceptions import ProtocolError
 from processes import server, unread
-from raw import GOOD, Raw, Sent, framed, headers
+from raw import GOOD, PREDICT, Raw, Sent, framed, headers
 from sentido_client import Client
 from waiting import PATIENCE
 
@@ -39,7 +39,18 @@ DIFFERENCES = {
         Sent(framed(b"x", flag=1), (("grpc-encoding", "zork"),)), "13", "12"
     ),
     "a compression flag of 7": Difference(Sent(framed(GOOD[5:], flag=7)), "OK", "13"),
-    "a method that is GET": Difference(Sent(None, method="GET"), "reset", "13"),
+    "a method that is GET, without a message": Difference(Sent(None, method="GET"), "reset", "13"),
+    **{
+        f"a method that is {method}": Difference(Sent(method=method), grpcio, "OK")
+        for method, grpcio in (
+            ("GET", "reset"),
+            ("PUT", "reset"),
+            ("OPTIONS", "13"),
+            ("post", "13"),
+        )
+    },
+    "a path with a query": Difference(Sent(path=f"{PREDICT}?a=b"), "12", "OK"),
+    "a path with a fragment": Difference(Sent(path=f"{PREDICT}#a"), "12", "OK"),
     "metadata of 20 kB": Difference(Sent(metadata=(("x-a", "b" * 20_000),)), "OK", "HTTP 431"),
     "metadata of 60 kB": Difference(
         Sent(metadata=tuple((f"x-{i}", "b" * 6000) for i in range(10))), "OK", "closed"
