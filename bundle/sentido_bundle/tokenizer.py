@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentido_bundle.manifest import Preprocessing, Truncation
-from sentido_bundle.texts import listed
 from sentido_bundle.words import WordTable
 
 Sliced = TypeVar("Sliced", list[int], list["Token"], NDArray[np.int32])
@@ -121,11 +120,7 @@ class Tokenizer:
     def encode_all(
         self, texts: Sequence[str], truncation: Truncation | None = None
     ) -> list[Encoding]:
-        """Give what `encode` gives for each text; several times faster for many, on any thread.
-
-        Raises TypeError for what is not a list, an array or a column of str.
-        """
-        texts = listed(texts)
+        """Give what `encode` gives for each text; several times faster for many, on any thread."""
         encodings: list[Encoding] = []
         for window in _windows(texts):
             encodings += self._encode_window(window, truncation)

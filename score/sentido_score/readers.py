@@ -10,7 +10,9 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
+from sentido_bundle.encodings import ENCODING_BYTES, to_utf8, wide_encoding
 
+from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import InputFile, format_of, open_bytes, readable
 from sentido_score.texts import Fault, check
@@ -102,14 +104,30 @@ def _long_records(records: Sequence[Record], line: int) -> Iterator[str]:
 
 
 def chunks(file: InputFile, offset: int = 0) -> Generator[bytes, None, None]:
-    """Read a file of a text format from an offset; the first chunk holds a whole MARK."""
-    least = len(MARK)
+    """Read a file of a text format from an offset; the first chunk holds a whole MARK.
+
+    Raises ScoreError for UTF-16 and UTF-32.
+    """
     with unchanged(file), _opened(file, offset) as stream:
-        while chunk := _read(file, stream):
-            while len(chunk) < least and (more := _read(file, stream)):
-                chunk += more
-            least = 0
+        chunk = _read(file, stream)
+        while chunk and len(chunk) < _looked_at(chunk) and (more := _read(file, stream)):
+            chunk += more
+        if offset == 0:
+            refuse_wide(file, chunk)
+        while chunk:
             yield chunk
+            chunk = _read(file, stream)
+
+
+def refuse_wide(file: InputFile, beginning: bytes) -> None:
+    """Raise ScoreError for a file in UTF-16 or UTF-32."""
+    if (encoding := wide_encoding(beginning)) is not None:
+        raise ScoreError(f"{file.name}: {to_utf8(encoding)}")
+
+
+def _looked_at(chunk: bytes) -> int:
+    """Return how many bytes tell the encoding of a text; who types waits for no more."""
+    return ENCODING_BYTES if chunk[0] >= 0xFE or b"\0" in chunk else len(MARK)
 
 
 @contextmanager

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from sentido_bundle.encodings import ENCODING_BYTES
+
 from sentido_score.errors import ScoreError
 from sentido_score.in_order import in_order
 from sentido_score.names import quoted
 from sentido_score.places import InputFile, open_bytes, readable
 from sentido_score.quiet import Say
-from sentido_score.readers import MOST_RECORD
+from sentido_score.readers import MOST_RECORD, refuse_wide
 
 MOST_FILES = 4096
 """Files that are looked at; of more, so many are drawn evenly."""
@@ -39,7 +41,10 @@ def survey(
 
 
 def beginning(file: InputFile, is_enough: Callable[[bytearray], bool]) -> bytes:
-    """Return the first bytes of a file, up to enough of them; standard input can be read again."""
+    """Return the first bytes of a file, up to enough of them; standard input can be read again.
+
+    Raises ScoreError for UTF-16 and UTF-32.
+    """
     found, stream = bytearray(), open_bytes(file)
     try:
         while not is_enough(found) and len(found) <= MOST_RECORD and (piece := _read(file, stream)):
@@ -49,6 +54,7 @@ def beginning(file: InputFile, is_enough: Callable[[bytearray], bool]) -> bytes:
             stream.close()
         else:
             file.standard.unread(bytes(found))
+    refuse_wide(file, bytes(found[:ENCODING_BYTES]))
     return bytes(found)
 
 

@@ -91,3 +91,26 @@ def test_a_file_that_changes_while_it_is_read_ends_the_run(
     result = sentido_score(path, "--out", out, "--part-rows", "300", "--resume", code=1)
     assert b"differs in the input" in result.stderr
     assert b"start anew with --overwrite" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("format", ["csv", "tsv", "jsonl", "txt"])
+def test_a_file_in_utf_16_is_named_with_the_remedy(
+    format: str, encoding: str, tmp_path: Path
+) -> None:
+    text = '{"text": "good"}\n' if format == "jsonl" else "text\tn\ngood\t1\n"
+    path = tmp_path / f"in.{format}"
+    path.write_bytes(text.encode(encoding))
+    with pytest.raises(
+        ScoreError, match=r"in\.\w+: is UTF-.*, not UTF-8: convert it first"
+    ) as error:
+        score(path, out=tmp_path / "out.jsonl")
+    name = str(error.value).partition("iconv -f ")[2].partition(" ")[0]
+    assert path.read_bytes().decode(name).lstrip("\ufeff") == text
+
+
+def test_a_text_that_holds_nul_is_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    for data in (b"a\0", b"a\0b", b"\0\0\0\0", b"ab\0\0cd\0\0", b"\xffgood\n"):
+        path.write_bytes(data)
+        assert score(path, out=tmp_path / "out.jsonl", overwrite=True).rows == 1
