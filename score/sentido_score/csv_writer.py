@@ -7,8 +7,8 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from sentido_score.cells import encoded, not_utf8, texts
 from sentido_score.csv_reader import CsvReader
-from sentido_score.plain import strings
 from sentido_score.readers import Reader
 from sentido_score.results import Columns
 from sentido_score.window import Rows
@@ -26,11 +26,11 @@ class CsvWriter:
     @property
     def header(self) -> bytes:
         """Give the line of names."""
-        names = self._cells([field.name for field in self.columns.results])
+        names = self._names([field.name for field in self.columns.results])
         if self._source is not None and self.columns.are_all_inputs:
             given = [self._source.header]
         else:
-            given = self._cells(list(self.columns.inputs))
+            given = self._names(self.columns.inputs)
         return self._delimiter.join([*given, *names]) + self._newline
 
     def prepare(self, rows: Rows) -> tuple[Sequence[bytes], dict[int, str]]:
@@ -44,14 +44,18 @@ class CsvWriter:
             fields = [source.dialect.split(raw) for raw in rows]
             return [self._delimiter.join(each[place] for place in places) for each in fields], {}
         table, errors = self.reader.table(rows)
-        cells = [self._cells(strings(table[name])) for name in self.columns.inputs]
-        if not cells:
+        if not self.columns.inputs:
             return [b""] * len(table), errors
-        return [self._delimiter.join(each) for each in zip(*cells, strict=True)], errors
+        columns = []
+        for name in self.columns.inputs:
+            cells, bad = encoded(self._cells(texts(table[name])))
+            columns.append(cells)
+            errors |= {row: not_utf8(name) for row in bad if row not in errors}
+        return [self._delimiter.join(each) for each in zip(*columns, strict=True)], errors
 
     def encode(self, given: Sequence[bytes], results: dict[str, pa.Array]) -> bytes:
         """Give the records of some rows."""
-        cells = [self._cells(strings(results[key])) for key in self.columns.keys]
+        cells = [encoded(self._cells(texts(results[key])))[0] for key in self.columns.keys]
         if self.columns.inputs:
             cells = [list(given), *cells]
         lines = [self._delimiter.join(each) for each in zip(*cells, strict=True)]
@@ -79,15 +83,18 @@ class CsvWriter:
     def _special(self) -> "re.Pattern[str]":
         return re.compile(f'[{re.escape(self.delimiter)}"\r\n]|^$')
 
-    def _cells(self, values: Sequence[str | None]) -> list[bytes]:
+    def _names(self, names: Sequence[str]) -> list[bytes]:
+        return encoded(self._cells(names))[0]
+
+    def _cells(self, values: Sequence[str | None]) -> list[str]:
         if not self.quotes:
-            return [re.sub(r"[\t\r\n]", " ", value or "").encode() for value in values]
+            return [re.sub(r"[\t\r\n]", " ", value or "") for value in values]
         search = self._special.search
         return [
-            b""
+            ""
             if value is None
-            else f'"{value.replace(chr(34), chr(34) * 2)}"'.encode()
+            else f'"{value.replace(chr(34), chr(34) * 2)}"'
             if search(value)
-            else value.encode()
+            else value
             for value in values
         ]

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from sentido_score.errors import ScoreError
+from sentido_score.json_objects import Verbatim, members, parse, repaired
 from sentido_score.names import quoted
 from sentido_score.options import Options
 from sentido_score.places import InputFile
@@ -28,6 +29,7 @@ from sentido_score.window import WINDOW_ROWS, Position, Rows, Window
 _LARGEST = 2**63
 _PEEK = 16 << 20  # bytes of standard input
 _MOST_LOOKED_AT = 256 << 20  # bytes
+_ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class JsonReader:
         kinds: dict[str, set[str]] = {}
         for value in islice(_objects(files), WINDOW_ROWS):
             for name, each in value.items():
-                kinds.setdefault(name, set()).add(_kind(each))
+                if _is_unicode(name):
+                    kinds.setdefault(name, set()).add(_kind(each))
         names = list(kinds)
         if names and options.text_column not in names:
             raise ScoreError(
@@ -73,30 +76,42 @@ class JsonReader:
         known, errors = set(self.names), {}
         objects: list[dict[str, Any]] = []
         for row, raw in enumerate(rows):
-            value = parse(raw)
+            value = parse(raw) if raw else {}
             objects.append(value if isinstance(value, dict) else {})
             if others := objects[-1].keys() - known:
                 errors[row] = (
                     f"the field {min(others)!r} is in none of the first {WINDOW_ROWS} objects:"
                     " write .jsonl to keep it"
                 )
-        columns = []
-        for field in self.schema:
-            values = []
-            for row, value in enumerate(objects):
-                found = value.get(field.name)
-                if not _fits(found, field.type):
-                    errors.setdefault(
-                        row,
+        columns = [self._column(field, rows, objects, errors) for field in self.schema]
+        return pa.table(columns, schema=self.schema), errors
+
+    def _column(
+        self,
+        field: pa.Field,
+        rows: Rows,
+        objects: Sequence[dict[str, Any]],
+        errors: dict[int, str],
+    ) -> pa.Array:
+        """Give a field of the objects; adds the errors of those that do not fit."""
+        values = []
+        for row, value in enumerate(objects):
+            found = value.get(field.name)
+            if field.type == pa.string() and not isinstance(found, str | None):
+                found = _as_json(found, rows[row], field.name)
+            if not _fits(found, field.type):
+                if isinstance(found, str) and field.type == pa.string():
+                    problem = f"the field {field.name!r} holds a lone surrogate"
+                    found = found.encode(errors="replace").decode()
+                else:
+                    problem = (
                         f"the field {field.name!r} does not fit the column's type {field.type},"
-                        " which the first objects gave it: write .jsonl to keep it",
+                        " which the first objects gave it: write .jsonl to keep it"
                     )
                     found = None
-                elif field.type == pa.string() and not isinstance(found, str | None):
-                    found = json.dumps(found)
-                values.append(found)
-            columns.append(pa.array(values, field.type))
-        return pa.table(columns, schema=self.schema), errors
+                errors.setdefault(row, problem)
+            values.append(found)
+        return pa.array(values, field.type)
 
     def share(self, position: Position) -> float | None:
         """Give the part of the input's bytes before a position."""
@@ -106,29 +121,21 @@ class JsonReader:
         line = start.line
         for raw, end in lines(file, start):
             line += 1
+            raw = raw.removeprefix(MARK)  # of files that were put together
             if raw.strip():
-                text = self._text(raw, line)
-                # What is no object cannot be passed on: its error stands alone.
-                yield Record(raw if not isinstance(text, Fault) else b"", text, end, line)
+                yield Record(*self._row(raw, line), end, line)
 
-    def _text(self, raw: bytes, line: int) -> object:
+    def _row(self, raw: bytes, line: int) -> tuple[bytes, object]:
+        """Give what can be passed on of a line, and its text."""
         if len(raw) > MOST_RECORD:
-            return Fault(f"line {line}: is longer than {MOST_RECORD >> 20} MiB")
+            return b"", Fault(f"line {line}: is longer than {MOST_RECORD >> 20} MiB")
         value = parse(raw)
         if isinstance(value, str):
-            return Fault(f"line {line}: {value}")
-        return value.get(self.options.text_column)
-
-
-def parse(raw: bytes) -> dict[str, Any] | str:
-    """Read an object, or say what is wrong with the line."""
-    try:
-        value = json.loads(raw)
-    except UnicodeDecodeError:
-        return "not UTF-8"
-    except (ValueError, RecursionError) as error:
-        return f"malformed JSON: {error}"
-    return value if isinstance(value, dict) else "an object is needed"
+            return repaired(raw), Fault(f"line {line}: {value}")
+        text = value.get(self.options.text_column)
+        if isinstance(text, Verbatim):
+            text = Fault(f"the text is of type {text.kind}, a string is needed")
+        return raw, text
 
 
 def _objects(files: Sequence[InputFile]) -> Iterator[dict[str, Any]]:
@@ -137,8 +144,10 @@ def _objects(files: Sequence[InputFile]) -> Iterator[dict[str, Any]]:
     for file in files:
         for raw in _lines(file):
             left -= len(raw)
-            value = parse(raw) if raw.strip() else None
-            if isinstance(value, dict):
+            value = parse(raw) if raw.strip() else {}
+            if isinstance(value, str):
+                value = parse(repaired(raw))
+            if isinstance(value, dict) and value:
                 yield value
             if left < 0:
                 return
@@ -147,10 +156,10 @@ def _objects(files: Sequence[InputFile]) -> Iterator[dict[str, Any]]:
 def _lines(file: InputFile) -> Iterator[bytes]:
     """Read lines from a file's beginning; of standard input a piece that can be read again."""
     if file.place is not None:
-        yield from (raw for raw, _ in lines(file, Position()))
+        yield from (raw.removeprefix(MARK) for raw, _ in lines(file, Position()))
         return
     data = beginning(file, lambda data: len(data) >= _PEEK or data.count(b"\n") >= WINDOW_ROWS)
-    yield from data.removeprefix(MARK).split(b"\n")
+    yield from (raw.removeprefix(MARK) for raw in data.split(b"\n"))
 
 
 def _kind(value: object) -> str:
@@ -161,7 +170,7 @@ def _kind(value: object) -> str:
         return "bool"
     if type(value) is int and -_LARGEST <= value < _LARGEST:
         return "int" if abs(value) < 2**53 else "long"
-    return "float" if isinstance(value, float) else "other"
+    return "float" if isinstance(value, float) and math.isfinite(value) else "other"
 
 
 def _type(kinds: set[str]) -> pa.DataType:
@@ -184,15 +193,23 @@ def _fits(value: object, kind: pa.DataType) -> bool:
     if kind == pa.int64():
         return type(value) is int and -_LARGEST <= value < _LARGEST
     if kind == pa.float64():
-        return type(value) in (int, float) and (
-            isinstance(value, float) or abs(value) < 2**53  # type: ignore[arg-type]
-        )
-    if isinstance(value, str):
-        return value.isascii() or _is_unicode(value)
-    return not isinstance(value, float) or math.isfinite(value)
+        if isinstance(value, float):
+            return math.isfinite(value)  # 1e400 is more than it holds
+        return type(value) is int and abs(value) < 2**53
+    return not isinstance(value, str) or _is_unicode(value)
+
+
+def _as_json(value: object, raw: bytes, name: str) -> str:
+    """Give the value of a field as JSON, as it stands in its line where Python cannot write it."""
+    try:
+        return _ENCODE(value)
+    except (TypeError, ValueError, RecursionError):
+        return members(raw.decode()).values[name]
 
 
 def _is_unicode(value: str) -> bool:
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -13,7 +13,6 @@ from importlib.metadata import version
 from types import FrameType
 
 from sentido_bundle import Precision
-from sentido_bundle.command_line import Parser
 
 from sentido_score.errors import ScoreError
 from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers
@@ -142,7 +141,13 @@ def _say(report: Report, out: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="sentido-score", description=_DESCRIPTION, epilog=_EPILOG)
+    parser = argparse.ArgumentParser(
+        prog="sentido-score",
+        allow_abbrev=False,  # --over must not come to mean --overwrite
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {version('sentido-score')}"
     )

@@ -86,7 +86,7 @@ class ParquetReader:
     def _window(self, batch: pa.RecordBatch, end: Position) -> Window:
         table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
         column = table[self.options.text_column]
-        return Window(table, check(_values(column), self.options.max_text_characters), end)
+        return Window(table, check(text_values(column), self.options.max_text_characters), end)
 
     def table(self, rows: Rows) -> tuple[pa.Table, dict[int, str]]:
         """Give the rows as they are."""
@@ -173,7 +173,7 @@ def _pieces(batch: pa.RecordBatch, rows: int) -> list[pa.RecordBatch]:
     return [piece for piece in (batch.slice(0, rows), batch.slice(rows)) if piece.num_rows]
 
 
-def _values(column: pa.ChunkedArray) -> list[object]:
+def text_values(column: pa.Array | pa.ChunkedArray) -> list[object]:
     """Give a column's values; what is not UTF-8 as bytes."""
     try:
         if pa.types.is_dictionary(column.type):

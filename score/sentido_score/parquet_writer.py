@@ -1,6 +1,7 @@
 """Parquet out: the input's columns and the results as one table."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -27,18 +28,15 @@ class TableMaker:
     def table(self, given: pa.Table, results: dict[str, pa.Array]) -> pa.Table:
         """Give the table of some rows."""
         arrays = [results[key] for key in self.columns.keys]
-        return pa.Table.from_arrays(
-            [*given.columns, *arrays],
-            schema=pa.schema([*given.schema.remove_metadata(), *self.columns.results]),
-        )
+        return pa.Table.from_arrays([*given.columns, *arrays], schema=self.schema)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
-        """The output's schema, found on no rows."""
+        """The output's schema."""
         reader = self.reader
-        rows: Rows = reader.schema.empty_table() if isinstance(reader, ParquetReader) else []
-        given, _ = self.prepare(rows)
-        return pa.schema([*given.schema.remove_metadata(), *self.columns.results])
+        found = reader.schema if isinstance(reader, ParquetReader) else reader.table([])[0].schema
+        given = [found.field(name) for name in self.columns.inputs]
+        return pa.schema([*given, *self.columns.results])
 
 
 def parquet_writer(sink: Any, schema: pa.Schema, text_column: str) -> pq.ParquetWriter:

@@ -14,6 +14,7 @@ from sentido_score.errors import ScoreError
 from sentido_score.local import compute, dimension_of, encode, load, model_of
 from sentido_score.names import quoted
 from sentido_score.options import Options
+from sentido_score.parquet_reader import text_values
 from sentido_score.parquet_writer import TableMaker
 from sentido_score.partitions import Partitions
 from sentido_score.quiet import Say, quiet
@@ -68,18 +69,20 @@ class Scorer:
         """Give the table with its results; a bad row has an `error`. Raises ScoreError."""
         options = self._options
         rows: Any = table
-        if options.text_column not in rows.schema.names:
+        if (count := rows.schema.names.count(options.text_column)) != 1:
             raise ScoreError(
-                f"no column {options.text_column!r}, there are {quoted(rows.schema.names)}"
+                f"{count or 'no'} column {options.text_column!r}, there are"
+                f" {quoted(rows.schema.names)}: one is needed"
             )
         bundle = self._bundle
-        texts = check(rows[options.text_column].to_pylist(), options.max_text_characters)
+        texts = check(text_values(rows[options.text_column]), options.max_text_characters)
         threads = cpus.granted() if self._threads is None else self._threads
         scores = compute(bundle, encode(bundle, texts.good), options.embed, threads)
         model = model_of(bundle)
         columns = Columns.plan(
             rows.schema.names, model, dimension_of(bundle, options.embed), options
         )
+        columns.refuse_doubles(rows.schema.names)
         results, _ = result_columns(texts, scores, model, {})
         given = rows.select(list(columns.inputs))
         made: Table = type(rows).from_arrays(

@@ -415,11 +415,15 @@ def test_values_of_parquet_become_text_that_can_be_read_again(tmp_path: Path) ->
     pq.write_table(table, tmp_path / "in.parquet")
     score(tmp_path / "in.parquet", out=tmp_path / "out.jsonl")
     first, second = read_jsonl(tmp_path / "out.jsonl")
-    assert (first["day"], first["sum"], first["list"]) == ("2024-01-02T00:00:00", "1.50", [1, 2])
+    assert (first["day"], first["sum"], first["list"]) == (
+        "2024-01-02T00:00:00.000000",
+        "1.50",
+        [1, 2],
+    )
     assert (first["ratio"], second["ratio"], first["bytes"]) == (None, 0.1, "/w==")
     score(tmp_path / "in.parquet", out=tmp_path / "out.csv")
     lines = (tmp_path / "out.csv").read_text().splitlines()
-    assert lines[1].startswith('a,2024-01-02 00:00:00.000000,1.50,"[1, 2]",nan,/w==,"",')
+    assert lines[1].startswith('a,2024-01-02T00:00:00.000000,1.50,"[1, 2]",nan,/w==,"",')
     assert lines[2].startswith("b,,,,0.1,,,")
 
 
