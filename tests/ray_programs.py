@@ -26,7 +26,7 @@ pq.write_table(table.sort_by("id"), out)
 REPOINTED = """
 import os, sys
 from sentido_score import Options, ScoreError
-from sentido_score.score import open_engine
+from sentido_score.scoring import open_engine
 from sentido_score.scorer import batches
 source, link, other, address = sys.argv[1:]
 engine = open_engine("ray", link, Options(), ray_address=address)

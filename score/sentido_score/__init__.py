@@ -9,12 +9,16 @@ In constant memory, restartable, on one machine, through servers or on a Ray clu
 `sentido-score` does the same. See `docs/scoring.md`.
 """
 
-from sentido_score.errors import ScoreError
-from sentido_score.options import Options, Servers
-from sentido_score.report import Report
-from sentido_score.results import Counts
-from sentido_score.score import score, score_batches
-from sentido_score.scorer import Scorer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sentido_score.errors import ScoreError
+    from sentido_score.options import Options, Servers
+    from sentido_score.report import Report
+    from sentido_score.results import Counts
+    from sentido_score.scorer import Scorer
+    from sentido_score.scoring import score, score_batches
 
 __all__ = [
     "Counts",
@@ -26,3 +30,28 @@ __all__ = [
     "score",
     "score_batches",
 ]
+
+_MODULES = {
+    "Counts": "results",
+    "Options": "options",
+    "Report": "report",
+    "ScoreError": "errors",
+    "Scorer": "scorer",
+    "Servers": "options",
+    "score": "scoring",
+    "score_batches": "scoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for.
+
+    The command has to hear signals before the seconds in which everything is imported.
+    """
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -30,6 +30,7 @@ from sentido_score.storage import (
     sha256_of,
     size_of,
     write_whole,
+    writing,
 )
 from sentido_score.target import Target
 from sentido_score.window import Position
@@ -127,7 +128,9 @@ class Journal(AbstractContextManager["Journal"]):
         """Make the folder and hold it. Raises ScoreError if it is not ours, or not free."""
         own_record(self._target)
         make_folder(self._folder)
-        if self._folder.is_local:
+        if not self._folder.is_local:
+            return self
+        with writing(self._folder):
             self._lock = Path(self._folder.path, "lock").open("ab")
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

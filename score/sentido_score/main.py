@@ -6,20 +6,21 @@ finished, some rows have errors; 130 interrupted, 143 terminated.
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
-from types import FrameType
 
 from sentido_bundle import Precision
 
-from sentido_score.errors import ScoreError
+from sentido_score.errors import ScoreError, escaped
+from sentido_score.names import shown
 from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers
 from sentido_score.places import STANDARD
 from sentido_score.progress import Progress, duration
 from sentido_score.report import Report
-from sentido_score.score import ENGINES, score
+from sentido_score.scoring import ENGINES, score
+from sentido_score.signals import Interrupt, leave_at_once
 
 _DESCRIPTION = """\
 Score whole files: labels, probabilities and vectors beside each text. CSV, TSV, JSON lines,
@@ -44,40 +45,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     if arguments.ray_address is not None:  # Ray tries so often to reach a cluster, each second
         os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "4")
-    signal.signal(signal.SIGTERM, _terminate)
-    progress = Progress(sys.stderr)
-    again = "" if arguments.out == STANDARD or arguments.source == [STANDARD] else _AGAIN
+    progress, interrupt = Progress(sys.stderr), Interrupt()
     try:
         report = _score(arguments, progress)
-    except ScoreError as error:
+        leave_at_once()
         progress.end()
-        print(f"sentido-score: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        sys.stdout = None  # whoever read it has gone
-        return 1
+        _sum_up(report, arguments.out)
+        return 0 if report.errors == 0 else 3
     except KeyboardInterrupt:
         progress.end()
-        print(f"\nsentido-score: interrupted{again}", file=sys.stderr)
-        os._exit(130)  # a thread may wait for a pipe that nobody writes to
-    except _Terminated:
+        _tell(f"{interrupt.word}{_again(arguments)}")
+        interrupt.leave()
+    except BrokenPipeError:
+        leave_at_once()
+        sys.stdout = None  # whoever read it has gone
+    except Exception as error:
+        leave_at_once()
         progress.end()
-        print(f"sentido-score: terminated{again}", file=sys.stderr)
-        os._exit(143)
-    progress.end()
-    _say(report, arguments.out)
-    return 0 if report.errors == 0 else 3
+        _tell(_sentence(error))
+    return 1
 
 
-_AGAIN = ": what is finished is kept; the same command with --resume goes on"
+def _tell(message: str) -> None:
+    """Say something to people, if anybody listens."""
+    with suppress(OSError):
+        print(f"sentido-score: {message}", file=sys.stderr)
 
 
-class _Terminated(BaseException):
-    """SIGTERM came."""
+def _again(arguments: argparse.Namespace) -> str:
+    if arguments.out == STANDARD or arguments.source == [STANDARD]:
+        return ""
+    return ": what is finished is kept; the same command with --resume goes on"
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+def _sentence(error: Exception) -> str:
+    """Return what to say of an error. Raises it in Python's development mode if it is a fault."""
+    if isinstance(error, ScoreError):
+        return str(error)
+    if sys.flags.dev_mode:
+        raise error
+    lines = f"{type(error).__name__}: {error}".splitlines()
+    return (
+        f"unexpected {escaped(lines[0])}: this is a fault of sentido-score, please report it"
+        " (PYTHONDEVMODE=1 shows where it is)"
+    )
 
 
 def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
@@ -116,27 +127,24 @@ def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
         overwrite=arguments.overwrite,
         max_errors=arguments.max_errors,
         watch=progress,
-        say=lambda message: print(f"sentido-score: {message}", file=sys.stderr),
+        say=_tell,
     )
 
 
-def _say(report: Report, out: str) -> None:
+def _sum_up(report: Report, out: str) -> None:
     """Sum up, to people."""
     if report.was_finished:
-        print(f"sentido-score: {out} is finished already", file=sys.stderr)
+        _tell(f"{shown(out)} is finished already")
         return
     if sys.stderr.isatty():
-        print(
+        _tell(
             f"{report.rows:,} rows in {duration(report.seconds)}"
             f" ({report.texts_per_second:,.0f} texts/s), {report.truncated_texts:,} texts cut,"
-            f" {report.unknown_words:,} unknown words",
-            file=sys.stderr,
+            f" {report.unknown_words:,} unknown words"
         )
     if report.errors:
-        print(
-            f"sentido-score: {report.errors:,} of {report.rows:,} rows could not be scored: their"
-            " error says why",
-            file=sys.stderr,
+        _tell(
+            f"{report.errors:,} of {report.rows:,} rows could not be scored: their error says why"
         )
 
 

@@ -40,6 +40,8 @@ class Options:
                 raise ScoreError(f"{name} is {value!r}, one of {', '.join(known)} is needed")
         if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
             raise ScoreError(f"delimiter is {self.delimiter!r}, one ASCII character is needed")
+        if not self.prefix.isprintable():
+            raise ScoreError(f"prefix is {self.prefix!r}, printable characters are needed")
         for name in ("max_text_characters", "part_rows"):
             if getattr(self, name) < 1:
                 raise ScoreError(f"{name} is {getattr(self, name)}, it must be 1 or more")

@@ -79,7 +79,10 @@ class StandardInput:
     def read(self, size: int) -> bytes:
         """Give what has come, at least a byte, or nothing at the end."""
         found, self._unread = self._unread, b""
-        return found or os.read(sys.stdin.fileno(), size)
+        try:
+            return found or os.read(sys.stdin.fileno(), size)
+        except OSError as error:
+            raise ScoreError(f"standard input cannot be read: {problem(error)}") from error
 
     def unread(self, data: bytes) -> None:
         """Put bytes back."""
@@ -171,6 +174,8 @@ def expand(
     Raises ScoreError for a source without a file.
     """
     if [os.fspath(source) for source in sources] == [STANDARD]:
+        if sys.stdin is None:
+            raise ScoreError("standard input is closed: name files")
         return [InputFile(None, None, None, StandardInput())]
     files: dict[object, InputFile] = {}
     for source in sources:

@@ -25,14 +25,21 @@ class Progress:
         if self._stream is None or now - self._shown < _EVERY:
             return
         self._shown = now
-        self._stream.write(f"\r{self._line(counts, share, now - self._began)}\x1b[K")
-        self._stream.flush()
+        self._write(f"\r{self._line(counts, share, now - self._began)}\x1b[K")
 
     def end(self) -> None:
         """Leave the line empty."""
         if self._stream is not None and self._shown:
-            self._stream.write("\r\x1b[K")
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        """Write to the terminal, unless it has gone: the run goes on without it."""
+        try:
+            assert self._stream is not None
+            self._stream.write(text)
             self._stream.flush()
+        except OSError:
+            self._stream = None
 
     def _line(self, counts: Counts, share: float | None, elapsed: float) -> str:
         rows, begin = self._first or (0, None)

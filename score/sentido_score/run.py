@@ -9,7 +9,7 @@ next, so that a slow one holds back the others and memory does not grow.
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -79,7 +79,7 @@ def run(
     _check_input(reader, target, resume)
     record, old_report = own_record(target), own_report(target)
     if not resume and not overwrite:
-        _refuse_existing(target, record)
+        _refuse_existing(target, record, reader)
     if resume and not record and (report := _finished(target, old_report, about)) is not None:
         return report
     if overwrite:
@@ -171,11 +171,13 @@ def _check_input(reader: Reader, target: Target, resume: bool) -> None:
     refuse_inputs(reader.files, target)
 
 
-def _refuse_existing(target: Target, record: Record | None) -> None:
+def _refuse_existing(target: Target, record: Record | None, reader: Reader) -> None:
     if record is not None:
+        is_readable_again = all(file.place is not None for file in reader.files)
+        resume = "go on with --resume, or " if is_readable_again else ""
         raise ScoreError(
-            f"{target.whole.name}: a run of it was not finished: go on with --resume, or start anew"
-            " with --overwrite"
+            f"{target.whole.name}: a run of it was not finished: {resume}start anew with"
+            " --overwrite"
         )
     if target.leftovers() or (not target.is_folder and target.whole.exists()):
         raise ScoreError(
@@ -231,7 +233,11 @@ class _Writer:
     def stream(self, about: dict[str, Any]) -> Report:
         """Write all rows to standard output."""
         began = time.monotonic()
-        with open(os.dup(sys.stdout.fileno()), "wb") as stdout:
+        if sys.stdout is None:
+            raise ScoreError("standard output is closed: name a file or a folder")
+        with writing(_STANDARD_OUTPUT):
+            descriptor = os.dup(sys.stdout.fileno())
+        with open(descriptor, "wb") as stdout:
             part = self._open(stdout, is_first=True)
             try:
                 with writing(_STANDARD_OUTPUT), closing(self._scored(Position())) as scored:
@@ -247,9 +253,10 @@ class _Writer:
 
     def write_parts(self, state: State, journal: Journal) -> State:
         """Write part files from where the run stands to the end of the input."""
+        self._counts = state.counts
+        self._refuse_errors()
         if state.is_complete:
             return state
-        self._counts = state.counts
         self._watch(self._counts, self._reader.share(state.position))
         with ExitStack() as stack:
             scored = stack.enter_context(closing(self._scored(state.position)))
@@ -313,12 +320,16 @@ class _Writer:
         self._tell(window)
         self._counts += counts
         self._watch(self._counts, self._reader.share(window.end))
+        self._refuse_errors(results["error"].drop_null().to_pylist()[-1:])
+
+    def _refuse_errors(self, last: Sequence[str] = ()) -> None:
+        """Raise ScoreError if more rows have errors than are allowed; `last`: one of them."""
         most = self._max_errors
         if most is not None and self._counts.errors > most:
-            column = results["error"]
             raise ScoreError(
                 f"{self._counts.errors} of {self._counts.rows} rows could not be scored, at most"
-                f" {most} are allowed (--max-errors); the last: {column.drop_null()[-1].as_py()}"
+                f" {most} are allowed (--max-errors)"
+                + "".join(f"; the last: {error}" for error in last)
             )
 
     def _tell(self, window: Window) -> None:

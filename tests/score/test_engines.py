@@ -3,6 +3,7 @@
 import os
 import pickle
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from ray_programs import CLUSTER, MAP_BATCHES, REPOINTED
 from scoring import SCORE, copy_bundle, kill_and_resume, sentido_score, write_jsonl, write_parquet
 from sentido_bundle import Bundle, default_bundle
 from sentido_score import Options, ScoreError, Scorer, Servers, score, score_batches
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_for
 
 AWKWARD = ["", "zzzz qqqq", "good " * 700, "Ünïcode, 映画 and 🎬", 'a "quote"\nand a line']
 
@@ -213,6 +214,49 @@ def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
             assert b"no Ray cluster at " + address.encode() + b": " in result.stderr
             assert reason in result.stderr
     assert not Path(f"{out}.parts").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_on_a_cluster_is_ended_by_a_signal(
+    number: signal.Signals, code: int, tmp_path: Path, reviews: list[str], ray_cluster: str
+) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", reviews), tmp_path / "out.jsonl"
+    command = [SCORE, str(path), "--out", str(out), "--part-rows", "200"]
+    command += ["--engine", "ray", "--ray-address", ray_cluster]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        wait_for((tmp_path / "out.jsonl.parts" / "part-00000.jsonl").exists)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, said
+    assert b"the same command with --resume goes on" in said
+    assert b"Traceback" not in said
+
+
+def test_a_server_that_is_deaf_is_said_at_once(tmp_path: Path) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["fine"]), tmp_path / "out.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        result = sentido_score(
+            path, "--out", out, "--engine", "remote", "--address", address, code=1
+        )
+    assert b"in time" in result.stderr or b"no server is ready" in result.stderr
+    assert not Path(f"{out}.parts").exists()
+
+
+def test_a_run_is_ended_by_a_signal_while_its_server_stands_still(
+    tmp_path: Path, reviews: list[str]
+) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", reviews), tmp_path / "out.jsonl"
+    with server("--threads", "1") as one:
+        command = [SCORE, str(path), "--out", str(out), "--engine", "remote"]
+        command += ["--address", one.address, "--part-rows", "200"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            wait_for((tmp_path / "out.jsonl.parts" / "part-00000.jsonl").exists)
+            one.process.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 143, said
+    assert b"Traceback" not in said
 
 
 def test_a_scorer_is_what_map_batches_takes(

@@ -1,0 +1,168 @@
+"""How a run ends: exit codes, signals, and standard streams that are closed, full or not read."""
+
+import fcntl
+import signal
+import struct
+import subprocess
+import termios
+from pathlib import Path
+
+import pytest
+from scoring import SCORE, read_jsonl, sentido_score, write_jsonl
+from sentido_score import Options, ScoreError, score
+from waiting import PATIENCE, wait_for
+
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+def listens(pid: int) -> bool:
+    """Tell whether a process has a handler for SIGTERM, which Python itself has none for."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def has_loaded(pid: int, library: str) -> bool:
+    return library in Path(f"/proc/{pid}/maps").read_text()
+
+
+def unread(stream: object) -> int:
+    """Return the bytes that wait in a pipe."""
+    found = fcntl.ioctl(stream, termios.FIONREAD, b"\0" * 4)  # type: ignore[call-overload]
+    return int(struct.unpack("i", found)[0])
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+@pytest.mark.parametrize("library", ["", "_multiarray_umath", "libarrow", "onnxruntime"])
+def test_a_signal_while_the_command_starts_is_an_exit_code(
+    library: str, number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["fine"] * 5000), tmp_path / "out.jsonl"
+    command = [SCORE, str(path), "--out", str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_for(lambda: listens(process.pid) and has_loaded(process.pid, library))
+        process.send_signal(number)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, said
+    assert b"Traceback" not in said
+    assert said.startswith(b"sentido-score: ")
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_ends_a_run_whose_output_nobody_reads(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    path = write_jsonl(tmp_path / "in.jsonl", ["fine"] * 5000)
+    command = [SCORE, str(path), "--out", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_for(lambda: unread(process.stdout) > 60_000)
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == code
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_a_signal_ends_a_run_that_waits_for_its_input(tmp_path: Path) -> None:
+    command = [SCORE, "-", "--out", str(tmp_path / "out.jsonl")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_for((tmp_path / "out.jsonl.parts" / "run.json").exists)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 143
+        assert process.stderr is not None
+        assert b"--resume" not in process.stderr.read()  # which standard input has none of
+
+
+def test_a_run_that_fails_does_not_wait_for_its_input(tmp_path: Path) -> None:
+    command = [SCORE, "-", "--out", str(tmp_path / "out.jsonl"), "--max-errors", "0"]
+    command += ["--max-text-characters", "1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"too long\n" * 9000)
+        process.stdin.flush()
+        assert process.wait(PATIENCE) == 1
+
+
+def test_no_file_takes_the_place_of_a_closed_standard_stream(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "in.jsonl", ["fine"] * 10)
+    score(path, out=tmp_path / "wanted.jsonl")
+    for closed in ("<&- >&- 2>&-", "2>&-", ">&-", "<&- 2>&-"):
+        out = tmp_path / f"{len(closed)}.jsonl"
+        command = f"exec {SCORE} {path} --out {out} {closed}"
+        assert subprocess.run(command, shell=True, timeout=PATIENCE).returncode == 0
+        assert out.read_bytes() == (tmp_path / "wanted.jsonl").read_bytes()
+
+
+def test_messages_do_not_go_into_the_output_where_standard_error_is_closed(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "in.jsonl", ["fine", "x" * 50])
+    command = f"{SCORE} {path} --out - --max-text-characters 9 2>&-"
+    result = subprocess.run(command, shell=True, stdout=subprocess.PIPE, timeout=PATIENCE)
+    assert result.returncode == 3
+    (tmp_path / "out.jsonl").write_bytes(result.stdout)
+    assert len(read_jsonl(tmp_path / "out.jsonl")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("in.jsonl --out - >&-", "standard output is closed: name a file or a folder"),
+        ("- --out out.jsonl <&-", "standard input is closed: name files"),
+        ("in.jsonl --out - >/dev/full", "standard output: cannot be written: No space left"),
+        ("- --out out.jsonl 0>written", "standard input cannot be read: Bad file descriptor"),
+    ],
+)
+def test_a_standard_stream_that_cannot_be_used_is_one_sentence(
+    arguments: str, message: str, tmp_path: Path
+) -> None:
+    write_jsonl(tmp_path / "in.jsonl", ["fine"])
+    result = subprocess.run(
+        f"{SCORE} {arguments}",
+        shell=True,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert message in result.stderr
+
+
+def test_a_run_goes_on_where_nobody_hears_what_it_says(tmp_path: Path) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["fine", "x" * 50]), tmp_path / "out.jsonl"
+    command = f"{SCORE} {path} --out {out} --max-text-characters 9 --prefix id 2>/dev/full"
+    assert subprocess.run(command, shell=True, timeout=PATIENCE).returncode == 3
+    assert len(read_jsonl(out)) == 2
+
+
+def test_too_many_errors_are_too_many_when_a_run_goes_on(tmp_path: Path) -> None:
+    texts = ["x" * 50] * 3 + ["fine"] * 7
+    path, out = write_jsonl(tmp_path / "in.jsonl", texts), tmp_path / "out.jsonl"
+    flags = ["--part-rows", "3", "--max-text-characters", "9"]
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        if (tmp_path / "out.jsonl.parts" / "part-00001.jsonl").exists():
+            raise EnoughError
+
+    options = Options(part_rows=3, max_text_characters=9)
+    with pytest.raises(EnoughError):
+        score(path, out=out, options=options, watch=stop)
+    result = sentido_score(path, "--out", out, *flags, "--resume", "--max-errors", "2", code=1)
+    assert b"rows could not be scored, at most 2 are allowed" in result.stderr
+    sentido_score(path, "--out", out, *flags, "--resume", "--max-errors", "3", code=3)
+
+
+def test_standard_input_is_never_told_to_resume(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    command = [SCORE, "-", "--out", str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_for((tmp_path / "out.jsonl.parts" / "run.json").exists)
+        process.kill()
+    result = sentido_score("-", "--out", out, stdin=b"fine\n", code=1)
+    assert b"start anew with --overwrite" in result.stderr
+    assert b"--resume" not in result.stderr
+
+
+def test_what_a_message_says_harms_no_terminal() -> None:
+    assert str(ScoreError("a\x1b[31m\r\n\udce9.csv: é")) == r"a\x1b[31m\r\n\udce9.csv: é"
