@@ -5,7 +5,7 @@ wrote) and by anyone who wants predictions in their own process.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +24,7 @@ from sentido_bundle.golden import GoldenText, parse_golden
 from sentido_bundle.manifest import INT8_MODEL, Manifest, Precision
 from sentido_bundle.session import check_graph, embedding_matrix, open_session, outputs_of
 from sentido_bundle.shapes import check_shapes
+from sentido_bundle.texts import listed
 from sentido_bundle.tokenizer import Tokenizer
 
 T = TypeVar("T")
@@ -88,6 +89,14 @@ class Bundle:
         self.embeddings = embeddings  # (vocabulary, embedding), read-only
         self._model = model
         self._tokens = tokens
+
+    def __repr__(self) -> str:
+        """Describe it in a line, without what it computes with."""
+        manifest = self.manifest
+        return (
+            f"<Bundle {manifest.name} {manifest.version} in {self.precision},"
+            f" labels {', '.join(self.labels)}, digest {self.digest[:12]}>"
+        )
 
     def __del__(self) -> None:
         """Free the large parts one after another, between which other threads have their turn.
@@ -166,11 +175,13 @@ class Bundle:
         """The labels, in the order of the probabilities."""
         return self.manifest.labels
 
-    def predict(self, texts: Sequence[str], *, threads: int | None = None) -> Outputs:
+    def predict(self, texts: Collection[str], *, threads: int | None = None) -> Outputs:
         """Classify texts: tokenize and run, on `threads` threads (None: one a CPU granted).
 
-        A text's bits do not depend on the number of threads. Raises ValueError for no text at all.
+        A text's bits do not depend on the number of threads. Raises ValueError for no text at all,
+        TypeError for what is not a list, an array or a column of str.
         """
+        texts = listed(texts)
         threads = cpus.granted() if threads is None else threads
         windows = [texts[i : i + _WINDOW] for i in range(0, len(texts), _WINDOW)]
         encodings = chain.from_iterable(_on_threads(self.tokenizer.encode_all, windows, threads))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentido_bundle.manifest import Preprocessing, Truncation
+from sentido_bundle.texts import listed
 from sentido_bundle.words import WordTable
 
 Sliced = TypeVar("Sliced", list[int], list["Token"], NDArray[np.int32])
@@ -120,7 +121,11 @@ class Tokenizer:
     def encode_all(
         self, texts: Sequence[str], truncation: Truncation | None = None
     ) -> list[Encoding]:
-        """Give what `encode` gives for each text; several times faster for many, on any thread."""
+        """Give what `encode` gives for each text; several times faster for many, on any thread.
+
+        Raises TypeError for what is not a list, an array or a column of str.
+        """
+        texts = listed(texts)
         encodings: list[Encoding] = []
         for window in _windows(texts):
             encodings += self._encode_window(window, truncation)

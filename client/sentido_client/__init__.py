@@ -10,6 +10,7 @@
 dataclasses and NumPy arrays; errors are SentidoError and its kinds.
 """
 
+import sentido_client.quiet  # noqa: F401, before gRPC is imported
 from sentido_client.async_client import AsyncClient
 from sentido_client.client import Client
 from sentido_client.errors import (

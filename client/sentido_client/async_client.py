@@ -7,6 +7,7 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Callable,
+    Collection,
     Coroutine,
     Iterable,
     Sequence,
@@ -23,6 +24,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido.v1 import model_pb2
 
 from sentido_client import answers, requests, results
+from sentido_client.address import check_address
+from sentido_client.arguments import Arguments
 from sentido_client.async_stream import AsyncTextStream, Texts, explain
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, Stubs
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
@@ -49,13 +52,14 @@ from sentido_client.results import (
 from sentido_client.resuming import Patience
 from sentido_client.security import File, Security
 from sentido_client.stream import Answer
+from sentido_client.texts import ordered
 
 
 class AsyncClient:
     """Calls a Sentido server from asyncio. Arguments and results are those of `Client`.
 
-    It belongs to the event loop of its first call and lives until `close` or the end of its
-    `async with` block.
+    It belongs to the event loop of its first call, raises RuntimeError in another one, and lives
+    until `close` or the end of its `async with` block.
     """
 
     def __init__(
@@ -67,15 +71,33 @@ class AsyncClient:
         tls_cert: File | None = None,
         tls_key: File | None = None,
         token: str | None = None,
+        token_file: File | None = None,
         insecure_tokens: bool = False,
     ) -> None:
-        self.address = requests.check_address(address)
-        self._security = Security.load(
-            self.address, tls_ca, tls_cert, tls_key, token, insecure_tokens
-        )
+        self.address = check_address(address)
         self.timeout = requests.check_timeout(timeout)
+        self._security = Security.load(
+            self.address, tls_ca, tls_cert, tls_key, token, token_file, insecure_tokens
+        )
+        self._arguments = Arguments(
+            address=address,
+            timeout=timeout,
+            tls_ca=tls_ca,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            token=token,
+            token_file=token_file,
+            insecure_tokens=insecure_tokens,
+        )
         self._open_stubs: Stubs | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # of what is open
         self._limits: Limits | None = None
+
+    def __repr__(self) -> str:
+        return self._arguments.shown("AsyncClient")
+
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        return self._arguments.made_again(type(self))
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,7 +113,7 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections. A later call opens them again."""
         stubs, self._open_stubs = self._open_stubs, None
-        if stubs is not None:
+        if stubs is not None and self._loop is asyncio.get_running_loop():  # else it is over
             await stubs.channel.close()
 
     async def wait_until_ready(self, timeout: float = 30.0) -> None:
@@ -139,7 +161,7 @@ class AsyncClient:
     @overload
     def predict(  # type: ignore[overload-overlap]
         self,
-        texts: Sequence[str],
+        texts: Collection[str],
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
@@ -149,7 +171,7 @@ class AsyncClient:
     @overload
     def predict(  # type: ignore[overload-overlap]
         self,
-        texts: Sequence[str],
+        texts: Collection[str],
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
@@ -178,7 +200,7 @@ class AsyncClient:
     ) -> AsyncGenerator[Prediction | InvalidRequestError, None]: ...
     def predict(
         self,
-        texts: str | Sequence[str] | Texts,
+        texts: str | Collection[str] | Texts,
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
@@ -196,6 +218,7 @@ class AsyncClient:
         generator. A plain iterable is read on the event loop, so it should not block.
         """
         requests.check_errors(errors)
+        texts = ordered(texts)
         options = requests.text_options(model, truncation)
         if isinstance(texts, str):
             return self._predict_one(texts, options, expect_bundle)
@@ -214,7 +237,7 @@ class AsyncClient:
     @overload
     def embed(  # type: ignore[overload-overlap]
         self,
-        texts: str | Sequence[str],
+        texts: str | Collection[str],
         *,
         model: str = "",
         kind: EmbeddingKindName = "hidden",
@@ -226,7 +249,7 @@ class AsyncClient:
     @overload
     def embed(  # type: ignore[overload-overlap]
         self,
-        texts: Sequence[str],
+        texts: Collection[str],
         *,
         model: str = "",
         kind: EmbeddingKindName = "hidden",
@@ -261,7 +284,7 @@ class AsyncClient:
     ) -> AsyncGenerator[Vectors | InvalidRequestError, None]: ...
     def embed(
         self,
-        texts: str | Sequence[str] | Texts,
+        texts: str | Collection[str] | Texts,
         *,
         model: str = "",
         kind: EmbeddingKindName = "hidden",
@@ -276,6 +299,7 @@ class AsyncClient:
     ):
         """Give one vector a text; see `Client.embed`, and `predict` for what is to be awaited."""
         requests.check_errors(errors)
+        texts = ordered(texts)
         options = requests.embed_options(model, truncation, kind, normalize)
         if isinstance(texts, str):
             return self._embed_one(texts, options, expect_bundle)
@@ -403,8 +427,15 @@ class AsyncClient:
 
     @property
     def _stubs(self) -> Stubs:
+        loop = asyncio.get_running_loop()
         if self._open_stubs is None:
             self._open_stubs = Stubs(self._security.channel(grpc.aio, OPTIONS))
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError(
+                "this AsyncClient belongs to the event loop of its first call: make one in each"
+                " event loop, or await close() before it is used in another one"
+            )
         return self._open_stubs
 
     async def _predict_one(

@@ -1,9 +1,10 @@
 """The client that blocks."""
 
+import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -14,6 +15,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido.v1 import model_pb2
 
 from sentido_client import answers, requests, results
+from sentido_client.address import check_address
+from sentido_client.arguments import Arguments
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, Stubs
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
@@ -38,7 +41,8 @@ from sentido_client.results import (
 )
 from sentido_client.resuming import Patience
 from sentido_client.security import File, Security
-from sentido_client.stream import Answer, TextStream
+from sentido_client.stream import Answer, TextStream, leave_behind
+from sentido_client.texts import ordered
 
 
 class Client:
@@ -51,12 +55,14 @@ class Client:
 
     `tls_ca`: a PEM file of the authorities that may have signed the server's certificate; with it
     the connection is TLS. `tls_cert`, `tls_key`: PEM files of a certificate of the client's own and
-    its key, for a server that asks for one. They are read once. `token`: sent with each call, over
-    plain text only within this machine or with `insecure_tokens`. Raises ValueError for what
-    cannot be read or used.
+    its key, for a server that asks for one. They are read once. `token`, or the one that stands in
+    `token_file`: sent with each call, over plain text only within this machine or with
+    `insecure_tokens`. Raises ValueError for what cannot be read or used.
 
-    Safe to use from several threads. It connects on the first call, so it survives a fork before
-    that, and lives until `close` or the end of its `with` block.
+    Safe to use from several threads. It connects on the first call and lives until `close` or the
+    end of its `with` block. After a fork it connects anew in the child, but if it had a stream open
+    then, every call there raises CallCancelledError. It can be pickled, by its arguments and the
+    paths of its files, unless it was made with `token`; what is unpickled connects anew.
     """
 
     def __init__(
@@ -68,16 +74,35 @@ class Client:
         tls_cert: File | None = None,
         tls_key: File | None = None,
         token: str | None = None,
+        token_file: File | None = None,
         insecure_tokens: bool = False,
     ) -> None:
-        self.address = requests.check_address(address)
-        self._security = Security.load(
-            self.address, tls_ca, tls_cert, tls_key, token, insecure_tokens
-        )
+        self.address = check_address(address)
         self.timeout = requests.check_timeout(timeout)
+        self._security = Security.load(
+            self.address, tls_ca, tls_cert, tls_key, token, token_file, insecure_tokens
+        )
+        self._arguments = Arguments(
+            address=address,
+            timeout=timeout,
+            tls_ca=tls_ca,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            token=token,
+            token_file=token_file,
+            insecure_tokens=insecure_tokens,
+        )
         self._lock = threading.Lock()
+        self._process = os.getpid()  # whose connections these are
+        self._streams: set[object] = set()  # that are open
         self._open_stubs: Stubs | None = None
         self._limits: Limits | None = None
+
+    def __repr__(self) -> str:
+        return self._arguments.shown("Client")
+
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        return self._arguments.made_again(type(self))
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +117,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connections. A later call opens them again."""
+        if self._process != os.getpid():
+            return  # they are of the process that this one was forked from
         with self._lock:
             if self._open_stubs is not None:
                 self._open_stubs.channel.close()
@@ -147,7 +174,7 @@ class Client:
     @overload
     def predict(  # type: ignore[overload-overlap]
         self,
-        texts: Sequence[str],
+        texts: Collection[str],
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
@@ -157,7 +184,7 @@ class Client:
     @overload
     def predict(  # type: ignore[overload-overlap]
         self,
-        texts: Sequence[str],
+        texts: Collection[str],
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
@@ -186,7 +213,7 @@ class Client:
     ) -> Generator[Prediction | InvalidRequestError, None, None]: ...
     def predict(
         self,
-        texts: str | Sequence[str] | Iterable[str],
+        texts: str | Collection[str] | Iterable[str],
         *,
         model: str = "",
         truncation: TruncationName = "recorded",
@@ -200,19 +227,22 @@ class Client:
     ):
         """Classify one text, a list of texts, or a stream of them.
 
-        A str gives a Prediction, a sequence a list, any other iterable a generator that answers in
-        order. The iterable is read on a thread of its own, a little ahead of its answers.
+        A str gives a Prediction, whatever else has a length (a list, a NumPy array, a pandas
+        Series) a list, any other iterable a generator that answers in order. The iterable is read
+        on a thread of its own, a little ahead of its answers. Raises TypeError for what is not
+        texts in an order, such as a dict, a set or a DataFrame.
 
         `model`: a name, "" for the server's default. `truncation`: "recorded" with the model,
         "keep_last", "keep_first", or "forbidden", which makes a text of more tokens than the model
         reads an error. `errors`, of several texts: "return" gives an InvalidRequestError in the
-        place of a bad text instead of raising it.
+        place of a bad text, or of None, NaN or whatever else is not a str, instead of raising it.
 
         `expect_bundle`: the digest of the bundle that must answer, or a Model, whose precision must
         be the same too. An answer of another one raises BundleChangedError and is not returned; a
         list is returned as a whole or not at all. Every call that answers from a bundle takes it.
         """
         requests.check_errors(errors)
+        texts = ordered(texts)
         options = requests.text_options(model, truncation)
         if isinstance(texts, str):
             request = requests.predict(texts, options)
@@ -243,7 +273,7 @@ class Client:
     @overload
     def embed(  # type: ignore[overload-overlap]
         self,
-        texts: str | Sequence[str],
+        texts: str | Collection[str],
         *,
         model: str = "",
         kind: EmbeddingKindName = "hidden",
@@ -255,7 +285,7 @@ class Client:
     @overload
     def embed(  # type: ignore[overload-overlap]
         self,
-        texts: Sequence[str],
+        texts: Collection[str],
         *,
         model: str = "",
         kind: EmbeddingKindName = "hidden",
@@ -290,7 +320,7 @@ class Client:
     ) -> Generator[Vectors | InvalidRequestError, None, None]: ...
     def embed(
         self,
-        texts: str | Sequence[str] | Iterable[str],
+        texts: str | Collection[str] | Iterable[str],
         *,
         model: str = "",
         kind: EmbeddingKindName = "hidden",
@@ -305,8 +335,8 @@ class Client:
     ):
         """Give one vector a text.
 
-        A str gives (dimension,), a sequence (texts, dimension), any other iterable a generator of
-        (dimension,), as for `predict`.
+        A str gives (dimension,), whatever else has a length (texts, dimension), any other iterable
+        a generator of (dimension,), as for `predict`.
 
         `kind`: "hidden", the LSTM's final state, or "mean", the mean of the word vectors.
         `normalize`: divide each by its Euclidean length. `errors`: "return" makes a sequence a list
@@ -314,6 +344,7 @@ class Client:
         `predict`.
         """
         requests.check_errors(errors)
+        texts = ordered(texts)
         options = requests.embed_options(model, truncation, kind, normalize)
         if isinstance(texts, str):
             request = requests.embed(texts, options)
@@ -456,10 +487,24 @@ class Client:
 
     @property
     def _stubs(self) -> Stubs:
+        if self._process != os.getpid():
+            self._begin_anew()
         with self._lock:
             if self._open_stubs is None:
                 self._open_stubs = Stubs(self._security.channel(grpc, OPTIONS))
             return self._open_stubs
+
+    def _begin_anew(self) -> None:
+        """Leave the connections to the process that this one was forked from."""
+        if self._streams:
+            raise CallCancelledError(
+                "this process was forked while the client had a stream open, which its connections"
+                " do not survive: make a new Client in this process"
+            )
+        leave_behind(self._open_stubs)
+        self._lock = threading.Lock()
+        self._open_stubs = None
+        self._process = os.getpid()
 
     def _call(self, method: Any, request: Any, expected: answers.Expected = None) -> Any:
         return answers.of_bundle(expected, self._call_for(self.timeout, method, request))
@@ -536,6 +581,7 @@ class Client:
         read = answers.reads_of_bundle(expected, read)
         limits, timeout = self._awaited_limits(), requests.seconds(self.timeout)
         stream = TextStream(self.address, limits, timeout, call, request, read)
+        self._streams.add(stream)
         try:
             for answer in stream.run(texts):
                 if isinstance(answer, InvalidRequestError) and errors == "raise":
@@ -544,6 +590,8 @@ class Client:
         except (InvalidRequestError, TooLargeError):
             self._limits = None  # as above
             raise
+        finally:
+            self._streams.discard(stream)
 
     def _awaited_limits(self) -> Limits:
         """Return the limits; wait for a server to give them as long as a stream waits for one."""

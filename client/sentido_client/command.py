@@ -1,14 +1,19 @@
 """The command `sentido`. It needs the extra `cli`: click and rich."""
 
+import os
 import sys
 
 
-def main() -> None:
-    """Run the command."""
+def main() -> int:
+    """Run the command; return its exit code."""
     try:
-        from sentido_client.shell import sentido
+        from sentido_client.shell import run
+
+        return run()
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
         sys.exit("sentido: the command needs more packages: pip install 'sentido-client[cli]'")
-    sentido(prog_name="sentido")
+    except KeyboardInterrupt:
+        print("sentido: interrupted", file=sys.stderr)
+        os._exit(130)  # a thread may wait for standard input

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 
-from sentido_client.errors import InvalidRequestError, Violation
+from sentido_client.errors import InvalidRequestError, NotTextError, Violation
 from sentido_client.results import Limits
 
 CHUNK_TOKENS = 16_384  # estimated, a call or stream message, unless one text alone has more
@@ -33,7 +34,7 @@ class Chunk:
 
 
 def check_text(text: str, field: str = "text") -> str:
-    """Give the text back if it can be sent. Raises TypeError or InvalidRequestError."""
+    """Give the text back if it can be sent. Raises InvalidRequestError."""
     _bytes_of(text, field, None)
     return text
 
@@ -41,7 +42,7 @@ def check_text(text: str, field: str = "text") -> str:
 def cut(texts: Iterable[str], limits: Limits, field: str = "texts") -> Iterator[Chunk]:
     """Cut texts into chunks that the server takes, in order.
 
-    Raises TypeError or InvalidRequestError, naming its index, for a text that cannot be sent.
+    Raises InvalidRequestError, naming its index, for a text that cannot be sent.
     """
     cutter = Cutter(limits, field)
     for text in texts:
@@ -69,10 +70,7 @@ class Cutter:
         self._tokens = 0
 
     def add(self, text: str) -> list[Chunk]:
-        """Take the next text; give the chunks that are ready, among them a text's error.
-
-        Raises TypeError, naming its index, for what is not a text.
-        """
+        """Take the next text; give the chunks that are ready, among them a text's error."""
         index = self._offset + len(self._texts)
         try:
             size = _text_bytes(text, f"{self._field}[{index}]", index, self._limits)
@@ -109,7 +107,7 @@ class Cutter:
 def _text_bytes(text: str, field: str, index: int, limits: Limits) -> int:
     """Give the bytes that a text takes in a request.
 
-    Raises TypeError or InvalidRequestError, naming it by `field`, if it cannot be sent.
+    Raises InvalidRequestError, naming it by `field`, if it cannot be sent.
     """
     if isinstance(text, str) and len(text) > limits.max_text_characters:
         most = limits.max_text_characters
@@ -123,7 +121,9 @@ def _text_bytes(text: str, field: str, index: int, limits: Limits) -> int:
 
 def _bytes_of(text: str, field: str, index: int | None) -> int:
     if not isinstance(text, str):
-        raise TypeError(f"{field} is of type {type(text).__name__}, str is needed")
+        kind = "float (nan)" if isinstance(text, float) and isnan(text) else type(text).__name__
+        description = f"is of type {kind}, str is needed"
+        raise NotTextError(f"{field} {description}", [Violation(field, description, index)])
     try:
         return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:

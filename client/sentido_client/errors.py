@@ -24,6 +24,8 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from sentido_client.address import is_loopback, proxy
+
 _DETAILS = "grpc-status-details-bin"
 _TLS_REASONS = {  # by what gRPC says of a handshake, the more telling first
     "certificate has expired": "the server's certificate has expired",
@@ -34,10 +36,30 @@ _TLS_REASONS = {  # by what gRPC says of a handshake, the more telling first
     "TSI_PROTOCOL_FAILURE": "the TLS handshake failed; the server may not know the certificate in"
     " tls_cert, or want one",
 }
-_CLOSED = (
-    "it ended the connection at once, as one does that speaks TLS (give tls_ca) or wants another"
-    " certificate (give tls_cert and tls_key)"
+_GRPC_SAYS = (  # of a connection that did not come about
+    "failed to connect to all addresses",
+    "connections to all backends failing",
+    "errors resolving",
+    "DNS resolution failed",
+    "empty address list",
 )
+_REASONS = {  # by what gRPC says, in ours
+    "backend unhealthy": "it is not SERVING: it is starting or stopping",
+    "Connection refused": "nobody listens there (connection refused)",
+    "No such file or directory": "there is no such socket",
+    "HTTP proxy returned": "the proxy refused",
+    "errors resolving": "its name has no address",
+    "DNS resolution failed": "its name has no address",
+    "Failed parsing HTTP/2": "what listens there does not speak gRPC",
+    "Socket closed": "it ended the connection at once, as one does that speaks TLS (give tls_ca) or"
+    " wants another certificate (give tls_cert and tls_key)",
+    "Network is unreachable": "there is no network to it",
+    "No route to host": "there is no route to it",
+    "Permission denied": "permission denied",
+    "imed out": "it does not answer",
+    "Timeout": "it does not answer",
+}
+_NOBODY = (_REASONS["Connection refused"], _REASONS["No such file or directory"])
 _INDEXED = re.compile(r"\b(texts|words)\[(\d+)\]")
 
 
@@ -65,6 +87,10 @@ class InvalidRequestError(SentidoError):
     def index(self) -> int | None:
         """The index of the first bad text among those given, None if it is not about a text."""
         return next((v.index for v in self.violations if v.index is not None), None)
+
+
+class NotTextError(InvalidRequestError, TypeError):
+    """In the place of a text stands something else, such as None or NaN."""
 
 
 class NotFoundError(SentidoError):
@@ -148,7 +174,7 @@ def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
     if code is grpc.StatusCode.UNAVAILABLE:
         return _unavailable(address, details, _after(offset))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineError(f"no answer from {address} in time{_after(offset)}")
+        return DeadlineError(f"no answer from {address} in time{_after(offset)}{_by(address)}")
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         reasons = _details(_status(error), error_details_pb2.ErrorInfo)
         return ReloadError(details, next((info.reason for info in reasons), ""))
@@ -168,16 +194,40 @@ def _unavailable(address: str, details: str, after: str) -> UnavailableError:
     for part, reason in _TLS_REASONS.items():
         if part in details:
             return TLSError(f"no secure connection to {address}: {reason}{after}")
-    if "last error" in details and "Socket closed" in details:
-        details += f"; {_CLOSED}"
-    return UnavailableError(f"no server is ready at {address}: {details}{after}")
+    reason = _reason(details)
+    what_to_do = _by(address) or (_start_one(address) if reason in _NOBODY else "")
+    return UnavailableError(f"no server is ready at {address}: {reason}{after}{what_to_do}")
+
+
+def _start_one(address: str) -> str:
+    """Say how to start a server that is called at an address."""
+    if not is_loopback(address):
+        return "; is sentido-server running there, and can it be reached?"
+    listen = "" if address == "localhost:50051" else f" --listen {address}"
+    return f"; start one with: sentido-server{listen}"
+
+
+def _reason(details: str) -> str:
+    """Say in our words what gRPC says of a connection; what a server says stays as it is."""
+    if not details.startswith(_GRPC_SAYS):
+        return details
+    return next((ours for part, ours in _REASONS.items() if part in details), "cannot be reached")
+
+
+def _by(address: str) -> str:
+    """Name the proxy that stands before an address, by its variable: it may hold a password."""
+    variable = proxy(address)
+    if variable is None:
+        return ""
+    return f" (by the proxy in {variable}; to go past it, name the host in no_proxy)"
 
 
 def not_ready(address: str, timeout: float, found: SentidoError | str) -> UnavailableError:
     """Say that no server became ready; `found`: its health then, or the error of asking for it."""
     after = f"after {timeout:g} seconds"
     if isinstance(found, UnavailableError):
-        return type(found)(f"{found} ({after})")
+        place = f" {address}: "
+        return type(found)(str(found).replace(place, f" {address} {after}: ", 1))
     return UnavailableError(f"no server is ready at {address} {after}: {found}")
 
 

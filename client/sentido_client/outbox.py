@@ -22,7 +22,7 @@ class Outbox:
         self.exhausted = False  # nothing more comes from the caller
 
     def add(self, text: str) -> None:
-        """Take the caller's next text. Raises TypeError for what is not one."""
+        """Take the caller's next text."""
         self._ready += self._cutter.add(text)
 
     @property

@@ -138,6 +138,9 @@ def _known(argument: str, name: str, values: dict[str, _T]) -> _T:
 
 def check_timeout(timeout: float | None) -> float | None:
     """Return a client's timeout if it can be one. Raises ValueError."""
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float | None):
+        kind = type(timeout).__name__
+        raise TypeError(f"timeout is of type {kind}, a number of seconds or None is needed")
     if timeout is not None and not 0 < timeout <= 1e6:  # gRPC takes no more, and NaN is nothing
         raise ValueError(
             f"timeout is {timeout}, more than 0 and at most 1e6 seconds, or None, is needed"
@@ -148,10 +151,3 @@ def check_timeout(timeout: float | None) -> float | None:
 def seconds(timeout: float | None) -> float:
     """Return a timeout as a number: None, which is none, is infinite."""
     return math.inf if timeout is None else timeout
-
-
-def check_address(address: str) -> str:
-    """Give a server's address back if there is one. Raises ValueError."""
-    if not address:
-        raise ValueError("address is empty, such as localhost:50051 is needed")
-    return address

@@ -10,9 +10,10 @@ from typing import Any, Self
 
 import grpc
 
+from sentido_client.address import is_loopback, is_near
+
 File = str | PathLike[str]
 _TOKEN = re.compile(r"[!-~]+")  # no spaces, no line ends, as metadata cannot carry them
-_LOCAL = re.compile(r"(dns:///|ipv4:|ipv6:)?(localhost|127(\.\d+){3}|\[::1\])(:\d+)?|unix:.*")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Security:
         tls_cert: File | None,
         tls_key: File | None,
         token: str | None,
+        token_file: File | None,
         insecure_tokens: bool,
     ) -> Self:
         """Read and check the files. Raises ValueError, in which no token ever is."""
@@ -40,9 +42,13 @@ class Security:
             raise ValueError("tls_cert and tls_key are needed together")
         if tls_cert is not None and tls_ca is None:
             raise ValueError("tls_cert needs tls_ca, the authority of the server's certificate")
+        if token_file is not None:
+            if token is not None:
+                raise ValueError("token and token_file are both given: one is needed")
+            token = _read_token(token_file)
         if token is not None and not _TOKEN.fullmatch(token):
             raise ValueError("token is empty or holds spaces or other than ASCII characters")
-        if token and tls_ca is None and not insecure_tokens and not _LOCAL.fullmatch(address):
+        if token and tls_ca is None and not insecure_tokens and not is_loopback(address):
             raise ValueError(
                 f"the token would go to {address} over plain text, where others can read it: give"
                 " tls_ca, or take the risk with insecure_tokens"
@@ -60,6 +66,8 @@ class Security:
 
     def channel(self, library: Any, options: Sequence[tuple[str, Any]]) -> Any:
         """Make a channel of a library, grpc or grpc.aio."""
+        if is_near(self.address):
+            options = [*options, ("grpc.enable_http_proxy", 0)]
         if self.ca is None:
             return library.insecure_channel(self.address, options)
         credentials = grpc.ssl_channel_credentials(self.ca, self.key, self.cert)
@@ -71,6 +79,14 @@ def _read(name: str, file: File) -> bytes:
         return Path(file).read_bytes()
     except OSError as error:
         raise ValueError(f"{name}: cannot read {file}: {error.strerror}") from error
+
+
+def _read_token(file: File) -> str:
+    """Read the one token of a file."""
+    words = _read("token_file", file).decode("ascii", "replace").split()
+    if len(words) != 1:
+        raise ValueError(f"token_file: {file} holds {len(words)} words instead of one token")
+    return words[0]
 
 
 def _check(name: str, file: File, load: Any) -> None:

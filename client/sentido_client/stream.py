@@ -7,6 +7,7 @@ stream's timeout. What is sent when is the outbox's to say. A stream that breaks
 one, from the first text without an answer.
 """
 
+import os
 import threading
 import time
 from collections import deque
@@ -53,6 +54,7 @@ class TextStream(Generic[Answer]):
         self._request = request
         self._answers = answers
         self._resumption = Resumption()
+        self._process = os.getpid()
         # Reentrant: Python may collect a generator that its caller forgot, and so close the stream,
         # on any thread at any time, also on one of the stream's own that holds the lock.
         self._lock = threading.RLock()
@@ -95,6 +97,9 @@ class TextStream(Generic[Answer]):
         _start("sentido-receive", self._receive, self._call, self._number)
 
     def _close(self) -> None:
+        if self._process != os.getpid():
+            leave_behind(self._call)
+            return
         with self._lock:
             self._ended = True
             self._room.notify_all()
@@ -105,6 +110,8 @@ class TextStream(Generic[Answer]):
 
     def _has_more(self) -> bool:
         """Wait until there is something to wait for; whether anything will yet be answered."""
+        if self._process != os.getpid():
+            raise CallCancelledError("this process was forked from the one that has the stream")
         outbox, inbox = self._outbox, self._inbox
         with self._lock:
             self._news.wait_for(
@@ -227,6 +234,14 @@ class TextStream(Generic[Answer]):
     def _is_over(self, number: int) -> bool:
         """Whether a call is not the stream's any more."""
         return self._ended or number != self._number
+
+
+_left_behind: list[Any] = []
+
+
+def leave_behind(connection: Any) -> None:
+    """Keep what a fork has copied from being taken down: gRPC would wait for threads not copied."""
+    _left_behind.append(connection)
 
 
 def _start(name: str, body: Callable[..., None], *arguments: Any) -> None:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sentido_bundle import Bundle, BundleError, bounds, check_plain_name
+from sentido_bundle.command_line import Parser, flushed
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
@@ -47,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             explain_embedding(arguments.seed)
         else:
             _export(arguments)
+        return 0 if flushed() else 1
+    except BrokenPipeError:  # whoever read what is printed has gone
+        flushed()
+        return 1
     except (ExportError, BundleError) as error:
         print(f"sentido-export: {error}", file=sys.stderr)
         return 1
@@ -57,7 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print(f"sentido-export: not enough memory: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -132,13 +136,7 @@ def _default_name(source: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sentido-export",
-        allow_abbrev=False,  # else a new flag would break scripts
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="sentido-export", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {version('sentido-export')}"
     )

@@ -12,6 +12,7 @@ from contextlib import suppress
 from importlib.metadata import version
 
 from sentido_bundle import Precision
+from sentido_bundle.command_line import Parser
 
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.names import shown
@@ -149,13 +150,7 @@ def _sum_up(report: Report, out: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sentido-score",
-        allow_abbrev=False,  # --over must not come to mean --overwrite
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="sentido-score", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {version('sentido-score')}"
     )

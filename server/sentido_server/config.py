@@ -9,6 +9,7 @@ from typing import Self
 
 from sentido_bundle import Precision, cpus, default_bundle
 from sentido_bundle.bundle import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
+from sentido_bundle.command_line import Parser
 
 from sentido_server import batcher, memory, settings
 from sentido_server.settings import SettingError, setting
@@ -174,16 +175,11 @@ class Config:
 
         Exits with 2 for a bad one, with 0 after printing them for --print-config.
         """
-        parser = argparse.ArgumentParser(
-            prog="sentido-server",
-            description=_DESCRIPTION,
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,  # else a new flag would break scripts
-        )
+        parser = Parser(prog="sentido-server", description=_DESCRIPTION, epilog=_EPILOG)
         parser.add_argument(
             "--version", action="version", version=f"%(prog)s {version('sentido-server')}"
         )
+        parser.add_argument("--check", nargs="?", help=argparse.SUPPRESS)  # taken out before
         return settings.load(cls, parser, argv, environ)
 
     def batch_limits(self) -> batcher.Limits:

@@ -161,6 +161,8 @@ def _from_text(field: _Field, text: str) -> Any:
 def _checked(origin: str, field: _Field, value: Any) -> Any:
     """Give a value as the field's type has it. Raises SettingError."""
     least, most, choices = (field.metadata[key] for key in ("least", "most", "choices"))
+    if _is_list(field) and type(value) is str:
+        value = [value]  # in TOML, one path
     if _is_list(field):
         fits, wanted = type(value) is list and value and all(map(_names_a_file, value)), "paths"
     elif _is_path(field):

@@ -6,6 +6,7 @@ import pty
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import BIN
@@ -42,12 +43,15 @@ def lines(result: Result) -> list[dict[str, object]]:
 def test_predict_prints_json_lines_into_a_pipe(sentido: Run, bundle: Bundle) -> None:
     first, second = lines(sentido("predict", "A wonderful little film.", "A dull mess."))
     facts = ["label", "probability", "scores", "usage", "model", "bundle_digest", "precision"]
-    assert list(first) == facts
+    assert list(first) == ["index", *facts]
+    assert (first["index"], second["index"]) == (0, 1)
     assert (first["label"], second["label"]) == ("positive", "negative")
     assert first["model"] == "imdb"
     assert first["bundle_digest"] == bundle.digest
     want = bundle.predict(["A wonderful little film."]).probabilities[0]
-    assert [s["probability"] for s in first["scores"]] == want.tolist()  # type: ignore[attr-defined]
+    scores: Any = first["scores"]
+    assert [s["probability"] for s in scores] == [float(str(number)) for number in want]
+    assert first["probability"] == scores[1]["probability"]  # as few digits as name the float32
 
 
 def test_texts_come_from_arguments_a_file_or_standard_input(sentido: Run, tmp_path: Path) -> None:
@@ -155,7 +159,7 @@ def test_a_line_that_is_not_utf8_is_an_error_in_its_place(sentido: Run, tmp_path
     file.write_bytes("good\ncafé\n".encode("latin-1") + b"awful\n")
     result = sentido("predict", "--file", str(file))
     assert result.returncode == 1
-    kinds = [next(iter(json.loads(line))) for line in result.stdout.splitlines()]
+    kinds = [list(json.loads(line))[1] for line in result.stdout.splitlines()]
     assert kinds == ["label", "error", "label"]
     assert f"line 2 of {file}: not UTF-8" in result.stderr
 

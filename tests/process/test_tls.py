@@ -112,7 +112,7 @@ def test_a_certificate_of_another_authority_is_named(secure: Server, world: Worl
         client.predict("good")
     with (
         Client(secure.address, tls_ca=world.other_file) as client,
-        pytest.raises(TLSError, match=r"is not signed by an authority .*\(after 0.2 seconds\)"),
+        pytest.raises(TLSError, match=r"after 0.2 seconds: .* is not signed by an authority"),
     ):
         client.wait_until_ready(0.2)
 

@@ -78,7 +78,7 @@ def test_a_flag_is_not_guessed_from_a_part_of_its_name(tmp_path: Path) -> None:
     path, out = write_csv(tmp_path / "in.csv", ["x"]), tmp_path / "out.csv"
     out.write_bytes(b"kept")
     result = sentido_score(path, "--out", out, "--over", code=2)
-    assert b"unrecognized arguments: --over" in result.stderr
+    assert b"there is no flag --over; did you mean --overwrite?" in result.stderr
     assert out.read_bytes() == b"kept"
 
 

@@ -46,6 +46,12 @@ def test_several_bundles_are_said_in_each_way(tmp_path: Path) -> None:
         assert config.bundle == (Path("a"), Path("b"))
 
 
+def test_one_bundle_in_a_file_is_a_path(tmp_path: Path) -> None:
+    file = tmp_path / "sentido.toml"
+    file.write_text('bundle = "a:b"')  # as it stands: only a variable is separated
+    assert Config.load(["--config", str(file)], {}).bundle == (Path("a:b"),)
+
+
 def test_what_is_printed_can_be_read_back_and_says_where_it_is_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,7 +85,7 @@ def test_what_is_printed_can_be_read_back_and_says_where_it_is_from(
         ('log_format = "xml"', "{}: log_format: 'xml' is not one of auto, json, text"),
         ("log_format = ['json']", "{}: log_format: \"['json']\" is not one of auto, json, text"),
         ("listen = 50051", "{}: listen: '50051' is not a string"),
-        ('bundle = "one"', "{}: bundle: 'one' is not paths"),
+        ("bundle = 3", "{}: bundle: '3' is not paths"),
         ("bundle = []", "{}: bundle: '[]' is not paths"),
         ("bundle = ['']", "{}: bundle: \"['']\" is not paths"),
         ("max_texts", "{} is not TOML: Expected '=' after a key in a key/value pair"),
@@ -112,7 +118,7 @@ def test_a_number_longer_than_python_reads_is_named(capsys: pytest.CaptureFixtur
 
 
 def test_a_flag_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "unrecognized arguments: --max-text" in refused(capsys, "--max-text", "7")
+    assert "there is no flag --max-text; did you" in refused(capsys, "--max-text", "7")
 
 
 @pytest.mark.parametrize(

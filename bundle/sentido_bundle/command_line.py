@@ -1,0 +1,64 @@
+"""A parser of flags whose errors are one line and name the flag that was meant.
+
+Used by `sentido-server`, `sentido-export` and `sentido-score`.
+"""
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Parses as `argparse` does, but takes no part of a flag's name for the flag."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take what ArgumentParser takes; lines of description and epilog stay as they are."""
+        shape = argparse.RawDescriptionHelpFormatter
+        # An abbreviation would break scripts as soon as there is another flag that begins like it.
+        super().__init__(formatter_class=shape, allow_abbrev=False, **options)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """Parse. Exits with 2 for an unknown flag, before anything else is looked at."""
+        words = list(sys.argv[1:] if args is None else args)
+        for word in words[: words.index("--") if "--" in words else None]:
+            name = word.partition("=")[0]
+            if name.startswith("--") and " " not in word and name not in self._flags:
+                near = difflib.get_close_matches(name, self._flags, 1)
+                hint = f"did you mean {near[0]}?" if near else f"{self.prog} --help lists them all"
+                self.error(f"there is no flag {name}; {hint}")
+        return super().parse_known_args(words, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2 after one line."""
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Exit; that nobody reads what was printed is not an error."""
+        if not flushed():
+            status = status or 1
+        super().exit(status, message)
+
+    @property
+    def _flags(self) -> list[str]:
+        return list(self._option_string_actions)
+
+
+def flushed() -> bool:
+    """Write out what was printed; whether it could be. If not, what is left goes nowhere.
+
+    Else Python would complain of it at its end.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"standard output: {error.strerror}", file=sys.stderr)
+        return False
+    return True

@@ -1,0 +1,169 @@
+"""Programs that call, in processes of their own: forks, proxies, event loops, interrupts."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import BIN
+from waiting import PATIENCE
+
+FORK = """
+import os, signal, sys, threading
+from sentido_client import Client, SentidoError
+
+address, what = sys.argv[1:]
+client = Client(address, timeout=20)
+client.predict("good")
+held = threading.Event()
+
+def texts():
+    yield "good"
+    held.wait()
+
+if what != "call":
+    answers = client.predict(texts())
+    next(answers)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # a call that hangs ends the process
+    try:
+        if what == "stream":
+            next(answers)
+        elif what == "new":
+            client = Client(address, timeout=20)
+        print("child", client.predict("good").label)
+    except SentidoError as error:
+        print(type(error).__name__, error)
+    client.close()
+    sys.exit(0)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print("parent", code, client.predict("good").label, flush=True)
+held.set()
+"""
+
+
+def ran(program: str, *arguments: str, **variables: str) -> str:
+    """Run a Python program that has nothing to say on standard error; return what it prints."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env={**os.environ, **variables},
+    )
+    assert (result.stderr, result.returncode) == ("", 0)
+    return result.stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("call", "child positive"),
+        ("new", "child positive"),
+        ("stream", "CallCancelledError this process was forked from the one that has the stream"),
+        ("same", "CallCancelledError this process was forked while the client had a stream open"),
+    ],
+)
+def test_a_child_calls_anew_or_is_told_that_a_stream_was_open(
+    address: str, what: str, said: str
+) -> None:
+    child, parent = ran(FORK, address, what).splitlines()
+    assert child.startswith(said)
+    assert parent == "parent 0 positive"
+
+
+LOOPS = """
+import asyncio, sys
+from sentido_client import AsyncClient
+
+client = AsyncClient(sys.argv[1])
+print(asyncio.run(client.predict("good")).label)
+for ask in (lambda: client.predict("good"), lambda: client.limits(), lambda: anext(stream())):
+    async def main():
+        return await ask()
+    async def stream():
+        async for answer in client.predict(iter(["good"])):
+            yield answer
+    try:
+        asyncio.run(main())
+    except RuntimeError as error:
+        print(error)
+
+async def again():
+    await client.close()
+    async with client:
+        print((await client.predict("good")).label)
+
+asyncio.run(again())
+"""
+
+
+def test_an_async_client_says_that_it_is_another_event_loops(address: str) -> None:
+    first, *refused, last = ran(LOOPS, address).splitlines()
+    assert (first, last) == ("positive", "positive")
+    assert len(refused) == 3
+    assert all(
+        line.startswith("this AsyncClient belongs to the event loop of its first call")
+        for line in refused
+    )
+
+
+PREDICT = """
+import sys
+from sentido_client import Client, SentidoError
+
+try:
+    print(Client(sys.argv[1], timeout=20).predict("good").label)
+except SentidoError as error:
+    print(error)
+"""
+
+
+def test_a_proxy_is_named_and_not_used_on_this_machine(address: str) -> None:
+    proxies = {"https_proxy": "http://user:secret@127.0.0.1:1", "no_proxy": ""}
+    assert ran(PREDICT, address, **proxies) == "positive\n"
+    port = address.rpartition(":")[2]
+    assert ran(PREDICT, f"localhost:{port}", **proxies) == "positive\n"
+    said = ran(PREDICT, "far.example:50051", **proxies)
+    assert "the proxy in https_proxy; to go past it, name the host in no_proxy" in said
+    assert "secret" not in said
+
+
+def test_grpc_itself_says_nothing_to_a_user() -> None:
+    # A name that has no address, nobody, a socket that is none: gRPC has a line for some of these.
+    for address, words in (
+        ("nosuch.invalid:1", "its name has no address"),
+        (
+            "127.0.0.1:1",
+            "nobody listens there (connection refused); start one with: sentido-server",
+        ),
+        ("unix:/nosuch/socket", "there is no such socket; start one with: sentido-server"),
+    ):
+        said = ran(PREDICT, address)
+        assert said.startswith(f"no server is ready at {address}: {words}")
+        assert "last error" not in said
+
+
+def test_grpc_says_what_it_is_asked_to_and_leaves_the_environment_alone() -> None:
+    program = "import sentido_client, os; print(os.environ.get('GRPC_VERBOSITY'))"
+    assert ran(program) == "None\n"
+    assert ran(program, GRPC_VERBOSITY="ERROR") == "ERROR\n"
+
+
+def test_an_interrupt_ends_the_command_with_130_and_a_sentence(address: str) -> None:
+    command = [str(BIN / "sentido"), "predict", "--address", address]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("good\n")
+        process.stdin.flush()
+        process.stdout.readline()  # it works, and waits for more
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr is not None
+        assert process.stderr.read().strip() == "sentido: interrupted"
+        process.stdin.close()

@@ -1,0 +1,70 @@
+"""What every command says of a flag or a file that is wrong, and of whoever stops reading."""
+
+import os
+import subprocess
+
+import pytest
+from conftest import BIN
+
+COMMANDS = ["sentido", "sentido-server", "sentido-export", "sentido-score"]
+
+
+def said(*command: str) -> str:
+    """Run a command whose flags are bad; return the one line it says."""
+    result = subprocess.run(
+        [BIN / command[0], *command[1:]], capture_output=True, text=True, timeout=60
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    [
+        (["sentido", "predict", "--adress", "x:1", "good"], "--address"),
+        (["sentido", "predit", "good"], "predict"),
+        (["sentido-server", "--theads", "4"], "--threads"),
+        (["sentido-server", "--chek"], "--check"),
+        (["sentido-export", "--limt=3"], "--limit"),
+        (["sentido-export", "--epoch", "3"], "--epochs"),
+        (["sentido-score", "in.csv", "--ot", "out.csv"], "--out"),
+    ],
+)
+def test_a_flag_that_is_none_is_one_line_with_the_one_that_was_meant(
+    command: list[str], meant: str
+) -> None:
+    line = said(*command).lower()
+    assert line.startswith(f"{command[0]}: ")
+    assert "did you mean" in line
+    assert meant in line
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["sentido", "predict", "--file", "/nope"], "/nope"),
+        (["sentido", "nearest"], "Missing argument"),
+        (["sentido", "predict", "good", "--tls-ca", "/nope"], "/nope"),
+        (["sentido-server", "--config", "/nope"], "/nope: No such file"),
+        (["sentido-server", "--max-texts", "two\nlines"], "--max-texts: 'two"),
+        (["sentido-server", "bundles/mine"], "bundles/mine"),
+        (["sentido-export", "--recipe", "bst"], "'tutorial'"),
+        (["sentido-export", "--limit"], "--limit: expected one argument"),
+        (["sentido-score", "in.csv"], "--out"),
+        (["sentido-score", "in.csv", "--out", "x", "--format", "jsn"], "'jsonl'"),
+    ],
+)
+def test_a_bad_value_or_file_is_one_line(command: list[str], words: str) -> None:
+    assert words in said(*command)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_nobody_reading_the_help_is_no_complaint(command: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [BIN / command, "--help"], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    os.close(writer)
+    assert result.stderr == ""
