@@ -11,6 +11,7 @@ from typing import Any
 from conftest import ROOT
 
 BASE = "python:3.11-slim-bookworm"
+OURS = {"PYTHON_IMAGE": BASE}  # the engine may have it under its tag alone
 TAG = f"test-{os.getpid()}"  # of this run alone: others may use the engine
 SCALE = ("docker-compose.yml", "deploy/compose.scale.yml")
 LOAD = ROOT / "tests" / "containers" / "load.py"
@@ -34,7 +35,7 @@ def _run(
     result = subprocess.run(
         ["docker", *command],
         cwd=ROOT,
-        env={**os.environ, "SENTIDO_TAG": TAG, "SENTIDO_PORT": "0", **environment},
+        env={**OURS, **os.environ, "SENTIDO_TAG": TAG, "SENTIDO_PORT": "0", **environment},
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -60,6 +60,35 @@ def test_all_images_have_one_base() -> None:
     )
 
 
+def test_every_image_from_outside_is_named_by_its_digest() -> None:
+    bases = [
+        re.findall(r"^ARG PYTHON_IMAGE=(.+)$", p.read_text(), re.MULTILINE) for p in DOCKERFILES
+    ]
+    images = [image for base in bases for image in base]
+    images += [
+        service["image"]
+        for path in COMPOSE
+        for service in services(path).values()
+        if "image" in service
+    ]
+    outside = {image for image in images if not image.startswith("sentido-")}
+    assert {image.split(":")[0] for image in outside} == {
+        "python",
+        "prom/prometheus",
+        "grafana/grafana",
+    }
+    for image in outside:
+        assert re.fullmatch(r"[a-z/]+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
+
+
+def test_compose_works_on_a_machine_with_one_cpu() -> None:
+    for path in COMPOSE:
+        for name, service in services(path).items():
+            limits = service.get("deploy", {}).get("resources", {}).get("limits", {})
+            default = re.sub(r"\$\{SENTIDO_CPUS:-(.+)\}", r"\1", limits.get("cpus", "0"))
+            assert float(default) <= 1, name  # an engine refuses more than it has; 0 is no limit
+
+
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
 def test_every_container_is_hardened_and_has_limits(path: Path) -> None:
     found = services(path)
