@@ -24,6 +24,7 @@ from sentido_server.grpcio import GrpcioTransport, Receiver, new_server
 from sentido_server.health import Health
 from sentido_server.loading import Loader
 from sentido_server.metrics import Metrics
+from sentido_server.one_cpu import OneCpu
 from sentido_server.pipeline import Pipeline
 from sentido_server.reflection import Reflection
 from sentido_server.rpc import Limits, Rpc, State
@@ -107,7 +108,7 @@ def serve(config: Config) -> Iterator[Running]:
         pipeline.open(State(catalog, limits, version("sentido-server"), loader.reload))
 
     loader = Loader(config.bundle, config.precision, use)
-    threads = CallThreads(config.most_threads())
+    threads = CallThreads(config.most_threads(), cpu=OneCpu())
     streams = Allowance(memory.streams)
     receiving = Slots(memory.receiving, memory.receiving_of_one, _PATIENCE_SECONDS)
     receiver = Receiver(receiving, stalls, threads.turns)

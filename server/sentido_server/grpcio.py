@@ -118,7 +118,6 @@ class GrpcioTransport:
             with self._begun(rpc, call, context) as entry:
                 self._pipeline.check_room(rpc, entry)
                 body = self._receiver.message(requests, context)
-                self._threads.turns.begin(call.source)
                 call.keep(self._pipeline.submit(rpc, call, entry, body, call.finish))
                 response = answer(call.outcome())
                 self._stalls.begin(context)  # until all is sent

@@ -9,8 +9,10 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from sentido_server.admission import Source
+from sentido_server.one_cpu import OneCpu
 
 _IDLE_SECONDS = 10.0  # after which a thread that has nothing to do ends
+_MOST_AWAKE = 4  # threads of calls: while one has Python's lock, the next are on their way to it
 _Job = Callable[[], object]
 
 
@@ -52,30 +54,33 @@ class FairThreads:
 
 
 class Turns:
-    """Lets threads of calls be awake one after another, sources in turn. Safe from any thread.
+    """Lets few threads of calls be awake at once, sources in turn. Safe from any thread.
 
     Those that wait for Python's lock look for it again and again, so that a hundred of them leave
     little of the CPU to the one that has it. Here a thread is not even woken before its turn, which
     it gives up while it waits for anything.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _MOST_AWAKE) -> None:
+        self._most = most
         self._lock = threading.Lock()
-        self._is_taken = False
+        self._taken = 0
         self._waiting: OrderedDict[Source, deque[_Job]] = OrderedDict()  # the next source first
         self._of_thread = threading.local()
 
     def wake(self, wake: _Job, source: Source = None) -> None:
         """Call `wake` as soon as it is the turn of the thread that it wakes.
 
+        It returns False if there is no thread to wake: the turn is then the next one's. Source
         None: a call that begins, of which the source is not known yet.
         """
         with self._lock:
-            if self._is_taken:
+            if self._taken >= self._most:
                 self._waiting.setdefault(source, deque()).append(wake)
                 return
-            self._is_taken = True
-        wake()
+            self._taken += 1
+        if wake() is False:
+            self.pass_on()
 
     def begin(self, source: Source = None) -> None:
         """Wait for this thread's turn."""
@@ -97,11 +102,14 @@ class Turns:
 
     def pass_on(self) -> None:
         """Wake whose turn is next."""
-        with self._lock:
-            wake = _next(self._waiting)
-            self._is_taken = wake is not None
-        if wake is not None:
-            wake()
+        while True:
+            with self._lock:
+                wake = _next(self._waiting)
+                if wake is None:
+                    self._taken -= 1
+                    return
+            if wake() is not False:
+                return
 
     def wait(self, inbox: "SimpleQueue[None]") -> None:
         """Give the turn up until something comes, by `wake`, which is then this thread's turn."""
@@ -116,8 +124,10 @@ class CallThreads(Executor):
     The thread that was used last is used next, and one that has had nothing to do for a while ends.
     """
 
-    def __init__(self, most: int) -> None:
-        self.turns = Turns()
+    def __init__(self, most: int, awake: int = _MOST_AWAKE, cpu: OneCpu | None = None) -> None:
+        """Make at most so many; `cpu`: whereon they run, and so does whoever submits."""
+        self.turns = Turns(awake)
+        self._cpu = cpu
         self._most = most
         self._lock = threading.Lock()
         self._count = 0
@@ -126,6 +136,8 @@ class CallThreads(Executor):
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Call the function on a thread; the future is done when it has returned or raised."""
+        if self._cpu is not None:
+            self._cpu.join()
         future: Future[Any] = Future()
 
         def job() -> None:
@@ -139,15 +151,16 @@ class CallThreads(Executor):
         self.turns.wake(partial(self._begin, job))
         return future
 
-    def _begin(self, job: _Job) -> None:
+    def _begin(self, job: _Job) -> bool:
+        """Do the job on a thread; False: it waits until there is one."""
         with self._lock:
             if self._idle:
                 self._idle.pop().put(job)
-                return
+                return True
             if self._started(job):
-                return
+                return True
             self._waiting.append(job)
-        self.turns.pass_on()  # until there is a thread
+            return False
 
     def _started(self, job: _Job) -> bool:
         """Start a thread for a job, under the lock; tell whether there could be one more."""
@@ -165,6 +178,8 @@ class CallThreads(Executor):
 
     def _work(self, job: _Job | None) -> None:
         inbox: SimpleQueue[_Job] = SimpleQueue()
+        if self._cpu is not None:
+            self._cpu.join()
         self.turns.take()
         while job:
             job()

@@ -1,11 +1,14 @@
 """Threads that do what they are handed: in turns, or one per call."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sentido_server import one_cpu
 from sentido_server.threads import CallThreads, FairThreads
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_for
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def test_each_call_has_a_thread_up_to_the_bound_and_more_wait() -> None:
 
 
 def test_calls_are_awake_one_after_another_until_they_wait() -> None:
-    threads = CallThreads(8)
+    threads = CallThreads(8, awake=1)
     first, go_on, second = threading.Event(), threading.Event(), threading.Event()
 
     def waits() -> None:
@@ -77,6 +80,81 @@ def test_calls_are_awake_one_after_another_until_they_wait() -> None:
     go_on.set()
     begun.result(PATIENCE)
     other.result(PATIENCE)
+
+
+def test_any_number_of_calls_may_wait_for_a_thread() -> None:
+    threads = CallThreads(1, awake=1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def waits() -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    first = threads.submit(waits)
+    assert begun.wait(PATIENCE)
+    # They wait for their turn, get it at once, and wait for the one thread.
+    futures = [threads.submit(int) for _ in range(5000)]
+    go_on.set()
+    first.result(PATIENCE)
+    assert [future.result(PATIENCE) for future in futures] == [0] * 5000
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_threads_of_calls_share_one_cpu_and_others_keep_theirs() -> None:
+    before = os.sched_getaffinity(0)
+
+    def call() -> set[int]:
+        threads.turns.end()
+        met.wait(PATIENCE)  # so that each has a thread of its own
+        return os.sched_getaffinity(0)
+
+    threads = CallThreads(3, cpu=one_cpu.OneCpu())
+    met = threading.Barrier(3)
+    # Whoever submits joins them: it is a thread that does nothing else.
+    with ThreadPoolExecutor(1) as server:
+        futures = server.submit(lambda: [threads.submit(call) for _ in range(3)]).result(PATIENCE)
+    cpus = [future.result(PATIENCE) for future in futures]
+    assert len(cpus[0]) == 1
+    assert cpus == [cpus[0]] * 3
+    assert os.sched_getaffinity(0) == before
+
+
+@pytest.mark.parametrize(
+    ("busy", "own", "better"),
+    [
+        ({0: 0.9, 1: 0.1}, 0.9, 0),  # by themselves
+        ({0: 0.9, 1: 0.1}, 0.5, 1),  # others take almost half of it
+        ({0: 0.9, 1: 0.1}, 0.7, 0),  # little
+        ({0: 0.9, 1: 0.6}, 0.4, 0),  # there is no more room on the other one
+        ({0: 1.0, 1: 0.6, 2: 0.0}, 0.2, 2),
+    ],
+)
+def test_they_move_to_another_cpu_only_when_others_crowd_theirs(
+    busy: dict[int, float], own: float, better: int
+) -> None:
+    assert one_cpu.better(0, busy, own) == better
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_all_of_them_move_together() -> None:
+    group = one_cpu.OneCpu()
+    stop = threading.Event()
+
+    def join() -> None:
+        group.join()
+        assert stop.wait(PATIENCE)
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(2):
+            pool.submit(join)
+        wait_for(lambda: len(group.members()) == 2)
+        joined = group.members()
+        home = {cpu for thread in joined for cpu in os.sched_getaffinity(thread)}
+        assert len(home) == 1
+        other = min(os.sched_getaffinity(0) - home)
+        group.move(other)
+        assert [os.sched_getaffinity(thread) for thread in joined] == [{other}] * 2
+        stop.set()
 
 
 def test_what_a_call_raises_is_its_futures() -> None:
