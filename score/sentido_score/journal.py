@@ -23,6 +23,7 @@ from sentido_score.places import InputFile, Place
 from sentido_score.readers import Reader
 from sentido_score.results import Counts
 from sentido_score.storage import (
+    abort_uploads,
     make_folder,
     read_whole,
     remove,
@@ -129,6 +130,7 @@ class Journal(AbstractContextManager["Journal"]):
         own_record(self._target)
         make_folder(self._folder)
         if not self._folder.is_local:
+            abort_uploads(self._folder)
             return self
         with writing(self._folder):
             self._lock = Path(self._folder.path, "lock").open("ab")

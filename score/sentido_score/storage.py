@@ -20,8 +20,11 @@ from pyarrow import fs
 
 from sentido_score.errors import ScoreError
 from sentido_score.places import Place, problem, readable
+from sentido_score.s3 import s3_of
+from sentido_score.work_folders import is_our_name
 
 _BLOCK = 8 << 20  # bytes
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -32,9 +35,10 @@ def writing(place: Place) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except (OSError, pa.ArrowException) as error:
-        if not place.is_local and getattr(error, "errno", None) == errno.ENOSPC:
+        number = getattr(error, "errno", None)
+        if not place.is_local and number in _FULL:
             raise ScoreError(
-                f"{tempfile.gettempdir()}: {problem(error)}: what is uploaded to {place.name}"
+                f"{tempfile.gettempdir()}: {os.strerror(number)}: what is uploaded to {place.name}"
                 " stands here first; set TMPDIR to a folder with room for it"
             ) from error
         raise ScoreError(f"{place.name}: cannot be written: {problem(error)}") from error
@@ -76,7 +80,7 @@ def publish(path: Path, place: Place, *, by: Place | None = None) -> None:
             upload = (by or place).beside(".tmp")
             with path.open("rb") as source, upload.system.open_output_stream(upload.path) as sink:
                 shutil.copyfileobj(source, sink, _BLOCK)
-            place.system.move(upload.path, place.path)
+            _rename(upload, place)
             return
         _force(path)
         os.replace(path, place.path)
@@ -119,9 +123,33 @@ def sha256_of(place: Place) -> str:
 def move(source: Place, target: Place) -> None:
     """Rename a file."""
     with writing(target):
-        target.system.move(source.path, target.path)
+        _rename(source, target)
         if target.is_local:
             _force(Path(target.path).parent)
+
+
+def _rename(source: Place, target: Place) -> None:
+    if s3_of(target.system) is None:
+        target.system.move(source.path, target.path)
+        return
+    target.system.copy_file(source.path, target.path)
+    _delete(source)
+
+
+def _delete(place: Place) -> None:
+    """Delete one file; on S3, with boto3, no object is made of its folder."""
+    if (s3 := s3_of(place.system)) is not None:
+        with suppress(OSError):  # then pyarrow, which may reach what boto3 does not
+            s3.delete(place.path)
+            return
+    place.system.delete_file(place.path)
+
+
+def abort_uploads(work: Place) -> None:
+    """End uploads to a work folder that a killed run began, where we can and may."""
+    with suppress(OSError):  # listing them is a right of its own
+        if (s3 := s3_of(work.system)) is not None:
+            s3.abort_uploads(work.path, is_our_name)
 
 
 def make_folder(place: Place) -> None:
@@ -137,7 +165,7 @@ def remove(place: Place) -> None:
     """Remove a file, if it is there."""
     with writing(place):
         if place.kind() == fs.FileType.File:
-            place.system.delete_file(place.path)
+            _delete(place)
 
 
 def remove_if_empty(place: Place) -> None:
@@ -147,8 +175,12 @@ def remove_if_empty(place: Place) -> None:
             Path(place.path).rmdir()
         return
     with writing(place):
-        if place.exists() and not place.system.get_file_info(fs.FileSelector(place.path)):
-            place.system.delete_dir(place.path)  # the object that marks it
+        if not place.exists() or place.system.get_file_info(fs.FileSelector(place.path)):
+            return
+        if (s3 := s3_of(place.system)) is not None:
+            s3.delete(f"{place.path}/")  # the object that marks it
+        else:
+            place.system.delete_dir(place.path)
 
 
 def _force(path: Path) -> None:

@@ -29,7 +29,8 @@ PACKAGES = {
         *("sentido_bundle", "sentido_export"),
     },
     "score/sentido_score": {
-        *("numpy", "pyarrow", "ray", "sentido_bundle", "sentido_client", "sentido_score"),
+        *("boto3", "botocore", "numpy", "pyarrow", "ray"),
+        *("sentido_bundle", "sentido_client", "sentido_score"),
     },
 }
 ENVIRONMENT = {**os.environ, "VENV": str(BIN.parent)}

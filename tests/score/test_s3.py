@@ -4,8 +4,10 @@ import json
 import logging
 import os
 import re
+import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
@@ -165,10 +168,13 @@ def test_parts_on_an_object_store_are_not_read_as_input(
 
 
 class Proxy:
-    """Passes on what a process sends to the store, and ends it with SIGTERM at an upload."""
+    """Passes on what a process sends to the store, and sends it a signal at an upload."""
 
-    def __init__(self, store: tuple[str, int], upload: bytes) -> None:
+    def __init__(
+        self, store: tuple[str, int], upload: bytes, number: signal.Signals = signal.SIGTERM
+    ) -> None:
         self._store = store
+        self._number = number
         self._upload = re.compile(upload)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -196,7 +202,7 @@ class Proxy:
             while data := source.recv(65536):
                 if self._upload.search(data) and self.process and not self.has_seen.is_set():
                     self.has_seen.set()
-                    self.process.terminate()
+                    self.process.send_signal(self._number)
                 sink.sendall(data)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)
@@ -245,6 +251,85 @@ def test_an_upload_that_is_ended_by_a_signal_leaves_no_object(
             assert stream.read() == (tmp_path / "whole.csv").read_bytes()
     assert not [name for name in names(bucket) if ".parts" in name]
     assert bucket.get_file_info(f"bucket/{out.rstrip('/')}.parts").type == fs.FileType.NotFound
+
+
+def uploads() -> list[str]:
+    """Return the keys of the uploads that were begun and are not finished."""
+    found = boto3.client("s3").list_multipart_uploads(Bucket="bucket").get("Uploads", [])
+    return sorted(upload["Key"] for upload in found)
+
+
+def objects() -> list[str]:
+    """Return all keys, also of the empty objects that pyarrow takes for folders."""
+    found = boto3.client("s3").list_objects_v2(Bucket="bucket").get("Contents", [])
+    return sorted(each["Key"] for each in found)
+
+
+@pytest.mark.usefixtures("bucket")
+def test_what_a_killed_upload_leaves_is_removed_by_the_next_run(
+    tmp_path: Path, reviews: list[str]
+) -> None:
+    path = write_csv(tmp_path / "in.csv", reviews[:900])
+    others = ["lake/out.csv.parts/mine", "lake/out.csv.partsandmore", "lake/other.csv.parts/whole"]
+    for key in others:
+        boto3.client("s3").create_multipart_upload(Bucket="bucket", Key=key)
+    address = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+    upload = rb"PUT /bucket/lake/out\.csv\.parts/part-00001\.csv\.tmp\?partNumber"
+    store = (str(address.hostname), int(address.port or 0))
+    proxy = Proxy(store, upload, signal.SIGKILL)
+    command = [SCORE, str(path), "--out", "s3://bucket/lake/out.csv", "--part-rows", "300"]
+    environ = os.environ | {"AWS_ENDPOINT_URL": proxy.address, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environ) as process:
+        proxy.process = process
+        process.communicate(timeout=PATIENCE)
+    proxy.close()
+    assert process.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == [path]
+    assert uploads() == sorted([*others, "lake/out.csv.parts/part-00001.csv.tmp"])
+    score(path, out="s3://bucket/lake/out.csv", options=Options(part_rows=300), resume=True)
+    assert uploads() == sorted(others)
+    assert objects() == ["lake/out.csv", "lake/out.csv.report.json"]
+
+
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("out", ["lake/deep/out.csv", "lake/deep/out/"])
+def test_a_run_makes_no_objects_but_its_own(out: str, tmp_path: Path, reviews: list[str]) -> None:
+    path = write_csv(tmp_path / "in.csv", reviews[:9])
+    options = Options(part_rows=5, format="csv")
+    for overwrite in (False, True):
+        score(path, out=f"s3://bucket/{out}", options=options, overwrite=overwrite)
+        parts = ["lake/deep/out/part-00000.csv", "lake/deep/out/part-00001.csv"]
+        report = f"{out.rstrip('/')}.report.json"
+        assert objects() == sorted([report, *(parts if out.endswith("/") else [out])])
+
+
+def test_object_stores_are_written_to_without_boto3_too(
+    tmp_path: Path, bucket: fs.FileSystem
+) -> None:
+    path = write_csv(tmp_path / "in.csv", ["fine"] * 9)
+    program = "import sys; sys.modules['boto3'] = None\nfrom sentido_score.main import main\n"
+    program += "sys.exit(main(sys.argv[1:]))"
+    flags = ["--out", "s3://bucket/lake/out.csv", "--part-rows", "3"]
+    command = [sys.executable, "-c", program, str(path), *flags]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    assert names(bucket) == {"lake/out.csv", "lake/out.csv.report.json"}
+
+
+@pytest.mark.needs("unshare")
+@pytest.mark.usefixtures("bucket")
+def test_a_full_folder_for_temporary_files_is_named(tmp_path: Path, reviews: list[str]) -> None:
+    path = write_csv(tmp_path / "in.csv", reviews[:300])
+    (tmp_path / "disk").mkdir()
+    script = f"""
+mount -t tmpfs -o size=64k tmpfs {tmp_path}/disk || exit 90
+TMPDIR={tmp_path}/disk exec {SCORE} {path} --out s3://bucket/out.csv"""
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    if result.returncode == 90 or "unshare:" in result.stderr:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    assert result.returncode == 1
+    assert f"{tmp_path}/disk: No space left on device" in result.stderr
+    assert "set TMPDIR to a folder with room for it" in result.stderr
 
 
 def test_an_object_that_is_replaced_ends_the_run(tmp_path: Path, bucket: fs.FileSystem) -> None:
