@@ -59,7 +59,8 @@ def test_it_may_do_as_little_as_its_file_says(server: str) -> None:
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
-    assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (2**30, 2 * 10**9, 8192)
+    assert (host["Memory"], host["PidsLimit"]) == (2**30, 8192)
+    assert host["CpuQuota"] == 2 * host["CpuPeriod"] > 0  # of two CPUs
     (bundles,) = [mount for mount in inspect(server)["Mounts"] if mount["Type"] == "volume"]
     assert bundles["RW"] is False
 
