@@ -18,7 +18,7 @@ from typing import Self
 
 from sentido_bundle import BundleError
 
-from sentido_server import log, memory
+from sentido_server import descriptors, log, memory
 from sentido_server.app import Running, serve
 from sentido_server.config import Config
 from sentido_server.loading import Loader
@@ -42,6 +42,7 @@ def run(config: Config) -> int:
     threading.excepthook = _on_death
     memory.return_large_blocks()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    _raise_limits(config)
     with _Signals() as signals:
         with _blocked():
             life = _Life(config, signals.wake)
@@ -49,6 +50,18 @@ def run(config: Config) -> int:
     if life.error is not None:
         raise life.error
     return code
+
+
+def _raise_limits(config: Config) -> None:
+    """Let the process have as many connections as it may; say if those are too few."""
+    most, needed = descriptors.raise_limit(), descriptors.needed(config.max_connections)
+    if 0 <= most < needed:  # -1: there is no limit
+        log.warning(
+            "few open files",
+            limit=most,
+            reason=f"--max-connections {config.max_connections} needs {needed}: raise the limit"
+            " (ulimit -n), or lower --max-connections; what is over the limit is not accepted",
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -514,3 +515,16 @@ def test_a_variable_that_is_nearly_a_settings_keeps_the_server_from_starting() -
     assert message.endswith(
         "there is no setting SENTIDO_PRECISON; did you mean SENTIDO_PRECISION?\n"
     )
+
+
+def test_the_limit_of_open_files_is_raised_and_one_that_is_too_low_is_a_warning() -> None:
+    for limit, most, warned in (("-Sn 100", None, False), ("-n 500", 500, True)):
+        under = ("sh", "-c", f'ulimit {limit} && exec "$@"', "sh")
+        with server(
+            "--metrics-listen=127.0.0.1:0", "--max-connections=500", under=under
+        ) as running:
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            assert running.metric("process_max_fds") == (most or hard)
+            said = [line for line in running.lines if line["event"] == "few open files"]
+            assert bool(said) == warned
+    assert said[0]["reason"].startswith("--max-connections 500 needs 600: raise the limit")
