@@ -105,8 +105,10 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _changed(before: Any, now: Any) -> str:
-    if not isinstance(before, list) or not isinstance(now, list) or len(before) != len(now):
-        return "another number of files"
+    if not isinstance(before, list) or not isinstance(now, list):  # a digest of the list
+        return "other files, or one of them was written to since"
+    if len(before) != len(now):
+        return f"{len(before)} files then, {len(now)} now"
     for old, new in zip(before, now, strict=True):
         if old[0] != new[0]:
             return f"{old[0]} then, {new[0]} now"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Literal
 
 import numpy as np
@@ -53,6 +53,8 @@ class RemoteEngine:
         self._embed = options.embed
         self._say = say
         self._closing = Event()
+        self._saying = Lock()
+        self._is_waiting = False  # for a server that does not answer
         try:
             with _client(servers, _REACHED) as asking:
                 self._served = facts = asking.model(servers.model)
@@ -112,16 +114,16 @@ class RemoteEngine:
         self, texts: Sequence[str]
     ) -> tuple[Sequence[Prediction | InvalidRequestError], Sequence[_Vector | InvalidRequestError]]:
         """Ask until there is an answer. Raises ScoreError if there is none for long."""
-        end, waited = time.monotonic() + _PATIENCE, False
+        end = time.monotonic() + _PATIENCE
         while True:
             try:
-                return self._predict(texts), self._vectors(texts)
+                answers = self._predict(texts), self._vectors(texts)
+                self._is_waiting = False
+                return answers
             except _PASSING as error:
                 if time.monotonic() > end or self._closing.is_set():
                     raise ScoreError(str(error)) from error
-                if not waited:
-                    self._say(f"waiting for the server: {error}")
-                waited = True
+                self._say_once(f"waiting for the server: {error}")
                 self._closing.wait(_DELAY)
             except BundleChangedError as error:
                 raise ScoreError(
@@ -132,6 +134,13 @@ class RemoteEngine:
                 ) from error
             except SentidoError as error:
                 raise ScoreError(str(error)) from error
+
+    def _say_once(self, message: str) -> None:
+        """Say that the server is waited for: once, however many windows wait, until it answers."""
+        with self._saying:
+            if not self._is_waiting:
+                self._say(message)
+            self._is_waiting = True
 
     def _predict(self, texts: Sequence[str]) -> Sequence[Prediction | InvalidRequestError]:
         asked, served = self._asked, self._served

@@ -57,13 +57,20 @@ class Scorer:
         options: Options | None = None,
         *,
         threads: int | None = 1,
+        expect_bundle: str | None = None,
     ) -> None:
+        """`expect_bundle`: the digest that the bundle must have wherever it is loaded."""
         self._folder = default_bundle() if bundle is None else bundle
         self._options = options or Options()
         self._threads = threads
+        self._expected = expect_bundle
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_bundle"}
+        """Leave the bundle behind: a copy loads it again, and refuses another one."""
+        state = dict(vars(self))
+        if (bundle := state.pop("_bundle", None)) is not None:
+            state["_expected"] = bundle.digest
+        return state
 
     def __call__(self, table: Table) -> Table:
         """Give the table with its results; a bad row has an `error`. Raises ScoreError."""
@@ -93,4 +100,10 @@ class Scorer:
 
     @cached_property
     def _bundle(self) -> Bundle:
-        return load(self._folder, self._options.precision)
+        bundle = load(self._folder, self._options.precision)
+        if self._expected not in (None, bundle.digest):
+            raise ScoreError(
+                f"{str(self._folder)!r} holds the bundle {bundle.digest}, expected is"
+                f" {self._expected}"
+            )
+        return bundle

@@ -130,7 +130,10 @@ def test_a_server_that_stops_and_comes_back_is_waited_for(
             first.process.wait()
             assert b"waiting for the server" in process.stderr.readline()
             with server("--listen", address):
-                assert process.wait(PATIENCE) == 0, process.stderr.read()
+                said = process.communicate(timeout=PATIENCE)[1]
+                assert process.returncode == 0, said
+                # once for all windows that wait; one may just miss the server
+                assert said.count(b"waiting for the server") <= 1
     assert out.read_bytes() == (tmp_path / "local.jsonl").read_bytes()
 
 

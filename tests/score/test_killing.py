@@ -84,6 +84,9 @@ def test_a_resumed_run_must_be_the_same_run(
         score(path, out=out, options=Options(part_rows=300, embed="mean"), resume=True)
     with pytest.raises(ScoreError, match="differs in bundle"):
         score(path, small_bundle, out=out, options=options, resume=True)
+    more = write_csv(tmp_path / "more.csv", ["good"])
+    with pytest.raises(ScoreError, match="1 files then, 2 now"):
+        score([path, more], out=out, options=options, resume=True)
     with pytest.raises(ScoreError, match="was not finished: go on with --resume"):
         score(path, out=out, options=options)
     os.utime(path, (1, 1))
@@ -108,6 +111,9 @@ def test_resuming_starts_what_was_not_begun_and_leaves_what_is_finished(tmp_path
     assert b"exists: --resume goes on with an unfinished run, --overwrite replaces it" in (
         result.stderr
     )
+    os.utime(path, (1, 1))
+    result = sentido_score(path, "--out", out, "--resume", code=1)
+    assert b"the input (other files, or one of them was written to since)" in result.stderr
     (tmp_path / "out.csv.report.json").unlink()
     result = sentido_score(path, "--out", out, "--resume", code=1)
     assert b"does not tell whose it is" in result.stderr

@@ -1,5 +1,6 @@
 """A run's rows are all of one bundle and one precision, whatever becomes of what answers."""
 
+import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -7,15 +8,34 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pyarrow as pa
 import pytest
 from conftest import config, raw_stream, running
 from scoring import copy_bundle, read_jsonl, write_jsonl
-from sentido_score import Options, ScoreError, Servers, score
+from sentido_bundle import Bundle, default_bundle
+from sentido_score import Options, ScoreError, Scorer, Servers, score
 
 
 @pytest.fixture(scope="module")
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_bundle(tmp_path_factory.mktemp("bundles") / "other")
+
+
+def test_a_scorer_and_its_copies_refuse_another_bundle(other_bundle: Path, tmp_path: Path) -> None:
+    table, link = pa.table({"text": ["good"]}), tmp_path / "current"
+    link.symlink_to(default_bundle())
+    scorer = Scorer(link)
+    assert scorer(table).num_rows == 1
+    copied = pickle.dumps(scorer)
+    link.unlink()
+    link.symlink_to(other_bundle)
+    assert scorer(table).num_rows == 1
+    digests = [Bundle.load(folder).digest for folder in (other_bundle, default_bundle())]
+    message = f"holds the bundle {digests[0]}, expected is {digests[1]}"
+    for another in (pickle.loads(copied), Scorer(link, expect_bundle=digests[1])):
+        with pytest.raises(ScoreError, match=message):
+            another(table)
+    assert Scorer(link, expect_bundle=digests[0])(table).num_rows == 1
 
 
 class _Router(grpc.GenericRpcHandler):
