@@ -8,7 +8,7 @@ runs do not write stays.
 import dataclasses
 import fcntl
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from sentido_score.options import Options
 from sentido_score.ownership import output_name, own_record, own_work_files
 from sentido_score.places import InputFile, Place
 from sentido_score.readers import Reader
+from sentido_score.replacing import clear_folders, put_back, refuse_folders
 from sentido_score.results import Counts
 from sentido_score.storage import (
     abort_uploads,
@@ -126,9 +127,13 @@ class Journal(AbstractContextManager["Journal"]):
         self._target = target
         self._folder = target.work
         self._lock: IO[bytes] | None = None
+        self.record = Record(output_name(target), {})
 
     def __enter__(self) -> Self:
-        """Make the folder and hold it. Raises ScoreError if it is not ours, or not free."""
+        """Make the folder and hold it, and mend what a kill left of a swap.
+
+        Raises ScoreError if it is not ours, or not free.
+        """
         own_record(self._target)
         make_folder(self._folder)
         if not self._folder.is_local:
@@ -141,6 +146,7 @@ class Journal(AbstractContextManager["Journal"]):
             except BlockingIOError as error:
                 self._lock.close()
                 raise ScoreError(f"{self._target.whole.name}: another run is writing it") from error
+        put_back(self._target)
         return self
 
     def __exit__(
@@ -152,20 +158,26 @@ class Journal(AbstractContextManager["Journal"]):
         if self._lock is not None:
             self._lock.close()
 
-    def begin(self, found: Mapping[str, Any]) -> State:
-        """Write down what a new run is about, after what an older one left is gone."""
+    def begin(self, found: Mapping[str, Any], old: Sequence[str] = ()) -> State:
+        """Write down what a new run is about and which files of a folder it replaces.
+
+        What an older run left goes. Raises ScoreError if others put files in between.
+        """
+        remove(self._folder.within("state.json"))
+        clear_folders(self._folder, own_record(self._target))
+        refuse_folders(self._folder)
+        self.record = Record(output_name(self._target), dict(found), self._target.run, tuple(old))
+        write_whole(self._folder.within(RECORD), self.record.encode())
         for place in own_work_files(self._folder):
             if not place.path.endswith((RECORD, "lock")):
                 remove(place)
-        record = Record(output_name(self._target), dict(found))
-        write_whole(self._folder.within(RECORD), record.encode())
         self.commit(State())
         return State()
 
     def resume(self, found: Mapping[str, Any]) -> State:
         """Give how far the run has come. Raises ScoreError for another one than `found` tells."""
-        record = own_record(self._target)
-        if different := differences(record.facts if record else {}, found):
+        self.record = own_record(self._target) or self.record
+        if different := differences(self.record.facts, found):
             raise ScoreError(
                 f"{self._target.whole.name}: the run to resume differs in {different}: run it as it"
                 " began, or start anew with --overwrite"
@@ -213,6 +225,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def clear(self) -> None:
         """Remove what the run wrote, its record at last, and the folder if it is empty then."""
+        clear_folders(self._folder, self.record)
         for place in own_work_files(self._folder):
             remove(place)
         remove_if_empty(self._folder)

@@ -87,23 +87,6 @@ def own_work_files(work: Place) -> list[Place]:
     return [work.within(name) for name in names]
 
 
-def refuse_foreign_parts(target: Target, record: Record | None, report: Report | None) -> None:
-    """Raise ScoreError if a folder to be replaced holds a file that no run of it wrote."""
-    if not target.is_folder or target.whole.kind() != fs.FileType.Directory:
-        return
-    with readable(target.whole):
-        infos = target.whole.system.get_file_info(fs.FileSelector(target.whole.path))
-    listed = {part.get("name") for part in report.parts} if report else set()
-    for info in sorted(infos, key=lambda info: str(info.base_name)):
-        name = info.base_name
-        is_part = re.fullmatch(r"part-\d{5,}\.[a-z.]+", name) is not None
-        if not info.is_file or not (name in listed or (record and is_part)):
-            raise ScoreError(
-                f"{target.whole.within(name).name}: is not of the output that is to be"
-                " replaced: move it away, or choose another output"
-            )
-
-
 def refuse_inputs(files: Sequence[InputFile], target: Target) -> None:
     """Raise ScoreError for an input that lies where the run writes, however it is named."""
     written = [target.whole, target.work, target.report]

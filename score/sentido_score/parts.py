@@ -143,7 +143,7 @@ def assemble(target: Target, parts: int, options: Options) -> None:
             move(target.part(0), target.whole)
         return
     whole = target.work.within("whole")
-    with scratch(whole) as path:
+    with scratch(whole, like=target.whole) as path:
         with writing(whole):
             if target.format == "parquet":
                 _join_parquet(target, parts, path, options)

@@ -22,17 +22,23 @@ from sentido_score.engine import Engine, Scores
 from sentido_score.errors import ScoreError
 from sentido_score.journal import FinishedPart, Journal, State, differences, facts
 from sentido_score.options import Options
-from sentido_score.ownership import own_record, own_report, refuse_foreign_parts, refuse_inputs
+from sentido_score.ownership import own_record, own_report, refuse_inputs
 from sentido_score.parquet_reader import ParquetReader
 from sentido_score.partitions import Partitions
 from sentido_score.parts import Part, assemble, open_part
 from sentido_score.places import Place
 from sentido_score.quiet import Say, Watch, quiet
 from sentido_score.readers import Reader
+from sentido_score.replacing import (
+    begun,
+    make_parts_folder,
+    put_in_place,
+    replaced_files,
+    resumed,
+)
 from sentido_score.report import Report, condensed
 from sentido_score.results import Columns, Counts, result_columns
 from sentido_score.storage import (
-    make_folder,
     publish,
     remove,
     scratch,
@@ -73,50 +79,67 @@ def run(
     about = facts(reader, engine.model, target, options)
     if partitions.schema.names:  # by the names as they are given, from whichever folder
         about["partition_columns"] = partitions.schema.names
-    writer = _Writer(reader, engine, columns, partitions, target, options, max_errors, watch, say)
+
+    def writer(target: Target) -> _Writer:
+        return _Writer(reader, engine, columns, partitions, target, options, max_errors, watch, say)
+
     if target.place is None:
-        return writer.stream(about)
+        return writer(target).stream(about)
     _check_input(reader, target, resume)
     record, old_report = own_record(target), own_report(target)
+    if record is not None:
+        with Journal(target):  # and mend what a kill left of a swap
+            pass
     if not resume and not overwrite:
         _refuse_existing(target, record, reader)
     if resume and not record and (report := _finished(target, old_report, about)) is not None:
         return report
-    if overwrite:
-        refuse_foreign_parts(target, record, old_report)
-    if target.is_folder:
-        make_folder(target.whole)
+    if resume and record is not None:
+        target = resumed(target, record)
+        with Journal(target) as journal:
+            state = journal.resume(about)
+            if state.is_assembled and old_report and old_report.run == condensed(about):
+                journal.clear()  # killed while it did so
+                return old_report
+            return _finish(writer(target), state, journal, about)
+    replaced = replaced_files(target, record, old_report) if overwrite else ()
+    target = begun(target, replaced)
     with Journal(target) as journal:
-        state = journal.resume(about) if resume and record else journal.begin(about)
-        if state.is_assembled and old_report and old_report.run == condensed(about):
-            journal.clear()  # killed while it did so
-            return old_report
-        if not state.is_assembled:
-            _make_room(target, state)
-            state = _all_parts(writer, state, journal, target)
-            _refuse_lost_rows(reader, state, journal)
+        return _finish(writer(target), journal.begin(about, replaced), journal, about)
+
+
+def _finish(writer: "_Writer", state: State, journal: Journal, about: dict[str, Any]) -> Report:
+    """Take a run to its end: all parts, the output, the report."""
+    target, engine = writer.target, writer.engine
+    if not state.is_assembled:
+        _make_room(target)
+        make_parts_folder(target)
+        state = _all_parts(writer, state, journal, target)
+        _refuse_lost_rows(writer.reader, state, journal)
+        if target.is_folder:
+            target = put_in_place(target, state.parts, journal.record)
+        else:
             remove(target.report)  # of an older output
-            assemble(target, state.parts, options)
-            state = replace(state, is_assembled=True)
-            journal.commit(state)
-        parts = _listed(target, state, journal)
-        report = Report.of(state.counts, state.seconds, engine.name, engine.model, about, parts)
-        write_whole(target.report, report.encode(), by=target.work.within("report.json"))
-        journal.clear()
+            assemble(target, state.parts, writer.options)
+        state = replace(state, is_assembled=True)
+        journal.commit(state)
+    parts = _listed(target, state, journal)
+    report = Report.of(state.counts, state.seconds, engine.name, engine.model, about, parts)
+    by = target.work.within("report.json")
+    like = target.part(0) if target.is_folder else target.whole
+    write_whole(target.report, report.encode(), by=by, like=like)
+    journal.clear()
     return report
 
 
-def _make_room(target: Target, state: State) -> None:
-    """Remove an older folder of output, or a report without its output.
+def _make_room(target: Target) -> None:
+    """Remove a report without its output, or whose folder is replaced file by file.
 
     Comes after the record that says whose they are: a run that is killed here is gone on with.
     """
-    if target.is_folder or not target.whole.exists():
-        kept = {target.part(number).path for number in range(state.parts)}
+    is_swapped_later = bool(target.run) and target.whole.is_local
+    if not (is_swapped_later if target.is_folder else target.whole.exists()):
         remove(target.report)
-        for place in target.leftovers():
-            if place.path not in kept:
-                remove(place)
 
 
 def _all_parts(writer: "_Writer", state: State, journal: Journal, target: Target) -> State:
@@ -218,12 +241,12 @@ class _Writer:
         watch: Watch,
         say: Say,
     ) -> None:
-        self._reader = reader
-        self._engine = engine
+        self.reader = self._reader = reader
+        self.engine = self._engine = engine
         self._columns = columns
         self._partitions = partitions
-        self._target = target
-        self._options = options
+        self.target = self._target = target
+        self.options = self._options = options
         self._max_errors = max_errors
         self._watch = watch
         self._say = say
@@ -270,7 +293,11 @@ class _Writer:
         """Write one part file and remember it."""
         place, began = self._target.part(state.parts), time.monotonic()
         position, rows, is_last, size, digest = state.position, 0, True, None, ""
-        with scratch(place) as path:
+        old = journal.record.old
+        like = self._target.whole.within(old[0]) if old else None
+        if not self._target.is_folder:
+            like = self._target.whole
+        with scratch(place, like) as path:
             with writing(place):
                 sink = pa.OSFile(str(path), "wb")
             part = self._open(sink, is_first=state.parts == 0)
@@ -291,7 +318,7 @@ class _Writer:
             if has_rows:
                 written = Place(LocalFileSystem(), str(path))
                 size, digest = size_of(written), sha256_of(written)
-                publish(path, place, by=self._target.by(state.parts))
+                publish(path, place, by=self._target.by(state.parts), like=like)
         state = State(
             state.parts + has_rows,
             position,

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -45,18 +46,38 @@ def writing(place: Place) -> Iterator[None]:
 
 
 @contextmanager
-def scratch(place: Place) -> Iterator[Path]:
-    """Give a local file in which the contents of a place can be made; it is gone afterwards."""
+def scratch(place: Place, like: Place | None = None) -> Iterator[Path]:
+    """Give a local file in which the contents of a place can be made; it is gone afterwards.
+
+    `like`: the file whose mode it has from the beginning, so that nobody reads the new one who
+    could not read that; by default what is in the place.
+    """
     if not place.is_local:
         with writing(place), _nameless() as path:
             yield path
         return
     path = Path(place.path + ".tmp")
     try:
+        with writing(place):
+            keep_mode(path, like or place, more=stat.S_IWUSR)
         yield path
     finally:
         with suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def keep_mode(path: Path, place: Place, more: int = 0) -> None:
+    """Give a file or folder the mode and owner of what it is to replace, if there is that.
+
+    `more`: what it may besides. A file is made if need be.
+    """
+    with suppress(FileNotFoundError):
+        like = os.stat(place.path)
+        if not path.exists():
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with suppress(PermissionError):  # only root gives files to others
+            os.chown(path, like.st_uid, like.st_gid)
+        path.chmod(stat.S_IMODE(like.st_mode) | more)
 
 
 @contextmanager
@@ -70,10 +91,13 @@ def _nameless() -> Iterator[Path]:
         yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
-def publish(path: Path, place: Place, *, by: Place | None = None) -> None:
+def publish(
+    path: Path, place: Place, *, by: Place | None = None, like: Place | None = None
+) -> None:
     """Put the contents of a scratch file in their place, all at once.
 
-    `by`: a place in the work folder, by whose name with `.tmp` what is uploaded goes.
+    `like`: the file whose mode it gets; by default what is in the place. `by`: a place in the work
+    folder, by whose name with `.tmp` what is uploaded goes.
     """
     with writing(place):
         if not place.is_local:
@@ -82,17 +106,24 @@ def publish(path: Path, place: Place, *, by: Place | None = None) -> None:
                 shutil.copyfileobj(source, sink, _BLOCK)
             _rename(upload, place)
             return
-        _force(path)
+        force(path)
+        keep_mode(path, like or place)
         os.replace(path, place.path)
-        _force(Path(place.path).parent)
+        force(Path(place.path).parent)
 
 
-def write_whole(place: Place, data: bytes, *, by: Place | None = None) -> None:
-    """Write a small file all at once, by way of a file beside another place if one is given."""
-    with scratch(by or place) as path:
+def write_whole(
+    place: Place, data: bytes, *, by: Place | None = None, like: Place | None = None
+) -> None:
+    """Write a small file all at once, by way of a file beside another place if one is given.
+
+    `like`: the file whose mode it gets; by default what is in the place.
+    """
+    like = like or place
+    with scratch(by or place, like) as path:
         with writing(place):
             path.write_bytes(data)
-        publish(path, place, by=by)
+        publish(path, place, by=by, like=like)
 
 
 def read_whole(place: Place) -> bytes | None:
@@ -123,9 +154,11 @@ def sha256_of(place: Place) -> str:
 def move(source: Place, target: Place) -> None:
     """Rename a file."""
     with writing(target):
+        if target.is_local:
+            keep_mode(Path(source.path), target)
         _rename(source, target)
         if target.is_local:
-            _force(Path(target.path).parent)
+            force(Path(target.path).parent)
 
 
 def _rename(source: Place, target: Place) -> None:
@@ -183,7 +216,7 @@ def remove_if_empty(place: Place) -> None:
             place.system.delete_dir(place.path)
 
 
-def _force(path: Path) -> None:
+def force(path: Path) -> None:
     """Wait until what was written is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

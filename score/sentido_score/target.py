@@ -12,8 +12,9 @@ from sentido_score.errors import ScoreError
 from sentido_score.options import Options
 from sentido_score.places import STANDARD, Place, format_of, locate
 from sentido_score.readers import Reader
-from sentido_score.work_folders import ENDING, REPORT
+from sentido_score.work_folders import ENDING, NEW, OLD, REPORT
 
+_PART = re.compile(r"/part-\d{5,}(-[0-9a-f]{8})?\.[^/]*$")
 _ENDINGS = {"gzip": ".gz", "zstd": ".zst", None: ""}
 
 
@@ -25,6 +26,7 @@ class Target:
     is_folder: bool
     format: str
     compression: str | None
+    run: str = ""  # of a folder: the name of the run that replaces an older one; else empty
 
     @classmethod
     def open(cls, out: str | os.PathLike[str], reader: Reader, options: Options) -> "Target":
@@ -33,7 +35,7 @@ class Target:
         same = "jsonl" if reader.format == "text" else reader.format
         if name == STANDARD:
             return cls(None, False, _known(options.format or same, reader), None)
-        place = locate(name)
+        place = _behind_link(locate(name))
         found, compression = format_of(place.path)
         kind = place.kind()
         if kind == fs.FileType.Unknown:  # a file would take its place
@@ -42,6 +44,8 @@ class Target:
                 " standard output"
             )
         is_folder = name.endswith("/") or kind == fs.FileType.Directory
+        if kind == fs.FileType.NotFound and place.is_local and not is_folder:
+            is_folder = place.beside(ENDING).within(OLD).exists()  # killed between two renames
         if is_folder:
             return cls(place, True, _known(options.format or same, reader), None)
         if found == "text":
@@ -63,8 +67,10 @@ class Target:
 
     def part(self, number: int) -> Place:
         """Give the place of a part file."""
-        folder = self.whole if self.is_folder else self.work
-        return folder.within(f"part-{number:05}.{self.format}{_ENDINGS[self.compression]}")
+        ending = f"{self.format}{_ENDINGS[self.compression]}"
+        if self.run and not self.whole.is_local:  # beside those of the older output
+            return self.whole.within(f"part-{number:05}-{self.run}.{ending}")
+        return self.parts_folder.within(f"part-{number:05}.{ending}")
 
     def by(self, number: int) -> Place:
         """Give the place in the work folder by which a part file is uploaded."""
@@ -75,6 +81,13 @@ class Target:
         """The place of the output. Not for standard output."""
         assert self.place is not None
         return self.place
+
+    @property
+    def parts_folder(self) -> Place:
+        """The folder of the part files: until a local folder is replaced, not that one."""
+        if not self.is_folder:
+            return self.work
+        return self.work.within(NEW) if self.run and self.whole.is_local else self.whole
 
     @property
     def work(self) -> Place:
@@ -92,10 +105,21 @@ class Target:
             return []
         infos = self.whole.system.get_file_info(fs.FileSelector(self.whole.path))
         found = [Place(self.whole.system, info.path) for info in infos]
-        return [place for place in found if re.search(r"/part-\d{5,}\.[^/]*$", place.path)]
+        return [
+            place
+            for place in found
+            if re.search(r"/part-\d{5,}(-[0-9a-f]{8})?\.[^/]*$", place.path)
+        ]
 
 
 def _known(format: str, reader: Reader) -> str:
     if format == "tsv" and reader.format != "tsv":
         raise ScoreError("TSV has no quotes, so it cannot hold every text: write .csv")
     return format
+
+
+def _behind_link(place: Place) -> Place:
+    """Return the folder that a link leads to; a link to a file is replaced, not followed."""
+    if place.is_local and os.path.islink(place.path) and os.path.isdir(place.path):
+        return Place(place.system, os.path.realpath(place.path))
+    return place

@@ -16,11 +16,15 @@ from pyarrow import fs
 ENDING = ".parts"
 RECORD = "run.json"
 REPORT = ".report.json"
+NEW = "new"  # in a work folder: the folder that replaces the output
+OLD = "old"  # in a work folder: the one that it has replaced
 
 _MOST_REPORT = 64 << 20  # bytes; of a folder it lists every file
 _IN_A_REPORT = {"rows", "bundle_digest", "run"}
 _PROGRAM = "sentido-score"
-_OURS = re.compile(r"(lock|run\.json|state\.json|report\.json|whole|part-\d{5,}\.[a-z.]+)(\.tmp)?")
+_OURS = re.compile(
+    r"(lock|run\.json|state\.json|report\.json|whole|part-\d{5,}(-[0-9a-f]{8})?\.[a-z.]+)(\.tmp)?"
+)
 
 
 class Record(NamedTuple):
@@ -28,6 +32,8 @@ class Record(NamedTuple):
 
     output: str
     facts: dict[str, Any]  # of its run
+    run: str = ""  # a name of its own, of one that replaces a folder; else empty
+    old: tuple[str, ...] = ()  # the files of that folder, which the run removes in the end
 
     def encode(self) -> bytes:
         """Return the file's contents."""
@@ -40,7 +46,8 @@ class Record(NamedTuple):
             found = json.loads(data)
             if found["program"] != _PROGRAM or not isinstance(found["facts"], Mapping):
                 return None
-            return cls(str(found["output"]), dict(found["facts"]))
+            old = tuple(map(str, found.get("old", ())))
+            return cls(str(found["output"]), dict(found["facts"]), str(found.get("run", "")), old)
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
 

@@ -116,12 +116,15 @@ def test_the_report_of_a_folder_lists_its_files(tmp_path: Path, reviews: list[st
         assert (part["bytes"], part["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
 
 
-def test_parts_of_an_older_output_are_not_left_in_a_folder(
+def test_a_part_that_others_put_into_a_folder_is_neither_kept_silently_nor_removed(
     tmp_path: Path, reviews: list[str]
 ) -> None:
     source, out = write_csv(tmp_path / "in.csv", reviews[:1000]), tmp_path / "out"
     broken_off(source, f"{out}/")
-    (out / "part-00009.csv").write_bytes(b"killed before this was removed")
+    (out / "part-00009.csv").write_bytes(b"mine")
+    with pytest.raises(ScoreError, match=r"part-00009\.csv: is not of the output"):
+        score(source, out=f"{out}/", options=PARTS, resume=True)
+    (out / "part-00009.csv").rename(tmp_path / "mine")
     score(source, out=f"{out}/", options=PARTS, resume=True)
     assert sorted(part.name for part in out.iterdir()) == [f"part-0000{n}.csv" for n in range(4)]
 

@@ -21,7 +21,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from scoring import SCORE, sentido_score, write_csv, write_parquet
-from sentido_score import Options, ScoreError, score
+from sentido_score import Counts, Options, ScoreError, score
 from sentido_score.source import open_source
 from waiting import PATIENCE
 
@@ -165,6 +165,57 @@ def test_parts_on_an_object_store_are_not_read_as_input(
     assert score("s3://bucket/in/**/*.csv", out=tmp_path / "out.csv").rows == 900
     report = score("s3://bucket/in", out="s3://bucket/in/out/", options=options, resume=True)
     assert report.rows == 900
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_folder_of_an_object_store_is_replaced_key_by_key(
+    is_killed: bool, tmp_path: Path, reviews: list[str], bucket: fs.FileSystem
+) -> None:
+    put(bucket, write_csv(tmp_path / "in.csv", reviews[:900]), "in.csv")
+
+    class EnoughError(Exception):
+        pass
+
+    def watch(counts: Counts, _share: float | None) -> None:
+        assert old <= names(bucket)
+        assert "out.report.json" not in names(bucket) or not counts.rows
+        if is_killed and counts.rows > 700:
+            raise EnoughError
+
+    options = Options(part_rows=300)
+    score("s3://bucket/in.csv", out="s3://bucket/out/", options=Options(part_rows=150))
+    old = {name for name in names(bucket) if name.startswith("out/")}
+    assert len(old) == 6
+    if is_killed:
+        for _ in range(2):
+            with pytest.raises(EnoughError):
+                score(
+                    "s3://bucket/in.csv",
+                    out="s3://bucket/out/",
+                    options=options,
+                    overwrite=True,
+                    watch=watch,
+                )
+        assert len({name for name in names(bucket) if name.startswith("out/")} - old) >= 2
+        score("s3://bucket/in.csv", out="s3://bucket/out/", options=options, resume=True)
+    else:
+        score(
+            "s3://bucket/in.csv",
+            out="s3://bucket/out/",
+            options=options,
+            overwrite=True,
+            watch=watch,
+        )
+    new = {name for name in names(bucket) if name.startswith("out/")}
+    assert len(new) == 3
+    assert not new & old
+    assert names(bucket) == {"in.csv", "out.report.json", *new}
+    with bucket.open_input_stream("bucket/out.report.json") as stream:
+        assert {f"out/{part['name']}" for part in json.loads(stream.read())["parts"]} == new
+    put(bucket, tmp_path / "in.csv", "out/part-00001.csv")
+    with pytest.raises(ScoreError, match=r"out/part-00001\.csv: is not of the output"):
+        score("s3://bucket/in.csv", out="s3://bucket/out/", options=options, overwrite=True)
+    assert names(bucket) == {"in.csv", "out.report.json", "out/part-00001.csv", *new}
 
 
 class Proxy:
