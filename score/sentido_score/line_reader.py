@@ -1,4 +1,4 @@
-"""Plain text: a text a line. Empty lines are empty texts."""
+"""Plain text: one text per line, which ends in LF, CRLF or CR. Empty lines are empty texts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class LineReader:
 
     def _records(self, file: InputFile, start: Position) -> Iterator[Record]:
         line = start.line
-        for raw, end in lines(file, start):
+        for raw, end in lines(file, start, returns=True):
             line += 1
             text: object
             if len(raw) > MOST_RECORD:

@@ -133,6 +133,8 @@ def locate(source: str | os.PathLike[str]) -> Place:
     scheme, _, rest = text.partition("://")
     path, query = _split_query(rest)
     authority, _, path = path.partition("/")
+    if not authority and not path.strip("/"):
+        raise ScoreError(f"{scheme}://: names no file or folder, and would stand for all there are")
     try:
         system, path = fs.FileSystem.from_uri(
             f"{scheme.lower()}://{authority}/{_escaped(path)}{query}"

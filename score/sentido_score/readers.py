@@ -147,11 +147,15 @@ def _read(file: InputFile, stream: Any) -> bytes:
         return bytes(stream.read(CHUNK))
 
 
-def lines(file: InputFile, start: Position) -> Iterator[tuple[bytes, int]]:
+def lines(
+    file: InputFile, start: Position, *, returns: bool = False
+) -> Iterator[tuple[bytes, int]]:
     """Give each line without its end, and the bytes of the file up to behind it.
 
-    A longer line than a record may be is given in its first bytes only, as many as show that.
+    `returns`: whether a carriage return alone ends a line, too. A longer line than a record may be
+    is given in its first bytes only, as many as show that.
     """
+    cut = _at_all_ends if returns else _at_line_feeds
     end, rest = start.offset, b""
     may_have_mark = start.offset == 0
     skipped = 0  # bytes of an endless line that are no longer in `rest`
@@ -159,16 +163,29 @@ def lines(file: InputFile, start: Position) -> Iterator[tuple[bytes, int]]:
         if may_have_mark and chunk.startswith(MARK):
             end, chunk = len(MARK), chunk[len(MARK) :]
         may_have_mark = False
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            end += len(line) + 1 + skipped
+        whole, rest = cut(rest + chunk)
+        for line, size in whole:
+            end += size + skipped
             skipped = 0
-            yield line.removesuffix(b"\r"), end
+            yield line, end
         if len(rest) > 2 * MOST_RECORD:
             skipped += len(rest) - MOST_RECORD - 1
             rest = rest[: MOST_RECORD + 1]
     if rest:
-        yield rest, end + len(rest) + skipped
+        yield rest.removesuffix(b"\r") if returns else rest, end + len(rest) + skipped
+
+
+def _at_line_feeds(data: bytes) -> tuple[Iterator[tuple[bytes, int]], bytes]:
+    """Cut into lines, each with its bytes in the file, and what has no end yet."""
+    *whole, rest = data.split(b"\n")
+    return ((line.removesuffix(b"\r"), len(line) + 1) for line in whole), rest
+
+
+def _at_all_ends(data: bytes) -> tuple[Iterator[tuple[bytes, int]], bytes]:
+    """Cut as `_at_line_feeds`, at carriage returns too; a line feed may follow the last one."""
+    whole = data.splitlines(keepends=True)
+    rest = b"" if data.endswith(b"\n") else whole.pop()
+    return ((line.rstrip(b"\r\n"), len(line)) for line in whole), rest
 
 
 def share_of_bytes(files: Sequence[InputFile], position: Position) -> float | None:

@@ -36,6 +36,7 @@ class Target:
         if name == STANDARD:
             return cls(None, False, _known(options.format or same, reader), None)
         place = _behind_link(locate(name))
+        _refuse_top(place)
         found, compression = format_of(place.path)
         kind = place.kind()
         if kind == fs.FileType.Unknown:  # a file would take its place
@@ -110,6 +111,13 @@ class Target:
             for place in found
             if re.search(r"/part-\d{5,}(-[0-9a-f]{8})?\.[^/]*$", place.path)
         ]
+
+
+def _refuse_top(place: Place) -> None:
+    """Raise ScoreError for a bucket or a root: what belongs to it would lie beside it."""
+    least = 2 if place.system.type_name in ("s3", "gcs") else 1
+    if len(place.path.strip("/").split("/")) < least or not place.path.strip("/"):
+        raise ScoreError(f"{place.name}: is no place for an output: name a folder or a file in it")
 
 
 def _known(format: str, reader: Reader) -> str:

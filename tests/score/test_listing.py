@@ -193,3 +193,14 @@ def test_a_cluster_does_not_read_standard_input(tmp_path: Path) -> None:
 def test_reports_of_others_are_files_like_any_other(tmp_path: Path) -> None:
     (tmp_path / "x.report.json").write_text(json.dumps({"text": "x"}))
     assert names(tmp_path, Options(input_format="jsonl")) == ["x.report.json"]
+
+
+@pytest.mark.parametrize("uri", ["file://", "file:///", "s3://", "s3:///"])
+def test_a_uri_without_a_path_is_refused(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match="names no file or folder"):
+        expand([uri])
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    with pytest.raises(ScoreError, match="names no file or folder"):
+        score(path, out=uri)
+    with pytest.raises(ScoreError, match="/: is no place for an output"):
+        score(path, out="/")

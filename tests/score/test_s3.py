@@ -401,6 +401,14 @@ def test_an_object_that_is_replaced_ends_the_run(tmp_path: Path, bucket: fs.File
     assert score(twice, out=tmp_path / "out.csv", overwrite=True).rows == 21_000
 
 
+def test_a_bucket_is_no_output(tmp_path: Path, bucket: fs.FileSystem) -> None:
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    for out in ("s3://bucket", "s3://bucket/", "s3://bucket//"):
+        with pytest.raises(ScoreError, match=r"s3://bucket/*: is no place for an output"):
+            score(path, out=out)
+    assert names(bucket) == set()
+
+
 def test_what_is_not_there_is_named(bucket: fs.FileSystem) -> None:
     assert bucket
     with pytest.raises(ScoreError, match=r"s3://bucket/no\.csv: no such file"):

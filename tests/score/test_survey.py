@@ -192,3 +192,18 @@ def test_fields_are_those_of_4096_objects_and_not_lines(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text("\n" * 5000 + '{"text": "x"}\n' * 4095 + '{"text": "x", "a": 1}\n{"b": 1}\n')
     assert list(opened(path).names) == ["text", "a"]
+
+
+@pytest.mark.parametrize("newline", ["\r", "\r\n", "\n"])
+def test_lines_of_text_end_as_those_of_csv_do(newline: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    wanted = [*(f"A film {number}." for number in range(9000)), "", "x" * 900_000, "last"] * 3
+    path.write_bytes(newline.join(wanted).encode())
+    reader = opened(path)
+    windows = list(reader.windows(Position()))
+    assert texts(reader) == wanted
+    assert windows[-1].end == Position(0, path.stat().st_size, len(wanted))
+    for window in windows[:2]:
+        assert sum(map(len, reader.windows(window.end))) + window.end.line == len(wanted)
+    path.write_bytes(b"good\rbad\nfine\r")
+    assert texts(opened(path)) == ["good", "bad", "fine"]
