@@ -1,19 +1,5 @@
-"""The command `sentido`. It needs the extra `cli`: click and rich."""
+"""The command `sentido`, for `python -c` and the like; see `sentido_command.py`."""
 
-import os
-import sys
+from sentido_command import main
 
-
-def main() -> int:
-    """Run the command; return its exit code."""
-    try:
-        from sentido_client.shell import run
-
-        return run()
-    except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
-            raise
-        sys.exit("sentido: the command needs more packages: pip install 'sentido-client[cli]'")
-    except KeyboardInterrupt:
-        print("sentido: interrupted", file=sys.stderr)
-        os._exit(130)  # a thread may wait for standard input
+__all__ = ["main"]

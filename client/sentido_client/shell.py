@@ -42,8 +42,6 @@ def run() -> int:
         else:
             click.echo(f"sentido: {' '.join(error.format_message().split())}", err=True)
         return error.exit_code
-    except click.Abort as error:
-        raise KeyboardInterrupt from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 import click
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-_LEAST_WIDTH = 12  # of the last column, however narrow the terminal is
+_LEAST_WIDTH = 10  # of the last column, however narrow the terminal is
 _GAP = "  "
 
 

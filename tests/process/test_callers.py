@@ -167,3 +167,18 @@ def test_an_interrupt_ends_the_command_with_130_and_a_sentence(address: str) -> 
         assert process.stderr is not None
         assert process.stderr.read().strip() == "sentido: interrupted"
         process.stdin.close()
+
+
+def test_an_interrupt_while_the_command_is_imported_is_a_sentence_too(address: str) -> None:
+    program = "import sys; from sentido_command import main; sys.exit(main())"
+    command = [sys.executable, "-X", "importtime", "-c", program, "predict", "--address", address]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.endswith(" numpy.version\n"):
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read().endswith("\nsentido: interrupted\n")
+        assert process.wait(PATIENCE) == 130

@@ -239,3 +239,103 @@ def test_every_command_says_its_version(command: str) -> None:
         [BIN / command, "--version"], capture_output=True, text=True, check=True, timeout=60
     )
     assert result.stdout == f"{command} 0.1.0\n"
+
+
+def test_an_option_may_stand_before_the_command_and_wins_over_the_environment(
+    sentido: Run, address: str
+) -> None:
+    nowhere = {"SENTIDO_ADDRESS": "127.0.0.1:1"}
+    asked = sentido("--address", address, "--json", "health", **nowhere)
+    assert lines(asked) == [{"status": "SERVING"}]
+    asked = sentido("--address", "127.0.0.1:1", "health", "--address", address, **nowhere)
+    assert lines(asked) == [{"status": "SERVING"}]
+    assert sentido("--model", "x", "predict", "good").returncode == 1
+
+
+def test_health_of_a_model_that_is_not_loaded_is_not_serving(sentido: Run) -> None:
+    assert lines(sentido("health", "--model", "imdb")) == [{"status": "SERVING"}]
+    for place in (("health", "--model", "foo"), ("--model", "foo", "health", "--table")):
+        result = sentido(*place)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("sentido: no model 'foo' is loaded")
+    result = sentido("reload", "imdb", "--model", "foo")
+    assert (result.returncode, result.stdout) == (2, "")
+
+
+def test_a_narrow_terminal_cuts_the_text_and_no_label(sentido: Run) -> None:
+    text = "A wonderful little film that goes on and on and on and on and on."
+    for verb, shown in (("predict", "positive"), ("embed", "100"), ("nearest", "wonderful")):
+        texts = [text, "日本語" * 30] if verb != "nearest" else ["wonderful"]
+        for columns in ("60", "20"):
+            result = sentido(verb, "--table", *texts, COLUMNS=columns)
+            assert shown in result.stdout
+            assert "probability" in result.stdout or verb != "predict"
+    wide = sentido("predict", "--table", text, "日本語" * 30, COLUMNS="60").stdout.splitlines()
+    assert len(wide) == 3
+    assert all(len(line) <= 60 and line.endswith(("text", "…")) for line in wide)
+    assert "probability" in wide[0]
+    model = sentido("model", "--table", COLUMNS="60").stdout
+    assert all(len(line) <= 60 for line in model.splitlines())
+
+
+def test_a_table_appears_row_by_row(address: str) -> None:
+    command: list[str | Path] = [BIN / "sentido", "predict", "--table", "--address", address]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for number, text in enumerate(("one", "two", "three")):
+            process.stdin.write(text + "\n")
+            process.stdin.flush()
+            if number == 0:
+                assert process.stdout.readline().startswith("label")
+            assert process.stdout.readline().endswith(f"{text}\n")
+        process.stdin.close()
+
+
+def test_tokens_shows_the_words_that_the_model_does_not_know(sentido: Run) -> None:
+    (facts,) = lines(sentido("tokens", "A zzxqv film"))
+    tokens: Any = facts["out_of_vocabulary"]
+    assert [(t["text"], t["start"]) for t in tokens] == [("zzxqv", 2)]
+    rows = sentido("tokens", "--table", "A zzxqv film", COLUMNS="60").stdout.splitlines()[2:]
+    assert [("unknown" in row, row.split()[-1] == "unknown") for row in rows] == [
+        (False, False),
+        (True, True),
+        (False, False),
+    ]
+
+
+@pytest.mark.parametrize("verb", ["predict", "embed", "tokens"])
+def test_json_says_which_text_it_is_and_the_text_if_asked(sentido: Run, verb: str) -> None:
+    texts = "good\n" + "x" * 1_000_001 + "\ncaf\u00e9\n"
+    found = [json.loads(line) for line in sentido(verb, stdin=texts).stdout.splitlines()]
+    assert [each["index"] for each in found] == [0, 1, 2]
+    assert not any("text" in each for each in found)
+    found = [
+        json.loads(line) for line in sentido(verb, "--with-text", stdin=texts).stdout.splitlines()
+    ]
+    assert [each["text"] for each in found] == texts.splitlines()
+    assert ["error" in each for each in found] == [False, True, False]
+
+
+def test_the_shell_completes_commands_and_options(sentido: Run) -> None:
+    def completed(words: str) -> str:
+        count = str(len(words.split()) - 1)
+        variables = {"COMP_WORDS": words, "COMP_CWORD": count}
+        return sentido(_SENTIDO_COMPLETE="bash_complete", **variables).stdout
+
+    assert completed("sentido pre") == "plain,predict\n"
+    assert "plain,--with-text" in completed("sentido predict --w")
+    for shell in ("bash", "zsh", "fish"):
+        assert "_SENTIDO_COMPLETE" in sentido(_SENTIDO_COMPLETE=f"{shell}_source").stdout
+
+
+@pytest.mark.parametrize("form", ["--json", "--table"])
+def test_a_reader_that_leaves_ends_the_command_without_a_word(address: str, form: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command: list[str | Path] = [BIN / "sentido", "predict", form, "good", "--address", address]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, "")
