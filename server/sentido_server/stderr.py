@@ -28,8 +28,9 @@ def make_sure_of_it() -> None:
     put there fails.
     """
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, for as long as the process lives
         os.dup2(os.open(os.devnull, os.O_RDONLY), _STDERR)
+        # Python's own gets another number: failing to write would change the exit code to 120.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, for as long as the process lives
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from conftest import raw_unary
 from processes import SERVER, server, unread
 from prometheus_client.parser import text_string_to_metric_families
 from sentido_client import Client
+from waiting import PATIENCE
 
 PREDICT = "/sentido.v1.PredictionService/Predict"
 METRICS = ("--metrics-listen", "127.0.0.1:0")
@@ -184,6 +185,23 @@ def line_of(log: Path, event: str) -> str:
             if f'"event": "{event}"' in line and line.endswith("}"):
                 return line
     raise AssertionError(f"no {event!r}")
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "2>&- 1>&-", "2>&- 1>&- 0>&-"])
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (["--max-texts", "none"], 2),
+        (["--check", "127.0.0.1:1"], 1),
+        (["--listen", "nowhere.invalid:1"], 1),
+        (["--version"], 0),
+    ],
+)
+def test_an_exit_code_is_the_same_where_nothing_can_be_said(
+    flags: list[str], code: int, redirection: str
+) -> None:
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", SERVER, *flags]
+    assert subprocess.run(command, capture_output=True, timeout=PATIENCE).returncode == code
 
 
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "2>&- 1>&- 0>&-"])
