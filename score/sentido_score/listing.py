@@ -68,13 +68,16 @@ def in_folder(system: fs.FileSystem, folder: str, is_known: Callable[[str], bool
     return listing
 
 
-def matching(system: fs.FileSystem, pattern: str, is_known: Callable[[str], bool]) -> Listing:
+def matching(
+    system: fs.FileSystem, pattern: str, is_known: Callable[[str], bool], above: str = ""
+) -> Listing:
     """List the files that match a glob, and what is in the folders that match it.
 
-    Raises ScoreError for a glob that is none, and as `in_folder` does.
+    `above`: the working folder's path that the pattern begins with, which is no glob. Raises
+    ScoreError for a glob that is none, and as `in_folder` does.
     """
-    listing, wanted = Listing(), _expression(pattern)
-    infos, others = _everything(system, root(pattern))
+    listing, wanted = Listing(), _expression(pattern, above)
+    infos, others = _everything(system, root(pattern, above))
     for path in others:
         if wanted.fullmatch(path):
             raise refused_name(path)
@@ -89,9 +92,9 @@ def matching(system: fs.FileSystem, pattern: str, is_known: Callable[[str], bool
     return listing
 
 
-def root(pattern: str) -> str:
-    """Return the folder in which a glob begins."""
-    return re.split(r"/(?=[^/]*[*?\[])", pattern, maxsplit=1)[0]
+def root(pattern: str, above: str = "") -> str:
+    """Return the folder in which a glob begins; see `matching`."""
+    return above + re.split(r"(?:^|/)(?=[^/]*[*?\[])", pattern[len(above) :], maxsplit=1)[0]
 
 
 def _take(system: fs.FileSystem, info: fs.FileInfo, listing: Listing) -> None:
@@ -163,14 +166,14 @@ def _fail(error: OSError) -> None:
         raise error
 
 
-def _expression(pattern: str) -> "re.Pattern[str]":
+def _expression(pattern: str, above: str) -> "re.Pattern[str]":
     """Turn a glob into a regular expression: ** any folders, * and ? within a name, [abc].
 
     As in a shell, none of them stands for the dot that a name begins with.
     """
     known = {"**/": r"(?:[^/.][^/]*/)*", "*": "[^/]*", "?": "[^/]"}
-    expression, before = "", "/"
-    for part in re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern):
+    expression, before = re.escape(above), "/"
+    for part in re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern[len(above) :]):
         if before.endswith("/") and part[:1] in ("*", "?", "[") and part != "**/":
             expression += r"(?!\.)"
         expression += known.get(part) or (_range(part) if part[:1] == "[" else re.escape(part))

@@ -184,8 +184,9 @@ def expand(
         if os.fspath(source) == STANDARD:
             raise ScoreError("standard input (-) cannot be read among files")
         place = locate(source)
-        for info in _files(place, options or Options(), say):
-            folders = _folders(place, os.fspath(source), info.path)
+        above = _above(place, os.fspath(source))
+        for info in _files(place, above, options or Options(), say):
+            folders = tuple(info.path.removeprefix(above).split("/")[:-1])
             file = InputFile(
                 Place(place.system, info.path), info.size, info.mtime_ns, folders=folders
             )
@@ -195,11 +196,10 @@ def expand(
     return list(files.values())
 
 
-def _folders(place: Place, source: str, path: str) -> tuple[str, ...]:
-    """Return the folders of a file, without those that only the working folder's path names."""
+def _above(place: Place, source: str) -> str:
+    """Return what of a path is the working folder's, and was not named."""
     is_relative = place.is_local and "://" not in source and not os.path.isabs(source)
-    above = f"{Path.cwd()}/" if is_relative else ""
-    return tuple(path.removeprefix(above).split("/")[:-1])
+    return f"{Path.cwd()}/" if is_relative else ""
 
 
 def _identity(file: InputFile) -> object:
@@ -212,7 +212,7 @@ def _identity(file: InputFile) -> object:
     return found.st_dev, found.st_ino
 
 
-def _files(place: Place, options: Options, say: Say) -> list[fs.FileInfo]:
+def _files(place: Place, above: str, options: Options, say: Say) -> list[fs.FileInfo]:
     """List the files of one source."""
 
     def is_known(path: str) -> bool:
@@ -231,9 +231,9 @@ def _files(place: Place, options: Options, say: Say) -> list[fs.FileInfo]:
         if info.type == fs.FileType.Directory:
             base, problem = place.path, f"no file in this folder ends in {', '.join(_ENDINGS)}"
             listing = in_folder(place.system, info.path, is_known)
-        elif re.search(r"[*?\[]", place.path):
-            base, problem = root(place.path), "no file matches"
-            listing = matching(place.system, place.path, is_known)
+        elif re.search(r"[*?\[]", place.path[len(above) :]):
+            base, problem = root(place.path, above), "no file matches"
+            listing = matching(place.system, place.path, is_known, above)
         else:
             raise ScoreError(f"{place.name}: no such file or folder")
     sentences = list(listing.sentences(Place(place.system, base).name))

@@ -145,6 +145,19 @@ def test_a_glob_finds_what_a_shell_finds(glob: str, found: list[str], tmp_path: 
     assert names(tmp_path / glob) == found
 
 
+def test_the_working_folders_own_path_is_no_glob(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run[1]*"
+    folder.mkdir()
+    write_csv(folder / "a.csv", ["x"])
+    monkeypatch.chdir(folder)
+    for glob in ("*.csv", "./?.csv", "[a].csv", "../*/a.csv"):
+        assert names(glob) == ["a.csv"]
+    with pytest.raises(ScoreError, match=r"b\.csv: no such file"):
+        names("b.csv")
+
+
 def test_a_glob_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match=r"\[z-a\]\.csv: is not a glob"):
         expand([tmp_path / "[z-a].csv"])
