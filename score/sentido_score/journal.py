@@ -8,7 +8,7 @@ runs do not write stays.
 import dataclasses
 import fcntl
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from sentido_score.options import Options
 from sentido_score.ownership import output_name, own_record, own_work_files
 from sentido_score.places import InputFile, Place
 from sentido_score.readers import Reader
+from sentido_score.records import parse
 from sentido_score.replacing import clear_folders, put_back, refuse_folders
 from sentido_score.results import Counts
 from sentido_score.storage import (
@@ -50,17 +51,6 @@ class State:
     is_complete: bool = False  # all parts are there, the output may not be
     is_assembled: bool = False  # the output is there, its report may not be
 
-    @classmethod
-    def parse(cls, data: bytes) -> "State":
-        """Read what was written. Raises ValueError, TypeError or KeyError for something else."""
-        return cls.of(json.loads(data))
-
-    @classmethod
-    def of(cls, found: dict[str, Any]) -> "State":
-        """Make one of what JSON holds; see `parse`."""
-        position, counts = Position(**found["position"]), Counts(**found["counts"])
-        return cls(**{**found, "position": position, "counts": counts})
-
 
 @dataclass(frozen=True)
 class FinishedPart:
@@ -70,12 +60,6 @@ class FinishedPart:
     size: int  # bytes
     sha256: str
     state: State  # how far the run had come with it
-
-    @classmethod
-    def parse(cls, data: bytes) -> "FinishedPart":
-        """Read what was written. Raises ValueError, TypeError or KeyError for something else."""
-        found = json.loads(data)
-        return cls(**{**found, "state": State.of(found["state"])})
 
 
 def facts(reader: Reader, model: Model, target: Target, options: Options) -> dict[str, Any]:
@@ -182,7 +166,7 @@ class Journal(AbstractContextManager["Journal"]):
                 f"{self._target.whole.name}: the run to resume differs in {different}: run it as it"
                 " began, or start anew with --overwrite"
             )
-        state = _read(self._folder.within("state.json"), State.parse) or State()
+        state = _read(self._folder.within("state.json"), State) or State()
         if state.is_assembled and self._target.whole.exists():
             return state
         return self.checked(state)
@@ -210,7 +194,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def part(self, number: int) -> FinishedPart | None:
         """Return what is on record of a part; None if nothing is."""
-        return _read(self._record_of(number), FinishedPart.parse)
+        return _read(self._record_of(number), FinishedPart)
 
     def commit(self, state: State, part: FinishedPart | None = None) -> None:
         """Write down how far the run has come, and first its last part if that is a new one."""
@@ -234,10 +218,10 @@ class Journal(AbstractContextManager["Journal"]):
 _Read = TypeVar("_Read")
 
 
-def _read(place: Place, parse: Callable[[bytes], _Read]) -> _Read | None:
+def _read(place: Place, kind: type[_Read]) -> _Read | None:
     """Read a record; None if there is none, or something else."""
     data = read_whole(place)
     try:
-        return None if data is None else parse(data)
-    except (ValueError, TypeError, KeyError):
+        return None if data is None else parse(kind, data)
+    except ValueError:
         return None

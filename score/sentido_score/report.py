@@ -4,10 +4,11 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sentido_score.engine import Model
+from sentido_score.records import parse
 from sentido_score.results import Counts
 
 
@@ -67,10 +68,8 @@ class Report:
 
     @classmethod
     def parse(cls, data: bytes) -> "Report":
-        """Read one that was written. Raises ValueError or TypeError for something else."""
-        found = json.loads(data)
-        lists = {name: tuple(found[name]) for name in ("labels", "parts")}
-        return cls(**{**found, **lists, "was_finished": True})
+        """Read one that was written. Raises ValueError for something else."""
+        return replace(parse(cls, data), was_finished=True)
 
     def encode(self) -> bytes:
         """Give the file's contents."""

@@ -107,6 +107,21 @@ def test_a_file_of_others_by_the_name_of_a_begun_record_stays(tmp_path: Path) ->
     assert (work / "run.json.tmp").read_bytes() == b"{'mine': 1}"
 
 
+def test_a_report_with_values_of_other_types_is_none_of_ours(tmp_path: Path) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["fine"]), tmp_path / "out.jsonl"
+    score(path, out=out)
+    report = tmp_path / "out.jsonl.report.json"
+    facts = json.loads(report.read_bytes())
+    for name in facts:
+        for other in (None, [5]):
+            report.write_text(json.dumps({**facts, name: other}))
+            with pytest.raises(ScoreError, match="is not a report of sentido-score"):
+                score(path, out=out, resume=True)
+    report.write_text("[" * 100_000)
+    with pytest.raises(ScoreError, match="is not a report of sentido-score"):
+        score(path, out=out, overwrite=True)
+
+
 @pytest.mark.parametrize("is_folder", [True, False])
 def test_what_is_no_report_is_not_replaced_by_one(is_folder: bool, tmp_path: Path) -> None:
     source, report = write_csv(tmp_path / "in.csv", ["x"]), tmp_path / "out.csv.report.json"

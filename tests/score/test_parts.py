@@ -131,9 +131,10 @@ def test_a_part_that_others_put_into_a_folder_is_neither_kept_silently_nor_remov
 
 def test_a_damaged_state_begins_the_run_anew(tmp_path: Path, reviews: list[str]) -> None:
     source, out = write_csv(tmp_path / "in.csv", reviews[:1000]), tmp_path / "out.csv"
-    for damage in (b"", b"{}", b"[]", b"\xff"):
+    for number, damage in enumerate((b"", b"[]", b"\xff", b"[" * 100_000, b'{"parts": "x"}')):
         broken_off(source, str(out))
-        (tmp_path / "out.csv.parts" / "state.json").write_bytes(damage)
+        name = "part-00000.json" if number % 2 else "state.json"
+        (tmp_path / "out.csv.parts" / name).write_bytes(damage)
         assert score(source, out=out, options=PARTS, resume=True).rows == 1000
         out.unlink()
 
