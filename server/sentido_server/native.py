@@ -6,13 +6,10 @@ socket behind it. The extra `sentido-server[native]` installs the package.
 """
 
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Self
 
 from google.rpc import code_pb2
@@ -25,6 +22,7 @@ from sentido_server.faults import Cancelled, DeadlineExceeded, Fault, MessageToo
 from sentido_server.pipeline import Outcome, Pipeline, internal
 from sentido_server.record import CallRecord
 from sentido_server.rpc import Rpc
+from sentido_server.socket_folder import SocketFolder
 
 _Details = tuple[Metadata, str, float | None]  # peer, and the seconds left
 _MOST_EVENTS = 64  # taken from the front at once
@@ -80,8 +78,8 @@ class NativeTransport:
         self._responses = 0  # handed to the front, which sends them later
         self._lock = threading.Lock()
         self._closing = False
-        self._directory = Path(tempfile.mkdtemp(prefix="sentido-"))  # for its owner alone
-        self.fallback = self._directory / "grpcio.sock"
+        self._folder = SocketFolder()
+        self.fallback = self._folder.socket
         try:
             if len(os.fsencode(self.fallback)) > LONGEST_PATH:
                 raise ValueError(
@@ -99,7 +97,7 @@ class NativeTransport:
                 max_metadata_size=max_metadata_bytes,
             )
         except BaseException:
-            shutil.rmtree(self._directory)
+            self._folder.remove()
             raise
         pipeline.flush_with(self._flush)
         self._thread = threading.Thread(target=self._receive, name="front", daemon=True)
@@ -132,7 +130,7 @@ class NativeTransport:
         self._closing = True
         self._front.close()
         self._thread.join()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._folder.remove()
 
     def _receive(self) -> None:
         """Take calls and cancellations from the front until it is closed. Nothing ends this."""

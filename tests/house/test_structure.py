@@ -22,7 +22,7 @@ PACKAGES = {
     },
     "client/sentido_client": {
         *("click", "google", "grpc", "grpc_health", "numpy", "rich"),
-        *("sentido", "sentido_client"),
+        *("sentido", "sentido_client", "sentido_command"),
     },
     "export/sentido_export": {
         *("keras", "numpy", "onnx", "onnxruntime", "pyarrow", "tensorflow", "tf2onnx"),

@@ -383,6 +383,47 @@ def test_a_temporary_folder_too_deep_for_a_socket_is_one_sentence(tmp_path: Path
     assert not list(folder.glob("sentido-*"))
 
 
+def test_no_folder_for_temporary_files_is_one_sentence() -> None:
+    # A limit of the sizes of files at 0 lets no folder be written to, not even by root.
+    command = (SERVER, "--listen", "127.0.0.1:0", "--transport", "native")
+    result = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0 && exec "$@"', "sh", *command],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert result.returncode == 1
+    *_, said = result.stderr.splitlines()
+    assert said.startswith("sentido-server: --transport native needs a folder for its socket")
+    assert said.endswith("set TMPDIR to a folder that can be written to, or use --transport grpcio")
+
+
+def test_the_next_server_clears_away_what_a_killed_one_has_left(tmp_path: Path) -> None:
+    theirs = tmp_path / "sentido-theirs"
+    theirs.mkdir(mode=0o700)
+    (theirs / "weights").touch()
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    flags = ("--transport", "native")
+
+    def folders() -> set[Path]:
+        return set(tmp_path.glob("sentido-*")) - {theirs}
+
+    with server(*flags, **environment) as neighbour:
+        (kept,) = folders()
+        with server(*flags, **environment) as killed:
+            assert len(folders()) == 2
+            killed.process.kill()
+            killed.process.wait(PATIENCE)
+            assert len(folders()) == 2
+        with server(*flags, **environment) as last:
+            assert kept in folders()
+            assert len(folders()) == 2
+            for address in (neighbour.address, last.address):
+                with Client(address) as client:
+                    assert len(list(client.predict(iter(["good"])))) == 1  # through the socket
+    assert (theirs / "weights").exists()
+
+
 def test_a_missing_bundle_is_one_sentence(tmp_path: Path) -> None:
     code, message = failure("--listen", "127.0.0.1:0", "--bundle", str(tmp_path / "nope"))
     assert code == 1
