@@ -19,7 +19,7 @@ def threads(running: Server) -> int:
 
 def is_open(connection: socket.socket) -> bool:
     try:
-        return connection.recv(1, socket.MSG_DONTWAIT) != b""
+        return connection.recv(1) != b""
     except BlockingIOError:
         return True
     except OSError:
@@ -34,6 +34,7 @@ def test_whoever_connects_and_says_little_keeps_no_scrape_out_and_takes_few_thre
         for _ in range(IDLE):
             connection = stack.enter_context(socket.create_connection((host, int(port)), PATIENCE))
             connection.sendall(b"G")  # and no more
+            connection.setblocking(False)
             idle.append(connection)
         with urlopen(f"http://{running.metrics}/metrics", timeout=PATIENCE) as answer:
             assert b"sentido_model_info" in answer.read()
