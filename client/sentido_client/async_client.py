@@ -116,13 +116,14 @@ class AsyncClient:
         if stubs is not None and self._loop is asyncio.get_running_loop():  # else it is over
             await stubs.channel.close()
 
-    async def wait_until_ready(self, timeout: float = 30.0) -> None:
-        """Wait until a server is SERVING. Raises UnavailableError after `timeout` seconds."""
+    async def wait_until_ready(self, timeout: float | None = 30.0) -> None:
+        """Wait until a server is SERVING; see `Client.wait_until_ready`."""
         try:
             async with asyncio.timeout(timeout):
                 await self._stubs.channel.channel_ready()
         except TimeoutError as error:
-            raise not_ready(self.address, timeout, await self._look()) from error
+            seconds = requests.seconds(timeout)
+            raise not_ready(self.address, seconds, await self._look()) from error
 
     async def _look(self) -> str | SentidoError:
         """Give the server's health, or the error of asking for it, soon."""

@@ -124,13 +124,16 @@ class Client:
                 self._open_stubs.channel.close()
             self._open_stubs = None
 
-    def wait_until_ready(self, timeout: float = 30.0) -> None:
-        """Wait until a server is SERVING. Raises UnavailableError after `timeout` seconds."""
+    def wait_until_ready(self, timeout: float | None = 30.0) -> None:
+        """Wait until a server is SERVING; for ever with None.
+
+        Raises UnavailableError after `timeout` seconds.
+        """
         ready = grpc.channel_ready_future(self._stubs.channel)
         try:
             ready.result(timeout)
         except grpc.FutureTimeoutError as error:
-            raise not_ready(self.address, timeout, self._look()) from error
+            raise not_ready(self.address, requests.seconds(timeout), self._look()) from error
         finally:
             ready.cancel()
 

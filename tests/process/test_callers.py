@@ -47,7 +47,8 @@ held.set()
 def ran(program: str, *arguments: str, **variables: str) -> str:
     """Run a Python program that has nothing to say on standard error; return what it prints."""
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, *arguments],
+        # From 3.12 on Python warns of every fork beside threads.
+        [sys.executable, "-W", "error", "-W", "ignore:This process", "-c", program, *arguments],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -110,23 +111,30 @@ def test_an_async_client_says_that_it_is_another_event_loops(address: str) -> No
     )
 
 
-PREDICT = """
+ASK = """
 import sys
 from sentido_client import Client, SentidoError
 
 try:
-    print(Client(sys.argv[1], timeout=20).predict("good").label)
+    client = Client(sys.argv[1], timeout=20)
+    print(client.predict("good").label if sys.argv[2:] else client.health())
 except SentidoError as error:
     print(error)
 """
 
 
-def test_a_proxy_is_named_and_not_used_on_this_machine(address: str) -> None:
-    proxies = {"https_proxy": "http://user:secret@127.0.0.1:1", "no_proxy": ""}
-    assert ran(PREDICT, address, **proxies) == "positive\n"
+PROXIES = {"https_proxy": "http://user:secret@127.0.0.1:1", "no_proxy": ""}
+
+
+def test_a_proxy_is_not_used_on_this_machine(address: str) -> None:
     port = address.rpartition(":")[2]
-    assert ran(PREDICT, f"localhost:{port}", **proxies) == "positive\n"
-    said = ran(PREDICT, "far.example:50051", **proxies)
+    for near in (address, f"localhost:{port}", f"dns:///localhost:{port}"):
+        assert ran(ASK, near, **PROXIES) == "SERVING\n"
+    assert ran(ASK, address, "predict", **PROXIES) == "positive\n"
+
+
+def test_a_proxy_that_fails_is_named_by_its_variable() -> None:
+    said = ran(ASK, "far.example:50051", **PROXIES)
     assert "the proxy in https_proxy; to go past it, name the host in no_proxy" in said
     assert "secret" not in said
 
@@ -141,7 +149,7 @@ def test_grpc_itself_says_nothing_to_a_user() -> None:
         ),
         ("unix:/nosuch/socket", "there is no such socket; start one with: sentido-server"),
     ):
-        said = ran(PREDICT, address)
+        said = ran(ASK, address, *["predict"] * (address == "127.0.0.1:1"))
         assert said.startswith(f"no server is ready at {address}: {words}")
         assert "last error" not in said
 

@@ -106,3 +106,16 @@ def test_a_gap_is_named_or_answered_by_an_error_in_its_place(
         list(client.embed(iter(texts)))
     with pytest.raises(TypeError, match=r"^texts\[1\] is of type .*, str is needed"):
         bundle.predict(texts)
+
+
+def test_no_timeout_is_none(address: str) -> None:
+    async def main() -> None:
+        async with AsyncClient(address, timeout=None) as client:
+            await client.wait_until_ready(None)
+            assert len(await client.predict(TEXTS)) == len(TEXTS)
+
+    with Client(address, timeout=None) as client:
+        client.wait_until_ready(None)
+        assert len(client.predict(TEXTS)) == len(TEXTS)
+        assert len(list(client.embed(iter(TEXTS)))) == len(TEXTS)
+    asyncio.run(main())
