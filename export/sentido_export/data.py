@@ -67,8 +67,9 @@ def load(source: str, text_column: str, label_column: str) -> Dataset:
     if len(names) < 2:
         raise ExportError(f"{source}: its labels are {names}, two or more are needed")
     if len(names) > _MOST_LABELS:
+        shown = ", ".join(map(repr, names[:3]))
         raise ExportError(
-            f"{source}: {len(names):,} different labels, such as {', '.join(names[:3])}; at most"
+            f"{source}: {len(names):,} different labels, such as {shown}; at most"
             f" {_MOST_LABELS} are allowed: is the label in another column? (--label-column)"
         )
     return _dataset(rows, tuple(names), {name: index for index, name in enumerate(names)})

@@ -129,7 +129,7 @@ def locate(source: str | os.PathLike[str]) -> Place:
     if not is_utf8(text):
         raise refused_name(text)
     if "://" not in text:
-        return Place(fs.LocalFileSystem(), str(Path(text).absolute()))
+        return Place(fs.LocalFileSystem(), _absolute(text))
     scheme, _, rest = text.partition("://")
     path, query = _split_query(rest)
     authority, _, path = path.partition("/")
@@ -145,6 +145,15 @@ def locate(source: str | os.PathLike[str]) -> Place:
             f"{shown(f'{scheme}://{host}')}/...: no such file system or address: {problem(error)}"
         ) from error
     return Place(system, path)
+
+
+def _absolute(path: str) -> str:
+    try:
+        return str(Path(path).absolute())
+    except FileNotFoundError as error:
+        raise ScoreError(
+            f"{shown(path)}: the working folder was removed: change to another"
+        ) from error
 
 
 def _split_query(rest: str) -> tuple[str, str]:

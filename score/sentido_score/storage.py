@@ -128,7 +128,7 @@ def write_whole(
 
 def read_whole(place: Place) -> bytes | None:
     """Read a small file, None if there is none."""
-    with writing(place):
+    with readable(place):
         if not place.exists():
             return None
         with place.system.open_input_stream(place.path, compression=None) as stream:

@@ -313,6 +313,15 @@ def rows_of(*labels: str) -> Iterable[str]:
     return (f"text {n},{label}\n" for n, label in enumerate(labels))
 
 
+def test_names_in_messages_harm_no_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "x\x1b[31m.csv"
+    path.write_text("n\x1b[31m,x\n1,2\n")
+    with pytest.raises(ExportError) as raised:
+        data.load(str(path), "text", "label")
+    assert str(raised.value).count(r"\x1b[31m") == 2
+    assert "\x1b" not in str(raised.value)
+
+
 def test_too_few_texts_of_a_label_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "few.csv", "text,label\n" + "".join(rows_of(*"aaaaaaaaaaaaab")))
     result = export("--data", path, "--out", tmp_path / "out")

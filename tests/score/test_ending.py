@@ -1,6 +1,7 @@
 """How a run ends: exit codes, signals, and standard streams that are closed, full or not read."""
 
 import fcntl
+import os
 import signal
 import struct
 import subprocess
@@ -12,6 +13,11 @@ from scoring import SCORE, read_jsonl, sentido_score, write_jsonl
 from sentido_score import Options, ScoreError, score
 from waiting import PATIENCE, wait_for
 
+MERE_MORTAL = (  # root may read and write whatever its mode says
+    ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    if os.geteuid() == 0
+    else []
+)
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
@@ -131,6 +137,50 @@ def test_a_run_goes_on_where_nobody_hears_what_it_says(tmp_path: Path) -> None:
     command = f"{SCORE} {path} --out {out} --max-text-characters 9 --prefix id 2>/dev/full"
     assert subprocess.run(command, shell=True, timeout=PATIENCE).returncode == 3
     assert len(read_jsonl(out)) == 2
+
+
+@pytest.mark.needs("setpriv")
+@pytest.mark.parametrize(
+    ("closed", "arguments", "named"),
+    [
+        ("folder", "in.jsonl --out folder/out.jsonl", "folder/out.jsonl"),
+        ("out.jsonl.parts", "in.jsonl --out out.jsonl", "out.jsonl.parts"),
+        ("out.jsonl.parts/lock", "in.jsonl --out out.jsonl", "out.jsonl.parts"),
+        ("out.jsonl.parts/run.json", "in.jsonl --out out.jsonl", "out.jsonl.parts/run.json"),
+        ("out.jsonl.report.json", "in.jsonl --out out.jsonl --overwrite", "out.jsonl.report.json"),
+        ("in.jsonl", "in.jsonl --out out.jsonl", "in.jsonl"),
+        ("folder", "folder --out out.jsonl", "folder"),
+        ("folder", "folder/*.jsonl --out out.jsonl", "folder/*.jsonl"),
+    ],
+)
+def test_what_may_not_be_read_or_written_is_named(
+    closed: str, arguments: str, named: str, tmp_path: Path
+) -> None:
+    write_jsonl(tmp_path / "in.jsonl", ["fine"])
+    (tmp_path / "folder").mkdir()
+    if closed.startswith("out.jsonl.parts"):
+        (tmp_path / "out.jsonl.parts").mkdir()
+    if not (tmp_path / closed).exists():
+        (tmp_path / closed).touch()
+    (tmp_path / closed).chmod(0)
+    result = subprocess.run(
+        [*MERE_MORTAL, SCORE, *arguments.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+    (tmp_path / closed).chmod(0o700)
+    assert (result.returncode, result.stderr.count(b"\n")) == (1, 1), result.stderr
+    assert str(tmp_path / named).encode() in result.stderr
+    assert b"ermission denied" in result.stderr
+
+
+def test_a_working_folder_that_was_removed_is_one_sentence(tmp_path: Path) -> None:
+    command = f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone"
+    command += f" && exec {SCORE} in.jsonl --out out.jsonl"
+    result = subprocess.run(command, shell=True, capture_output=True, timeout=PATIENCE)
+    assert result.returncode == 1
+    assert b"the working folder was removed" in result.stderr
 
 
 def test_too_many_errors_are_too_many_when_a_run_goes_on(tmp_path: Path) -> None:
