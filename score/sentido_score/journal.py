@@ -67,6 +67,7 @@ def facts(reader: Reader, model: Model, target: Target, options: Options) -> dic
     files: list[InputFile] = list(reader.files)
     settings = dataclasses.asdict(options) | {"format": target.format}
     del settings["precision"]  # the model's
+    del settings["memory"]  # a run that was killed for its memory goes on with less
     return {
         "bundle": model.digest,
         "precision": model.precision,

@@ -16,7 +16,7 @@ from sentido_bundle.command_line import Parser
 
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.names import shown
-from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers
+from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers, parse_bytes
 from sentido_score.places import STANDARD
 from sentido_score.progress import Progress, duration
 from sentido_score.report import Report
@@ -107,6 +107,7 @@ def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
         max_text_characters=arguments.max_text_characters,
         partitions=not arguments.no_partitions,
         part_rows=arguments.part_rows,
+        memory=arguments.memory,
     )
     return score(
         arguments.source,
@@ -222,6 +223,14 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     engine = parser.add_argument_group("engine")
+    engine.add_argument(
+        "--memory",
+        type=_bytes,
+        default=Options.memory,
+        metavar="SIZE",
+        help="what the rows that are held at once may take, beside the process and its model;"
+        f" at least 128MiB (default: {Options.memory >> 30}GiB)",
+    )
     engine.add_argument("--engine", choices=ENGINES, default="local", help="default: local")
     engine.add_argument(
         "--bundle", metavar="DIR", help="the model, of local and ray (default: the shipped one)"
@@ -256,6 +265,13 @@ def _parser() -> argparse.ArgumentParser:
         help="of ray: a cluster's (default: this machine)",
     )
     return parser
+
+
+def _bytes(text: str) -> int:
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _delimiter(text: str) -> str:

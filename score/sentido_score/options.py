@@ -1,5 +1,6 @@
 """What a run is asked for; whatever here changes the rows of the output."""
 
+import re
 from dataclasses import dataclass
 
 from sentido_bundle import Precision
@@ -10,6 +11,10 @@ FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
 EMBEDDINGS = ("hidden", "mean")
 
 _MOST_CHARACTERS = 1_000_000  # as the server's default
+_LEAST_MEMORY = 128 << 20  # bytes
+_WINDOWS = 64  # that fit into the memory: a dozen are there, some in several forms
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,12 @@ class Options:
     max_text_characters: int = _MOST_CHARACTERS
     partitions: bool = True  # folders such as year=2023/ are columns
     part_rows: int = 65_536  # after which what is done is safe from a crash
+    memory: int = 1 << 30  # bytes of the rows that are held at once; changes no row in fp32
+
+    @property
+    def window_bytes(self) -> int:
+        """Bytes of rows and texts at which a window is full, however few rows they are."""
+        return self.memory // _WINDOWS
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -45,6 +56,16 @@ class Options:
         for name in ("max_text_characters", "part_rows"):
             if getattr(self, name) < 1:
                 raise ScoreError(f"{name} is {getattr(self, name)}, it must be 1 or more")
+        if self.memory < _LEAST_MEMORY:
+            raise ScoreError(f"memory is {self.memory} bytes, it must be 128MiB or more")
+
+
+def parse_bytes(text: str) -> int:
+    """Read a number of bytes such as "512MiB". Raises ValueError."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]i?B|B)?", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise ValueError(f"{text!r} is not a number of bytes such as 512MiB")
+    return int(float(found[1]) * _UNITS[(found[2] or "B").upper()])
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sentido_score.unchanged import unchanged
 from sentido_score.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
 
 _BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be large
+_STEP_ROWS = 256  # that are read at once, before anybody knows how large they are
 
 
 @dataclass(frozen=True)
@@ -63,28 +64,74 @@ class ParquetReader:
             yield from self._windows(number, offset)
 
     def _windows(self, number: int, skip: int) -> Iterator[Window]:
-        file, at = self.files[number], 0  # at: rows of the file before the next
-        size = min(WINDOW_ROWS, self.options.part_rows)
+        file, at = self.files[number], 0  # at: rows of the file before the next group
         with unchanged(file), _opened(file) as parquet:
             self.check_schema(file, parquet.schema_arrow)
             for group in range(parquet.num_row_groups):
-                rows = parquet.metadata.row_group(group).num_rows
-                if at + rows <= skip:
-                    at += rows
-                    continue
-                came = 0
-                batches = parquet.iter_batches(size, row_groups=[group], use_threads=False)
-                while (batch := _next(file, batches)) is not None:
-                    came += batch.num_rows
-                    for piece in _pieces(batch, FIRST_ROWS if at == 0 else 0):
-                        at += piece.num_rows
-                        if at > skip:
-                            yield self._window(piece, Position(number, at))
-                _check_rows(file, f"row group {group}", came, rows)
+                begin, at = at, at + parquet.metadata.row_group(group).num_rows
+                if at > skip:
+                    yield from self._group(number, parquet, group, begin, skip)
             _check_rows(file, "the file", at, parquet.metadata.num_rows)
 
-    def _window(self, batch: pa.RecordBatch, end: Position) -> Window:
-        table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
+    def _group(
+        self, number: int, parquet: pq.ParquetFile, group: int, begin: int, skip: int
+    ) -> Iterator[Window]:
+        """Read a row group, `begin` rows behind the file's beginning, without the rows to skip."""
+        file, at = self.files[number], begin
+        for table in self._tables(file, parquet, group, is_first=begin == 0):
+            done, at = max(0, skip - at), at + len(table)
+            if at > skip:
+                yield self._window(table.slice(done), Position(number, at))
+        rows = parquet.metadata.row_group(group).num_rows
+        _check_rows(file, f"row group {group}", at - begin, rows)
+
+    def _tables(
+        self, file: InputFile, parquet: pq.ParquetFile, group: int, *, is_first: bool
+    ) -> Iterator[pa.Table]:
+        """Read a row group's rows, as many at a time as a window may have."""
+        size = min(WINDOW_ROWS, self.options.part_rows)
+        most = min(FIRST_ROWS, size) if is_first else size
+        batches = parquet.iter_batches(
+            self._step(parquet, group),
+            row_groups=[group],
+            columns=self._read_columns,
+            use_threads=False,
+        )
+        held: list[pa.RecordBatch] = []
+        rows = weight = 0
+        while (batch := _next(file, batches)) is not None:
+            while batch.num_rows:
+                piece, batch = batch.slice(0, most - rows), batch.slice(most - rows)
+                held.append(piece)
+                rows, weight = rows + piece.num_rows, weight + self._weight(piece)
+                if rows == most or weight >= self.options.window_bytes:
+                    yield pa.Table.from_batches(held)
+                    held, rows, weight, most = [], 0, 0, size
+        if held:
+            yield pa.Table.from_batches(held)
+
+    def _step(self, parquet: pq.ParquetFile, group: int) -> int:
+        """Return how many rows to read at once: few, if they are large by what the footer says."""
+        found = parquet.metadata.row_group(group)
+        row_bytes = found.total_byte_size // max(1, found.num_rows) + 1
+        fitting: int = self.options.window_bytes // 4 // row_bytes
+        return max(1, min(_STEP_ROWS, fitting))
+
+    @property
+    def _read_columns(self) -> list[str] | None:
+        """The columns that are passed on, and the texts; None: all."""
+        chosen = self.options.columns
+        if chosen is None:
+            return None
+        return [name for name in self.names if name in (*chosen, self.options.text_column)]
+
+    def _weight(self, batch: pa.RecordBatch) -> int:
+        """Return the bytes of some rows, those of texts twice: they become Python's, too."""
+        texts = batch.column(self.options.text_column)
+        return sum(map(_bytes_of, batch.columns)) + _bytes_of(texts)
+
+    def _window(self, table: pa.Table, end: Position) -> Window:
+        table = table.replace_schema_metadata(None)
         column = table[self.options.text_column]
         return Window(table, check(text_values(column), self.options.max_text_characters), end)
 
@@ -107,7 +154,10 @@ def _opened(file: InputFile) -> pq.ParquetFile:
     assert place is not None
     with readable(place):
         return pq.ParquetFile(
-            place.system.open_input_file(place.path), pre_buffer=False, buffer_size=_BUFFER
+            place.system.open_input_file(place.path),
+            pre_buffer=False,
+            buffer_size=_BUFFER,
+            coerce_int96_timestamp_unit="us",  # in ns the year 9999 becomes 1816
         )
 
 
@@ -168,9 +218,10 @@ def _check_rows(file: InputFile, what: str, came: int, rows: int) -> None:
         )
 
 
-def _pieces(batch: pa.RecordBatch, rows: int) -> list[pa.RecordBatch]:
-    """Give the first rows of a batch and the others, whichever there are."""
-    return [piece for piece in (batch.slice(0, rows), batch.slice(rows)) if piece.num_rows]
+def _bytes_of(array: pa.Array) -> int:
+    """Return the bytes of some values, each counted as often as it stands there."""
+    is_dictionary = pa.types.is_dictionary(array.type)
+    return int((array.dictionary_decode() if is_dictionary else array).nbytes)
 
 
 def text_values(column: pa.Array | pa.ChunkedArray) -> list[object]:

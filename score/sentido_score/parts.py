@@ -19,7 +19,7 @@ from sentido_score.storage import move, publish, scratch, writing
 from sentido_score.target import Target
 from sentido_score.window import Rows
 
-_GROUP_ROWS = 8192  # of a Parquet file: what is held in memory to be written at once
+_GROUP_ROWS = 8192  # of a Parquet file: what is held in memory to be written at once, or less
 _BLOCK = 8 << 20
 
 Results = dict[str, pa.Array]
@@ -83,6 +83,7 @@ class ParquetPart:
         self._schema = maker.schema
         self._writer = parquet_writer(sink, self._schema, options.text_column)
         self._tables: list[pa.Table] = []
+        self._most_bytes = 2 * options.window_bytes
 
     def prepare(self, rows: Rows) -> tuple[Any, dict[int, str]]:
         """See Part."""
@@ -91,7 +92,8 @@ class ParquetPart:
     def write(self, given: Any, results: Results) -> None:
         """See Part."""
         self._tables.append(self._maker.table(given, results))
-        if sum(map(len, self._tables)) >= _GROUP_ROWS:
+        rows, size = sum(map(len, self._tables)), sum(table.nbytes for table in self._tables)
+        if rows >= _GROUP_ROWS or size >= self._most_bytes:
             self._flush()
 
     def _flush(self) -> None:

@@ -4,9 +4,9 @@ Readers hold no open file and can be pickled. `windows` gives the same windows w
 to begin at the end of one of them.
 """
 
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -80,7 +80,7 @@ def text_windows(
         left = records(files[number], begin)
         count = min(FIRST_ROWS, size) if begin.offset == 0 else size
         line = begin.line
-        while found := list(islice(left, count)):
+        while found := _taken(left, count, options.window_bytes):
             count = size
             texts = check((record.text for record in found), options.max_text_characters)
             rows = [record.raw for record in found]
@@ -88,6 +88,17 @@ def text_windows(
             is_long = end.line - line >= len(found) + LONG_RECORD
             yield Window(rows, texts, end, tuple(_long_records(found, line)) if is_long else ())
             line = end.line
+
+
+def _taken(records: Iterator[Record], most: int, size: int) -> list[Record]:
+    """Take records, until they are as many or as large as a window may be."""
+    found: list[Record] = []
+    for record in records:
+        found.append(record)
+        size -= len(record.raw) + sys.getsizeof(record.text)
+        if size <= 0 or len(found) == most:
+            break
+    return found
 
 
 def _long_records(records: Sequence[Record], line: int) -> Iterator[str]:

@@ -8,7 +8,10 @@ import pyarrow as pa
 from sentido_score.texts import Texts
 
 WINDOW_ROWS = 4096
-"""Rows of a window: enough to find texts of one length, few enough to hold several in memory."""
+"""Rows of a window, unless they are so large that fewer fill it (see `Options.window_bytes`).
+
+Enough to find texts of one length, few enough to hold several in memory.
+"""
 
 FIRST_ROWS = 512
 """Rows of a file's first window: the CPUs have work before much is read."""

@@ -253,3 +253,15 @@ def test_a_scorer_reads_texts_as_the_file_run_does() -> None:
         scorer(twice)
     with pytest.raises(ScoreError, match="2 column 'text'"):
         scorer(pa.table([["a"], ["b"]], names=["text", "text"]))
+
+
+def test_a_far_date_in_the_old_type_of_times_is_not_another_date(tmp_path: Path) -> None:
+    never = pa.array([253_402_214_400_000_000, -1], pa.int64()).cast(pa.timestamp("us"))
+    path = tmp_path / "in.parquet"
+    table = pa.table({"text": ["a", "b"], "t": never})
+    pq.write_table(table, path, use_deprecated_int96_timestamps=True)
+    score(path, out=tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet")["t"].to_pylist() == never.to_pylist()
+    score(path, out=tmp_path / "out.jsonl")
+    first, second = rows_of(tmp_path / "out.jsonl")
+    assert (first["t"], second["t"]) == ("9999-12-31T00:00:00.000000", "1969-12-31T23:59:59.999999")
