@@ -13,7 +13,7 @@ from pyarrow import fs
 from sentido_score.errors import ScoreError
 from sentido_score.places import InputFile, Place, readable
 from sentido_score.report import Report
-from sentido_score.storage import read_whole
+from sentido_score.storage import read_whole, size_of
 from sentido_score.target import Target
 from sentido_score.work_folders import RECORD, Record, is_begun, is_our_name, record_in
 
@@ -48,15 +48,14 @@ def own_record(target: Target) -> Record | None:
 
 def _is_unused(work: Place) -> bool:
     """Tell whether a folder holds only what a run leaves that is killed before it has a record."""
-    infos = work.system.get_file_info(fs.FileSelector(work.path))
-    return all(info.is_file and _is_begun(work, info) for info in infos)
+    return all(_is_begun(work, name) for name in work.entries())
 
 
-def _is_begun(work: Place, info: fs.FileInfo) -> bool:
+def _is_begun(work: Place, name: str) -> bool:
     """Tell whether a file is an empty lock, or the beginning of a record."""
-    if info.base_name == f"{RECORD}.tmp":
-        return is_begun(read_whole(work.within(info.base_name)) or b"")
-    return bool(info.base_name == "lock" and not info.size)
+    if name == f"{RECORD}.tmp":
+        return is_begun(read_whole(work.within(name)) or b"")
+    return name == "lock" and size_of(work.within(name)) == 0
 
 
 def own_report(target: Target) -> Report | None:
@@ -80,8 +79,7 @@ def own_report(target: Target) -> Report | None:
 
 def own_work_files(work: Place) -> list[Place]:
     """List the files of our work folder that runs write, its record and its lock last."""
-    infos = work.system.get_file_info(fs.FileSelector(work.path, allow_not_found=True))
-    names = [info.base_name for info in infos if info.is_file and is_our_name(info.base_name)]
+    names = [name for name in work.entries() if is_our_name(name)]
     last = ["run.json", "lock"]
     names.sort(key=lambda name: last.index(name) if name in last else -1)
     return [work.within(name) for name in names]

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,16 @@ class Place:
     def within(self, name: str) -> "Place":
         """Give a place in this folder."""
         return Place(self.system, f"{self.path.rstrip('/')}/{name}")
+
+    def entries(self) -> list[str]:
+        """List the names in this folder, those of folders with a slash; none if it is not there."""
+        with readable(self):
+            if self.is_local:  # pyarrow knows no names that are not UTF-8
+                with suppress(FileNotFoundError), os.scandir(self.path) as found:
+                    return sorted(f"{each.name}{'/' if each.is_dir() else ''}" for each in found)
+                return []
+            infos = self.system.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+            return sorted(f"{info.base_name}{'' if info.is_file else '/'}" for info in infos)
 
     def kind(self) -> fs.FileType:
         """Look what is there."""

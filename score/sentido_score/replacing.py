@@ -12,10 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pyarrow import fs
-
 from sentido_score.errors import ScoreError
-from sentido_score.places import Place, readable
+from sentido_score.places import Place
 from sentido_score.report import Report
 from sentido_score.storage import (
     force,
@@ -39,7 +37,7 @@ def replaced_files(target: Target, record: Record | None, report: Report | None)
     """
     if not target.is_folder:
         return ()
-    found = _names(target.whole)
+    found = target.whole.entries()
     known = {str(part.get("name")) for part in report.parts} if report else set()
     if record is not None:
         known |= {*record.old, *_of_unfinished(target, record)}
@@ -83,12 +81,12 @@ def put_in_place(target: Target, parts: int, record: Record) -> Target:
             target.whole, (Path(place.path).name for place in target.leftovers()), new
         )
         return target
-    _refuse_strangers(target.whole, _names(target.whole), {*record.old, *new})
+    _refuse_strangers(target.whole, target.whole.entries(), {*record.old, *new})
     if not target.whole.is_local:
         for name in record.old:
             remove(target.whole.within(name))
         return target
-    _refuse_strangers(target.parts_folder, _names(target.parts_folder), new)
+    _refuse_strangers(target.parts_folder, target.parts_folder.entries(), new)
     remove(target.report)
     if target.whole.exists():
         keep_mode(Path(target.parts_folder.path), target.whole)
@@ -103,7 +101,7 @@ def clear_folders(work: Place, record: Record | None) -> None:
         return
     old = set(record.old) if record else set[str]()
     for place, is_ours in ((work.within(NEW), _is_part), (work.within(OLD), old.__contains__)):
-        for name in filter(is_ours, _names(place)):
+        for name in filter(is_ours, place.entries()):
             remove(place.within(name))
         remove_if_empty(place)
 
@@ -132,18 +130,11 @@ def _of_unfinished(target: Target, record: Record) -> Iterator[str]:
     )
     if before.run and before.whole.is_local:
         return  # they are in the work folder
-    matches = (_PART_RECORD.fullmatch(name) for name in _names(target.work))
+    matches = (_PART_RECORD.fullmatch(name) for name in target.work.entries())
     count = max((int(match[1]) + 1 for match in matches if match), default=0)
     for number in range(count + 1):  # one more may be there that is not yet on record
         name = Path(before.part(number).path).name
         yield from (name, f"{name}.tmp")
-
-
-def _names(folder: Place) -> list[str]:
-    """Return the names of what a folder holds, in order; those of folders end in a slash."""
-    with readable(folder):
-        infos = folder.system.get_file_info(fs.FileSelector(folder.path, allow_not_found=True))
-    return sorted(f"{info.base_name}{'' if info.is_file else '/'}" for info in infos)
 
 
 def _refuse_strangers(folder: Place, found: Iterable[str], known: set[str]) -> None:

@@ -14,7 +14,7 @@ from sentido_score.places import STANDARD, Place, format_of, locate
 from sentido_score.readers import Reader
 from sentido_score.work_folders import ENDING, NEW, OLD, REPORT
 
-_PART = re.compile(r"/part-\d{5,}(-[0-9a-f]{8})?\.[^/]*$")
+_PART = re.compile(r"part-\d{5,}(-[0-9a-f]{8})?\.[^/]*")
 _ENDINGS = {"gzip": ".gz", "zstd": ".zst", None: ""}
 
 
@@ -102,15 +102,9 @@ class Target:
 
     def leftovers(self) -> Sequence[Place]:
         """List the part files that stand in a folder of output."""
-        if not self.is_folder or self.whole.kind() != fs.FileType.Directory:
+        if not self.is_folder:
             return []
-        infos = self.whole.system.get_file_info(fs.FileSelector(self.whole.path))
-        found = [Place(self.whole.system, info.path) for info in infos]
-        return [
-            place
-            for place in found
-            if re.search(r"/part-\d{5,}(-[0-9a-f]{8})?\.[^/]*$", place.path)
-        ]
+        return [self.whole.within(name) for name in self.whole.entries() if _PART.fullmatch(name)]
 
 
 def _refuse_top(place: Place) -> None:

@@ -1,6 +1,7 @@
 """A run deletes and replaces only what a run of the same output wrote."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_a_folder_in_the_work_folders_place_keeps_all_that_is_in_it(
         assert folder.name.encode() in result.stderr
         assert b"choose another output" in result.stderr
     assert contents(tmp_path) == before
+
+
+def test_what_others_call_in_no_utf8_is_named_like_anything_else(tmp_path: Path) -> None:
+    source, name = write_csv(tmp_path / "in.csv", ["x"]), os.fsdecode(b"caf\xe9")
+    for folder in ("out", "x.csv.parts"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes(b"mine")
+    assert score(source, out=f"{tmp_path}/out/").rows == 1
+    with pytest.raises(ScoreError, match=r"caf\\udce9': is not of the output that is to be"):
+        score(source, out=f"{tmp_path}/out/", overwrite=True)
+    with pytest.raises(ScoreError, match=r"x\.csv\.parts: is not the work folder of this output"):
+        score(source, out=tmp_path / "x.csv")
 
 
 def test_the_work_folder_of_another_output_is_not_taken_over(
