@@ -1,6 +1,7 @@
 """The client for asyncio: the verbs of `Client`, each to be awaited."""
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -16,6 +17,7 @@ from contextlib import aclosing
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, overload
+from weakref import WeakSet
 
 import grpc
 import grpc.aio
@@ -51,15 +53,18 @@ from sentido_client.results import (
 )
 from sentido_client.resuming import Patience
 from sentido_client.security import File, Security
-from sentido_client.stream import Answer
+from sentido_client.stream import Answer, leave_behind
 from sentido_client.texts import ordered
+
+_open: "WeakSet[Stubs]" = WeakSet()  # connections that are not closed
 
 
 class AsyncClient:
     """Calls a Sentido server from asyncio. Arguments and results are those of `Client`.
 
     It belongs to the event loop of its first call, raises RuntimeError in another one, and lives
-    until `close` or the end of its `async with` block.
+    until `close` or the end of its `async with` block. In a process that was forked while any was
+    open, all raise RuntimeError.
     """
 
     def __init__(
@@ -113,7 +118,10 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections. A later call opens them again."""
         stubs, self._open_stubs = self._open_stubs, None
-        if stubs is not None and self._loop is asyncio.get_running_loop():  # else it is over
+        if stubs is not None and stubs.process != os.getpid():
+            leave_behind(stubs)
+        elif stubs is not None and self._loop is asyncio.get_running_loop():  # else it is over
+            _open.discard(stubs)
             await stubs.channel.close()
 
     async def wait_until_ready(self, timeout: float | None = 30.0) -> None:
@@ -137,6 +145,7 @@ class AsyncClient:
         return await self._health(service, self.timeout)
 
     async def _health(self, service: str, timeout: float | None) -> str:
+        _check_fork()
         async with self._security.channel(grpc.aio, PLAIN_OPTIONS) as channel:
             check: Any = health_pb2_grpc.HealthStub(channel).Check
             try:
@@ -365,7 +374,7 @@ class AsyncClient:
             async for _, answer in self._chunked(
                 self._stubs.embeddings.LookupWords,
                 partial(requests.lookup, model=model, normalize=normalize),
-                [words] if isinstance(words, str) else words,
+                [words] if isinstance(words, str) else ordered(words, "words"),
                 expect_bundle,
                 field="words",
             )
@@ -430,8 +439,10 @@ class AsyncClient:
     def _stubs(self) -> Stubs:
         loop = asyncio.get_running_loop()
         if self._open_stubs is None:
+            _check_fork()
             self._open_stubs = Stubs(self._security.channel(grpc.aio, OPTIONS))
             self._loop = loop
+            _open.add(self._open_stubs)
         elif self._loop is not loop:
             raise RuntimeError(
                 "this AsyncClient belongs to the event loop of its first call: make one in each"
@@ -590,3 +601,12 @@ class AsyncClient:
         answers.check_bundle(expected, facts.bundle_digest, facts.precision)
         dimension = facts.hidden_units if kind == "hidden" else facts.embedding_dimension
         return np.empty((0, dimension), np.float32)
+
+
+def _check_fork() -> None:
+    """Raise RuntimeError in a process in which gRPC would crash or hang."""
+    if any(stubs.process != os.getpid() for stubs in _open):
+        raise RuntimeError(
+            "this process was forked while an AsyncClient was open, which gRPC does not survive:"
+            " close every AsyncClient before a fork, or start processes by spawn"
+        )

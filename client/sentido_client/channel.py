@@ -1,6 +1,7 @@
 """How a channel is set up: everything that gRPC can do for us is asked of gRPC."""
 
 import json
+import os
 from typing import Any
 
 from sentido.v1.embedding_pb2_grpc import EmbeddingServiceStub
@@ -67,6 +68,7 @@ class Stubs:
     def __init__(self, channel: Any) -> None:
         """Take a channel of grpc or of grpc.aio."""
         self.channel = channel
+        self.process = os.getpid()
         self.predictions: Any = PredictionServiceStub(channel)
         self.embeddings: Any = EmbeddingServiceStub(channel)
         self.tokenizers: Any = TokenizerServiceStub(channel)

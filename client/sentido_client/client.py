@@ -425,7 +425,7 @@ class Client:
             for _, answer in self._chunked(
                 self._stubs.embeddings.LookupWords,
                 partial(requests.lookup, model=model, normalize=normalize),
-                [words] if isinstance(words, str) else words,
+                [words] if isinstance(words, str) else ordered(words, "words"),
                 expect_bundle,
                 field="words",
             )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Literal, TypeVar
 
 from sentido.v1 import common_pb2, embedding_pb2
@@ -138,7 +139,7 @@ def _known(argument: str, name: str, values: dict[str, _T]) -> _T:
 
 def check_timeout(timeout: float | None) -> float | None:
     """Return a client's timeout if it can be one. Raises ValueError."""
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float | None):
+    if isinstance(timeout, bool) or not isinstance(timeout, Real | None):
         kind = type(timeout).__name__
         raise TypeError(f"timeout is of type {kind}, a number of seconds or None is needed")
     if timeout is not None and not 0 < timeout <= 1e6:  # gRPC takes no more, and NaN is nothing

@@ -11,6 +11,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 
 _LEAST_WIDTH = 10  # of the last column, however narrow the terminal is
 _GAP = "  "
+_LOOKED_AT = 4  # characters for each cell of a text that is cut: a text may have a million
 
 
 class Table:
@@ -38,7 +39,9 @@ class Table:
 
     def add(self, *cells: str) -> None:
         """Print a row."""
-        *first, last = map(printable, cells)
+        *first, last = cells
+        first = [*map(printable, first)]
+        last = printable(last if self._folds else last[: _LOOKED_AT * self._rest])
         padded = [
             cell if cell_len(cell) > width else set_cell_size(cell, width)
             for cell, width in zip(first, self._widths, strict=True)

@@ -111,6 +111,48 @@ def test_an_async_client_says_that_it_is_another_event_loops(address: str) -> No
     )
 
 
+ASYNC_FORK = """
+import asyncio, os, signal, sys
+from sentido_client import AsyncClient
+
+address, is_closed = sys.argv[1], sys.argv[2:]
+client = AsyncClient(address, timeout=20)
+
+async def before():
+    await client.predict("good")
+    if is_closed:
+        await client.close()
+
+async def after():
+    for each in (client, AsyncClient(address, timeout=20)):
+        for call in (lambda: each.predict("good"), each.health):
+            try:
+                print(type(await call()).__name__)
+            except RuntimeError as error:
+                print(error)
+        await each.close()
+
+asyncio.run(before())
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    asyncio.run(after())
+    sys.exit(0)
+print("parent", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_is_told_that_an_async_client_was_open(address: str) -> None:
+    *said, parent = ran(ASYNC_FORK, address).splitlines()
+    assert len(said) == 4
+    assert all(line.startswith("this ") for line in said)
+    assert "forked while an AsyncClient was open" in said[-1]
+    assert parent == "parent 0"
+    *said, parent = ran(ASYNC_FORK, address, "closed").splitlines()
+    assert said == ["Prediction", "str"] * 2
+    assert parent == "parent 0"
+
+
 ASK = """
 import sys
 from sentido_client import Client, SentidoError

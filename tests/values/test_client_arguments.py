@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sentido_bundle import Bundle
 from sentido_client import AsyncClient, Client
@@ -74,6 +75,7 @@ def test_an_address_or_timeout_of_another_type_is_a_type_error(kind: Any) -> Non
         with pytest.raises(TypeError, match=r"timeout is of type .* number of seconds or None"):
             kind(timeout=timeout)
     assert kind(timeout=None).timeout is None
+    assert kind(timeout=np.float32(2)).timeout == 2
 
 
 @pytest.mark.parametrize(

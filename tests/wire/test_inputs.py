@@ -77,6 +77,15 @@ def test_what_is_not_texts_in_an_order_is_refused_with_what_to_pass(
             asked(address, verb, texts, **options)
 
 
+@pytest.mark.parametrize("words", [{"good": 1}, {"good"}, b"good", None, pd.DataFrame()])
+def test_words_to_look_up_have_an_order_too(client: Client, address: str, words: Any) -> None:
+    with pytest.raises(TypeError, match=r"^words is "):
+        client.lookup(words)
+    with pytest.raises(TypeError, match=r"^words is "):
+        asked(address, "lookup", words)
+    assert [word.text for word in client.lookup(pd.Series(["good", "bad"]))] == ["good", "bad"]
+
+
 @pytest.mark.parametrize("texts", ["good", b"good", {"good"}, {"a": "good"}, pd.DataFrame(), 3])
 def test_a_bundle_refuses_what_is_not_a_list_of_texts(bundle: Bundle, texts: Any) -> None:
     with pytest.raises(TypeError, match=r"texts is .*: pass"):
