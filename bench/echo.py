@@ -28,8 +28,8 @@ def native() -> None:
 def grpcio() -> None:
     """Serve on grpcio's synchronous server, on the threads that our transport has."""
     import grpc
-    from sentido_server.grpcio import new_server
-    from sentido_server.threads import CallThreads
+    from sentido_server.core.threads import CallThreads
+    from sentido_server.transports.grpcio import new_server
 
     def echo(requests: Iterator[bytes], _: object) -> bytes:
         return next(requests)

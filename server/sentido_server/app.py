@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,34 +14,37 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 
-from sentido_server import embedding, log, models, prediction, tokenization
+from sentido_server import log
 from sentido_server.address import available, check_address
-from sentido_server.admission import Allowance, Slots
-from sentido_server.batcher import Counts
-from sentido_server.catalog import Catalog
 from sentido_server.config import Config, StartError
-from sentido_server.fallback import Fallback
-from sentido_server.grpcio import GrpcioTransport, Receiver, new_server
-from sentido_server.health import Health
+from sentido_server.core.admission import Allowance, Slots
+from sentido_server.core.batcher import Counts
+from sentido_server.core.counting import Metrics
+from sentido_server.core.one_cpu import OneCpu
+from sentido_server.core.pipeline import Pipeline
+from sentido_server.core.registry import Catalog
+from sentido_server.core.rpc import Limits, Rpc, State
+from sentido_server.core.threads import CallThreads
 from sentido_server.loading import Loader
-from sentido_server.metrics import Metrics
-from sentido_server.one_cpu import OneCpu
-from sentido_server.pipeline import Pipeline
-from sentido_server.reflection import Reflection
-from sentido_server.rpc import Limits, Rpc, State
-from sentido_server.security import (
+from sentido_server.rpcs import embedding, prediction
+from sentido_server.rpcs import model as models
+from sentido_server.rpcs import tokenizer as tokenization
+from sentido_server.security.secrets import read_secrets
+from sentido_server.transports.fallback import Fallback
+from sentido_server.transports.grpcio import GrpcioTransport, Receiver, new_server
+from sentido_server.transports.health import Health
+from sentido_server.transports.options import (
     MAX_METADATA_BYTES,
     connection_options,
-    read_secrets,
     warn_of_native,
     why_not_native,
 )
-from sentido_server.stalls import Stalls
-from sentido_server.threads import CallThreads
+from sentido_server.transports.reflection import Reflection
+from sentido_server.transports.stalls import Stalls
 
 if TYPE_CHECKING:
-    from sentido_server.native import NativeTransport
-    from sentido_server.tracing import Tracing
+    from sentido_server.telemetry.tracing import Tracing
+    from sentido_server.transports.native import NativeTransport
 
 RPCS: tuple[Rpc[Any], ...] = (
     *prediction.RPCS,
@@ -122,7 +126,14 @@ def serve(config: Config) -> Iterator[Running]:
         if config.reflection:
             names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-                Reflection(names, access, streams, stalls, threads.turns), server
+                Reflection(
+                    names,
+                    partial(access.check, "reflection", False),
+                    streams,
+                    stalls,
+                    threads.turns,
+                ),
+                server,
             )
         return server
 
@@ -201,7 +212,7 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
             " proxy in front of it"
         )
     try:
-        from sentido_server.native import NativeTransport
+        from sentido_server.transports.native import NativeTransport
     except ImportError as error:
         if config.transport == "auto":
             return None
@@ -260,7 +271,7 @@ def _tracing(config: Config) -> "Tracing | None":
             " needed, or off"
         )
     try:
-        from sentido_server.tracing import Tracing
+        from sentido_server.telemetry.tracing import Tracing
     except ImportError as error:
         raise StartError(
             f"--otlp-endpoint needs OpenTelemetry ({error}): pip install 'sentido-server[tracing]'"
@@ -285,7 +296,7 @@ def _exposed(
     transports: "Sequence[GrpcioTransport | NativeTransport]",
 ) -> Iterator[str]:
     """Show what is counted within the block; give the address. Raises StartError."""
-    from sentido_server.exposition import ServerCollector, exposed
+    from sentido_server.telemetry.prometheus import ServerCollector, exposed
 
     collector = ServerCollector(
         metrics,

@@ -11,7 +11,8 @@ from sentido_bundle import Precision, cpus, default_bundle
 from sentido_bundle.bundle import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
 from sentido_bundle.command_line import Parser
 
-from sentido_server import batcher, memory, settings
+from sentido_server import memory, settings
+from sentido_server.core import batcher
 from sentido_server.settings import SettingError, setting
 
 _DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."

@@ -16,8 +16,8 @@ from sentido.v1.common_pb2 import ModelSelector
 from sentido_bundle import Bundle, BundleError
 
 from sentido_server import log
-from sentido_server.catalog import Catalog
-from sentido_server.rpc import Reloaded
+from sentido_server.core.registry import Catalog
+from sentido_server.core.rpc import Reloaded
 
 
 class Loader:

@@ -23,8 +23,8 @@ def _main() -> int:
     from sentido_bundle import BundleError
 
     from sentido_server import log, stderr
-    from sentido_server.check import check, split
     from sentido_server.config import Config, StartError
+    from sentido_server.health_check import check, split
     from sentido_server.settings import unknown_variables
 
     stderr.make_sure_of_it()

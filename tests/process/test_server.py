@@ -468,7 +468,7 @@ def test_two_bundles_of_one_name_are_a_start_up_error() -> None:
         (["--log-format", "xml"], {}, "'xml' is not one of auto, json, text"),
         (["--precision", "fp16"], {}, "'fp16' is not one of fp32, int8"),
         ([], {"SENTIDO_PRECISION": "x"}, "SENTIDO_PRECISION: 'x' is not one of fp32, int8"),
-        (["--colour"], {}, "unrecognized arguments: --colour"),
+        (["--colour"], {}, "there is no flag --colour"),
         ([], {"SENTIDO_THREADS": "x"}, "SENTIDO_THREADS: 'x' is not a whole number from 0 to 1024"),
     ],
 )

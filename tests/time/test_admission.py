@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sentido_server.admission import Allowance, Left, Slots, source_of
+from sentido_server.core.admission import Allowance, Left, Slots, source_of
 from waiting import PATIENCE, wait_for
 
 

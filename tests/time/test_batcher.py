@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sentido_server.batcher import BadResults, Batcher, Closed, Dropped, Full, Limits
+from sentido_server.core.batcher import BadResults, Batcher, Closed, Dropped, Full, Limits
 from waiting import PATIENCE
 
 Run = Callable[[list[Any]], Sequence[Any]]

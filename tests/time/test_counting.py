@@ -3,8 +3,8 @@
 import threading
 
 import numpy as np
-from sentido_server.histogram import Histogram
-from sentido_server.metrics import Metrics
+from sentido_server.core.counting import Metrics
+from sentido_server.core.histogram import Histogram
 
 THREADS, EACH = 4, 5000
 

@@ -10,14 +10,14 @@ import pytest
 from google.rpc import code_pb2
 from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest, PredictResponse
 from sentido_bundle import Bundle, default_bundle
-from sentido_server.access import Access
-from sentido_server.batcher import Limits
-from sentido_server.catalog import Catalog
-from sentido_server.faults import Fault, InvalidArgument, NotFound, QueueFull, Unavailable
-from sentido_server.pipeline import Message, Outcome, Pipeline
-from sentido_server.prediction import prepare_predict, reply_predict
-from sentido_server.rpc import Final, Item, Plan, Rpc, State, run
-from sentido_server.rpc import Limits as TextLimits
+from sentido_server.core.batcher import Limits
+from sentido_server.core.faults import Fault, InvalidArgument, NotFound, QueueFull, Unavailable
+from sentido_server.core.pipeline import Message, Outcome, Pipeline
+from sentido_server.core.registry import Catalog
+from sentido_server.core.rpc import Final, Item, Plan, Rpc, State, run
+from sentido_server.core.rpc import Limits as TextLimits
+from sentido_server.rpcs.prediction import prepare_predict, reply_predict
+from sentido_server.security.bearer import Access
 from waiting import PATIENCE, wait_for
 
 

@@ -10,16 +10,16 @@ import pytest
 from google.rpc import code_pb2, error_details_pb2
 from sentido.v1.model_pb2 import ReloadModelRequest, ReloadModelResponse
 from sentido_bundle import default_bundle
-from sentido_server import models
-from sentido_server.access import Access, Metadata
-from sentido_server.batcher import Limits
-from sentido_server.catalog import Catalog
-from sentido_server.faults import BundleRefused, NotFound
+from sentido_server.core.batcher import Limits
+from sentido_server.core.call import CallRecord, Metadata
+from sentido_server.core.faults import BundleRefused, NotFound
+from sentido_server.core.pipeline import Outcome, Pipeline
+from sentido_server.core.registry import Catalog
+from sentido_server.core.rpc import Limits as TextLimits
+from sentido_server.core.rpc import State
 from sentido_server.loading import Loader
-from sentido_server.pipeline import Outcome, Pipeline
-from sentido_server.record import CallRecord
-from sentido_server.rpc import Limits as TextLimits
-from sentido_server.rpc import State
+from sentido_server.rpcs import model as models
+from sentido_server.security.bearer import Access
 from waiting import PATIENCE
 
 (RELOAD,) = [rpc for rpc in models.RPCS if rpc.admin]

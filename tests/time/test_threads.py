@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sentido_server import one_cpu
-from sentido_server.threads import CallThreads, FairThreads
+from sentido_server.core import one_cpu
+from sentido_server.core.threads import CallThreads, FairThreads
 from waiting import PATIENCE, wait_for
 
 

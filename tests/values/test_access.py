@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sentido_server.access import Access
-from sentido_server.faults import Fault, PermissionDenied, Unauthenticated
-from sentido_server.watched import FileError
+from sentido_server.core.faults import Fault, PermissionDenied, Unauthenticated
+from sentido_server.security.bearer import Access
+from sentido_server.security.reloading_file import FileError
 
 CALL, ADMIN, OTHER = "call-token-0123456789", "admin-token-0123456789", "other-token-0123456789"
 

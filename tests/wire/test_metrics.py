@@ -25,7 +25,7 @@ from sentido.v1.prediction_pb2 import (
 from sentido_bundle import default_bundle
 from sentido_client import Client, InvalidRequestError
 from sentido_server.app import RPCS, Running
-from sentido_server.metrics import DROP_REASONS, REFUSALS, STAGES
+from sentido_server.core.counting import DROP_REASONS, REFUSALS, STAGES
 from waiting import PATIENCE, wait_for
 
 PREDICT = "sentido.v1.PredictionService/Predict"

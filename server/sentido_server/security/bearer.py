@@ -13,14 +13,11 @@ its digest is kept, and none is ever in a message or in the log.
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
-from sentido_server.faults import PermissionDenied, Unauthenticated
-from sentido_server.watched import FileError, Watched, read
-
-Metadata = Iterable[tuple[str, str | bytes]]
-"""What a caller sends beside its request: keys in lower case, bytes for those that end in -bin."""
+from sentido_server.core.call import Metadata
+from sentido_server.core.faults import PermissionDenied, Unauthenticated
+from sentido_server.security.reloading_file import FileError, Watched, read
 
 _ROLES = ("call", "admin")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")  # RFC 6750, and too long to be guessed

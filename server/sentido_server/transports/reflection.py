@@ -1,17 +1,17 @@
 """Server reflection, for those who may call the server."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
 from grpc_reflection.v1alpha import reflection
 
-from sentido_server.access import Access
-from sentido_server.admission import Allowance, source_of
-from sentido_server.faults import Fault, QueueFull
-from sentido_server.grpcio import abort
-from sentido_server.stalls import Stalls
-from sentido_server.threads import Turns
+from sentido_server.core.admission import Allowance, source_of
+from sentido_server.core.call import Metadata
+from sentido_server.core.faults import Fault, QueueFull
+from sentido_server.core.threads import Turns
+from sentido_server.transports.grpcio import abort
+from sentido_server.transports.stalls import Stalls
 
 _RETRY_SECONDS = 1.0  # after which a caller may try again to open a stream
 
@@ -22,14 +22,14 @@ class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
     def __init__(
         self,
         services: Sequence[str],
-        access: Access,
+        check: Callable[[Metadata], None],
         streams: Allowance,
         stalls: Stalls,
         turns: Turns,
     ) -> None:
-        """Take the names of the services to show, who may see them, and what bounds streams."""
+        """Take the names of the services, what refuses who may not see them, and bounds."""
         super().__init__(services)
-        self._access = access
+        self._check = check
         self._streams = streams
         self._stalls = stalls
         self._turns = turns
@@ -41,7 +41,7 @@ class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
         self._turns.end()
         source = source_of(context.peer(), context)
         try:
-            self._access.check("reflection", False, context.invocation_metadata() or ())
+            self._check(context.invocation_metadata() or ())
             if not self._streams.take(source, 1):
                 raise QueueFull("too many streams are open; try again", _RETRY_SECONDS, "streams")
         except Fault as fault:

@@ -8,8 +8,8 @@ from sentido.v1 import common_pb2
 from sentido.v1.common_pb2 import Usage
 from sentido_bundle import Encoding, Tokenizer, Truncation
 
-from sentido_server.faults import InvalidArgument, Violation
-from sentido_server.rpc import Limits
+from sentido_server.core.faults import InvalidArgument, Violation
+from sentido_server.core.rpc import Limits
 
 TRUNCATIONS: dict[int, Truncation | None] = {
     common_pb2.TRUNCATION_UNSPECIFIED: None,

@@ -18,8 +18,8 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from sentido_server import log
-from sentido_server.metrics import STAGES, Marks
-from sentido_server.record import CallRecord
+from sentido_server.core.call import CallRecord
+from sentido_server.core.counting import STAGES, Marks
 
 _GOODBYE_SECONDS = 2.0  # for the last spans, when the server stops
 _TRACE_CONTEXT = ("traceparent", "tracestate")  # the keys of W3C's Trace Context

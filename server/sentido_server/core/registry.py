@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sentido.v1.common_pb2 import ModelSelector
 from sentido_bundle import Bundle
 
-from sentido_server.faults import NotFound, shorten
+from sentido_server.core.faults import NotFound, shorten
 
 
 class Catalog:

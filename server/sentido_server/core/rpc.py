@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from sentido.v1.common_pb2 import ServedBy
 from sentido_bundle import Bundle, BundleError, Encoding
 
-from sentido_server.catalog import Catalog
-from sentido_server.faults import (
+from sentido_server.core.faults import (
     BundleRefused,
     Cancelled,
     DeadlineExceeded,
@@ -30,6 +29,7 @@ from sentido_server.faults import (
     Unauthenticated,
     Unavailable,
 )
+from sentido_server.core.registry import Catalog
 
 _CODES = tuple(  # of any call that is not OK
     fault.code

@@ -27,10 +27,10 @@ from sentido.v1.embedding_pb2 import (
 )
 from sentido_bundle import Bundle, Encoding, normalize
 
-from sentido_server.faults import InvalidArgument, NotFound, Violation, shorten
-from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, Steps, served_by
-from sentido_server.texts import SMALL_MANY, TRUNCATIONS, Check, good, texts_of, usage
-from sentido_server.tokens import TOKEN_BYTES, token_messages
+from sentido_server.core.faults import InvalidArgument, NotFound, Violation, shorten
+from sentido_server.core.rpc import Final, Item, Plan, Result, Rpc, State, Steps, served_by
+from sentido_server.rpcs.checks import SMALL_MANY, TRUNCATIONS, Check, good, texts_of, usage
+from sentido_server.rpcs.messages import TOKEN_BYTES, token_messages
 
 SERVICE = "sentido.v1.EmbeddingService"
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import grpc
 
-from sentido_server.watched import FileError, Watched, read
+from sentido_server.security.reloading_file import FileError, Watched, read
 
 _STEPS = 20  # waits before a new certificate is used
 _STEP_SECONDS = 0.01

@@ -8,8 +8,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from sentido_server.admission import Source
-from sentido_server.one_cpu import OneCpu
+from sentido_server.core.admission import Source
+from sentido_server.core.one_cpu import OneCpu
 
 _IDLE_SECONDS = 10.0  # after which a thread that has nothing to do ends
 _MOST_AWAKE = 4  # threads of calls: while one has Python's lock, the next are on their way to it

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from sentido_bundle.wire import Value, fields
 
-from sentido_server.faults import InvalidArgument, Violation
+from sentido_server.core.faults import InvalidArgument, Violation
 
 Request = TypeVar("Request", bound=Message)
 

@@ -15,14 +15,14 @@ from typing import Any, NoReturn
 import grpc
 from google.rpc import code_pb2
 
-from sentido_server.admission import Allowance, Left, Slots, source_of
-from sentido_server.faults import Fault, NoMessage, QueueFull
-from sentido_server.grpcio_call import GrpcioCall, Requests, Stream, answer
-from sentido_server.pipeline import Pipeline, internal
-from sentido_server.record import CallRecord
-from sentido_server.rpc import Rpc
-from sentido_server.stalls import Stalls
-from sentido_server.threads import CallThreads, Turns
+from sentido_server.core.admission import Allowance, Left, Slots, source_of
+from sentido_server.core.call import CallRecord
+from sentido_server.core.faults import Fault, NoMessage, QueueFull
+from sentido_server.core.pipeline import Pipeline, internal
+from sentido_server.core.rpc import Rpc
+from sentido_server.core.threads import CallThreads, Turns
+from sentido_server.transports.grpcio_call import GrpcioCall, Requests, Stream, answer
+from sentido_server.transports.stalls import Stalls
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _REFUSAL_SECONDS = 0.1  # that a call waits for being refused because the server is full

@@ -9,8 +9,8 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2
 
-from sentido_server.admission import Allowance, Left, source_of
-from sentido_server.faults import (
+from sentido_server.core.admission import Allowance, Left, source_of
+from sentido_server.core.faults import (
     Fault,
     InvalidArgument,
     NotFound,
@@ -18,8 +18,8 @@ from sentido_server.faults import (
     Unavailable,
     Violation,
 )
-from sentido_server.grpcio import Receiver, abort
-from sentido_server.stalls import Stalls
+from sentido_server.transports.grpcio import Receiver, abort
+from sentido_server.transports.stalls import Stalls
 
 _Status = health_pb2.HealthCheckResponse
 _RETRY_SECONDS = 1.0  # after which a caller may try again to watch

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from sentido_server.histogram import Histogram
+from sentido_server.core.histogram import Histogram
 
 STAGES = ("tokenize", "queue", "infer", "encode")
 """What a message goes through, in order. One that needs no model has only the outer two."""

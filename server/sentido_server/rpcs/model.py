@@ -18,8 +18,8 @@ from sentido.v1.model_pb2 import (
 )
 from sentido_bundle import Bundle, BundleError, Precision
 
-from sentido_server.faults import BundleRefused
-from sentido_server.rpc import Plan, Result, Rpc, State
+from sentido_server.core.faults import BundleRefused
+from sentido_server.core.rpc import Plan, Result, Rpc, State
 
 SERVICE = "sentido.v1.ModelService"
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from sentido_server.admission import Allowance, Source
-from sentido_server.histogram import Histogram
+from sentido_server.core.admission import Allowance, Source
+from sentido_server.core.histogram import Histogram
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -14,9 +14,9 @@ from sentido.v1.prediction_pb2 import (
 )
 from sentido_bundle import Bundle, Encoding
 
-from sentido_server.faults import InvalidArgument, Violation
-from sentido_server.rpc import Final, Item, Plan, Result, Rpc, State, served_by
-from sentido_server.texts import SMALL_MANY, Check, good, set_usage, texts_of
+from sentido_server.core.faults import InvalidArgument, Violation
+from sentido_server.core.rpc import Final, Item, Plan, Result, Rpc, State, served_by
+from sentido_server.rpcs.checks import SMALL_MANY, Check, good, set_usage, texts_of
 
 SERVICE = "sentido.v1.PredictionService"
 

@@ -1,28 +1,51 @@
-"""A call's record: what its line in the log, the metrics and its spans are made of.
+"""A call as its transport knows it, and its record: what log, metrics and spans are made of.
 
-Never a text of a request.
+The record never holds a text of a request.
 """
 
 import re
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sentido_server import log
-from sentido_server.access import Metadata
-from sentido_server.lines import Call
-from sentido_server.metrics import STAGES, Marks, Metrics, TextCounts
-from sentido_server.rpc import Plan
+from sentido_server.core.counting import STAGES, Marks, Metrics, TextCounts
+from sentido_server.core.rpc import Plan
+from sentido_server.lines import Call as CallLine
 
-if TYPE_CHECKING:
-    from sentido_server.tracing import Tracing
+Metadata = Iterable[tuple[str, str | bytes]]
+"""What a caller sends beside its request: keys in lower case, bytes for those that end in -bin."""
 
 _MOST_MARKS = 100  # messages of a stream whose stages become spans
 _TRACEPARENT = re.compile(  # W3C's: its version, the trace's id, the parent's, flags
     "(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-|$)"
 )
 _SAMPLED = 1  # of these flags
+
+
+class Call(Protocol):
+    """One call as its transport knows it."""
+
+    peer: str
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the caller sent beside the request."""
+
+    def is_expired(self) -> bool:
+        """Whether the call's deadline has passed."""
+
+    def is_cancelled(self) -> bool:
+        """Whether the caller has left."""
+
+
+class Tracer(Protocol):
+    """Makes the spans of calls that have ended."""
+
+    def end(self, entry: "CallRecord", code: int) -> str | None:
+        """Make the spans of a call; return the id of its trace if it is sampled."""
 
 
 @dataclass(slots=True)
@@ -33,7 +56,7 @@ class CallRecord:
     peer: str
     metadata: Metadata = ()
     metrics: Metrics | None = None
-    tracing: "Tracing | None" = None
+    tracing: Tracer | None = None
     started: float = field(default_factory=time.monotonic)
     model: str | None = None
     texts: int = 0
@@ -105,7 +128,7 @@ class CallRecord:
             self.metrics.add_call(self.rpc, code, seconds, refusal)
         trace_id = self._trace_id(code)
         log.call(
-            Call(
+            CallLine(
                 time.time(),
                 self.rpc,
                 code,

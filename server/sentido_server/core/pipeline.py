@@ -9,13 +9,15 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from sentido_server import log
-from sentido_server.access import Access, Metadata
-from sentido_server.admission import Allowance, source_of
-from sentido_server.batcher import Batcher, Closed, Counts, Dropped, Full, Limits
-from sentido_server.faults import (
+from sentido_server.core.admission import Allowance, source_of
+from sentido_server.core.batcher import Batcher, Closed, Counts, Dropped, Full, Limits
+from sentido_server.core.call import Call, CallRecord, Metadata, Tracer
+from sentido_server.core.codec import check_count, parse
+from sentido_server.core.counting import Metrics, TextCounts
+from sentido_server.core.faults import (
     Cancelled,
     DeadlineExceeded,
     Fault,
@@ -23,14 +25,8 @@ from sentido_server.faults import (
     QueueFull,
     Unavailable,
 )
-from sentido_server.metrics import Metrics, TextCounts
-from sentido_server.parse import check_count, parse
-from sentido_server.record import CallRecord
-from sentido_server.rpc import Item, Plan, Result, Rpc, State, run
-from sentido_server.threads import FairThreads
-
-if TYPE_CHECKING:
-    from sentido_server.tracing import Tracing
+from sentido_server.core.rpc import Item, Plan, Result, Rpc, State, run
+from sentido_server.core.threads import FairThreads
 
 Outcome = bytes | Fault
 Finish = Callable[[Outcome], None]
@@ -46,20 +42,13 @@ _LOADING = "the server is loading its models"
 _SHUTTING_DOWN = "the server is shutting down"
 
 
-class Call(Protocol):
-    """One call as its transport knows it."""
+class Access(Protocol):
+    """Says who may call what."""
 
-    peer: str
+    asks: bool  # for a credential; else only calls of admin RPCs need a look
 
-    @property
-    def metadata(self) -> Metadata:
-        """What the caller sent beside the request."""
-
-    def is_expired(self) -> bool:
-        """Whether the call's deadline has passed."""
-
-    def is_cancelled(self) -> bool:
-        """Whether the caller has left."""
+    def check(self, rpc: str, admin: bool, metadata: Metadata) -> None:
+        """Raise Unauthenticated or PermissionDenied unless the call may go on."""
 
 
 class Pipeline:
@@ -71,7 +60,7 @@ class Pipeline:
         limits: Limits,
         access: Access,
         metrics: Metrics | None = None,
-        tracing: "Tracing | None" = None,
+        tracing: Tracer | None = None,
         memory: int = 2**30,
     ) -> None:
         """Make the threads. `memory`: bytes that messages may take, from parsing to sending."""

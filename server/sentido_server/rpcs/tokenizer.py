@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sentido.v1.tokenizer_pb2 import TokenizeRequest, TokenizeResponse
 
-from sentido_server.rpc import Plan, Result, Rpc, State, served_by
-from sentido_server.texts import SMALL_MANY, Check, usage
-from sentido_server.tokens import TOKEN_BYTES, token_messages
+from sentido_server.core.rpc import Plan, Result, Rpc, State, served_by
+from sentido_server.rpcs.checks import SMALL_MANY, Check, usage
+from sentido_server.rpcs.messages import TOKEN_BYTES, token_messages
 
 SERVICE = "sentido.v1.TokenizerService"
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import grpc
 
-from sentido_server.access import Metadata
-from sentido_server.admission import Left, source_of
-from sentido_server.faults import Fault, QueueFull, Unavailable
-from sentido_server.pipeline import Message, Outcome, Pipeline
-from sentido_server.record import CallRecord
-from sentido_server.rpc import Rpc
-from sentido_server.threads import Turns
+from sentido_server.core.admission import Left, source_of
+from sentido_server.core.call import CallRecord, Metadata
+from sentido_server.core.faults import Fault, QueueFull, Unavailable
+from sentido_server.core.pipeline import Message, Outcome, Pipeline
+from sentido_server.core.rpc import Rpc
+from sentido_server.core.threads import Turns
 
 _POLL_SECONDS = 0.02  # between looks of a stream at a full queue
 _STREAM_WINDOW = 4  # messages of one stream that are prepared or computed at once

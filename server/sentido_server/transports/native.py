@@ -16,13 +16,12 @@ from google.rpc import code_pb2
 from pygrpc_native import EVENT_CANCEL, NativeGrpcFront
 
 from sentido_server import log
-from sentido_server.access import Metadata
 from sentido_server.address import LONGEST_PATH
-from sentido_server.faults import Cancelled, DeadlineExceeded, Fault, MessageTooLarge
-from sentido_server.pipeline import Outcome, Pipeline, internal
-from sentido_server.record import CallRecord
-from sentido_server.rpc import Rpc
-from sentido_server.socket_folder import SocketFolder
+from sentido_server.core.call import CallRecord, Metadata
+from sentido_server.core.faults import Cancelled, DeadlineExceeded, Fault, MessageTooLarge
+from sentido_server.core.pipeline import Outcome, Pipeline, internal
+from sentido_server.core.rpc import Rpc
+from sentido_server.transports.socket_folder import SocketFolder
 
 _Details = tuple[Metadata, str, float | None]  # peer, and the seconds left
 _MOST_EVENTS = 64  # taken from the front at once

@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector
 
 from sentido_server import log
 from sentido_server.address import check_address
-from sentido_server.batcher import Counts
-from sentido_server.histogram import Histogram
+from sentido_server.core.batcher import Counts
+from sentido_server.core.counting import Metrics
+from sentido_server.core.histogram import Histogram
 from sentido_server.loading import Loader
-from sentido_server.metrics import Metrics
 
 _MOST_SCRAPES = 16  # at once, each on a thread
 _RETRY_SECONDS = 0.1  # after a connection could not be accepted

@@ -1,0 +1,1 @@
+"""What every transport shares: the pipeline, its rules, and what is counted. Imports no gRPC."""

@@ -1,0 +1,1 @@
+"""The RPCs: two plain functions each, `prepare` and `reply`. They import no transport."""

@@ -1,0 +1,1 @@
+"""Who may call, and the files that say so: tokens and certificates."""

@@ -1,0 +1,1 @@
+"""What others can see of the server: metrics and traces."""

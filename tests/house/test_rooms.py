@@ -1,0 +1,84 @@
+"""Who imports whom between the rooms of a package: downwards only, and never in a circle."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGES = {
+    name: ROOT / folder / name
+    for folder, name in (
+        ("bundle", "sentido_bundle"),
+        ("server", "sentido_server"),
+        ("client", "sentido_client"),
+        ("export", "sentido_export"),
+    )
+}
+SERVER = {  # a room of the server: what it imports besides itself, rooms and modules
+    "core": {"lines", "log"},
+    "rpcs": {"core"},
+    "security": {"address", "config", "core", "log"},
+    "telemetry": {"address", "core", "loading", "log"},
+    "transports": {"address", "config", "core", "log"},
+}
+GRPC = {"app", "health_check", "security.secrets", "security.tls", "transports"}  # who imports it
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Return the modules of a package by their names within it."""
+    root = PACKAGES[package]
+    return {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in root.rglob("*.py")
+        if path != root / "__init__.py"
+    }
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Return the full names of all that a module imports, wherever it does so."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(package: str) -> dict[str, set[str]]:
+    """Return which modules of a package each of them imports."""
+    of_package = modules(package)
+    graph: dict[str, set[str]] = {name: set() for name in of_package}
+    for name, path in of_package.items():
+        for full in imports(path):
+            inner = full.removeprefix(f"{package}.")
+            for other in (inner, inner.rpartition(".")[0]):
+                if other in of_package and inner != full and other != name:
+                    graph[name].add(other)
+                    break
+    return graph
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    graph = within(package)
+    assert sum(map(len, graph.values())) > 5  # it has found them
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"{package}: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("room", SERVER)
+def test_a_room_of_the_server_imports_only_what_lies_below_it(room: str) -> None:
+    for name, others in within("sentido_server").items():
+        if name.partition(".")[0] == room:
+            rooms = {other.partition(".")[0] for other in others} - {room}
+            assert rooms <= SERVER[room], name
+
+
+def test_grpc_is_known_only_to_those_who_speak_it() -> None:
+    for name, path in modules("sentido_server").items():
+        if any(full.partition(".")[0] == "grpc" for full in imports(path)):
+            assert {name, name.partition(".")[0]} & GRPC, name
