@@ -54,7 +54,7 @@ def test_a_folder_in_the_work_folders_place_keeps_all_that_is_in_it(
     assert contents(tmp_path) == before
 
 
-def test_what_others_call_in_no_utf8_is_named_like_anything_else(tmp_path: Path) -> None:
+def test_a_file_of_others_whose_name_is_not_utf8_is_refused_like_any_other(tmp_path: Path) -> None:
     source, name = write_csv(tmp_path / "in.csv", ["x"]), os.fsdecode(b"caf\xe9")
     for folder in ("out", "x.csv.parts"):
         (tmp_path / folder).mkdir()
