@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,12 @@ def test_grafana_finds_the_dashboard_and_its_data() -> None:
     assert ["./deploy/grafana/dashboards", provider["options"]["path"]] in mounts
     for panel in panels():
         assert panel["datasource"]["uid"] == source["uid"]
+
+
+@pytest.mark.parametrize("part", ["server", "client", "export"])
+def test_an_image_is_made_of_the_module_that_its_command_starts(part: str) -> None:
+    project = tomllib.loads((ROOT / part / "pyproject.toml").read_text())["project"]
+    copied = (ROOT / ".dockerignore").read_text().splitlines()
+    for entry in project["scripts"].values():
+        module = entry.partition(":")[0].partition(".")[0]
+        assert {f"!{part}/{module}", f"!{part}/{module}.py"} & set(copied), entry
