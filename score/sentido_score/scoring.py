@@ -133,6 +133,8 @@ def open_engine(
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in needed:
             raise
+        folders = "./proto ./client ./bundle" if name == "remote" else "./bundle"
         raise ScoreError(
-            f"the engine {name} needs more packages: pip install 'sentido-score[{name}]'"
+            f"the engine {name} needs more packages:"
+            f" run pip install {folders} './score[{name}]' in Sentido's folder"
         ) from error

@@ -218,7 +218,8 @@ def _native(config: Config, pipeline: Pipeline) -> "NativeTransport | None":
             return None
         raise StartError(
             f"--transport native needs the package pygrpc-native ({error}):"
-            " pip install 'sentido-server[native]', or use --transport grpcio"
+            " run pip install ./proto ./bundle './server[native]' in Sentido's folder, or use"
+            " --transport grpcio"
         ) from error
     warn_of_native(config)
     try:
@@ -274,7 +275,8 @@ def _tracing(config: Config) -> "Tracing | None":
         from sentido_server.telemetry.tracing import Tracing
     except ImportError as error:
         raise StartError(
-            f"--otlp-endpoint needs OpenTelemetry ({error}): pip install 'sentido-server[tracing]'"
+            f"--otlp-endpoint needs OpenTelemetry ({error}):"
+            " run pip install ./proto ./bundle './server[tracing]' in Sentido's folder"
         ) from error
     return Tracing(config.otlp_endpoint)
 

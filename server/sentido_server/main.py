@@ -46,7 +46,3 @@ def _main() -> int:
             code = 1
     # Python would stop threads in the midst of C++, such as one that still loads, and abort by it.
     os._exit(code)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

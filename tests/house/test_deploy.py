@@ -54,6 +54,16 @@ def test_a_dockerfile_fetches_no_syntax_and_names_no_host(path: Path) -> None:
     assert "--require-hashes" in text
 
 
+def test_an_image_is_built_with_all_that_a_wheel_is_made_of() -> None:
+    sent = set((ROOT / ".dockerignore").read_text().splitlines())
+    for part in ("proto", "bundle", *(path.parent.name for path in DOCKERFILES)):
+        project = tomllib.loads((ROOT / part / "pyproject.toml").read_text())
+        wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+        files = wheel.get("packages", wheel.get("only-include"))
+        for name in ("pyproject.toml", "README.md", "LICENSE", *files):
+            assert f"!{part}/{name}" in sent
+
+
 def test_all_images_have_one_base() -> None:
     texts = [path.read_text() for path in DOCKERFILES]
     assert (

@@ -5,13 +5,17 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sentido_bundle
 import sentido_client
 import sentido_score
 from conftest import BIN, ROOT
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 PACKAGES = {
     "proto/sentido": {"google", "grpc", "sentido"},
@@ -76,6 +80,55 @@ def test_a_lock_is_a_part_of_the_whole(lock: str) -> None:
     whole = pins(ROOT / "locks" / "dev.txt")
     for name, versions in pins(ROOT / "locks" / f"{lock}.txt").items():
         assert versions <= whole[name], name
+
+
+def test_the_floors_are_the_lowest_versions_that_the_client_asks_for() -> None:
+    floors = pins(ROOT / "locks" / "floors.txt")
+    for part in ("proto", "client"):
+        project = project_of(part)
+        extras = project.get("optional-dependencies", {}).values()
+        for line in [*project["dependencies"], *(line for extra in extras for line in extra)]:
+            requirement = Requirement(line)
+            if not requirement.name.startswith("sentido-"):
+                (lowest,) = [one.version for one in requirement.specifier if one.operator == ">="]
+                found = min(map(Version, floors[requirement.name]))
+                assert found.release[:2] == Version(lowest).release[:2], line
+                assert found in requirement.specifier
+
+
+INSTALLING = re.compile(r"pip install ((?:'?\./[a-z]+(?:\[[a-z,]+\])?'? ?)+)")
+
+
+def test_whoever_is_told_to_install_a_part_is_told_all_that_it_needs_of_ours() -> None:
+    """Nothing is published, so that pip finds our parts nowhere but in their folders."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.md", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    told = 0
+    for name in listed.stdout.split():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert not re.search(r"pip install [^`#\n]*sentido[-_][a-z]", text), name
+        for command in INSTALLING.findall(text):
+            folders = re.findall(r"\./([a-z]+)(?:\[([a-z,]+)\])?", command)
+            for folder, extras in folders:
+                assert needed(folder, extras.split(",")) <= {one for one, _ in folders}, name
+            told += 1
+    assert told >= 10
+
+
+def needed(part: str, extras: list[str]) -> set[str]:
+    """Return the folders of ours that a part asks for with these extras."""
+    project = project_of(part)
+    lines = list(project["dependencies"])
+    for extra in filter(None, extras):
+        lines += project["optional-dependencies"][extra]
+    return {line.split("==")[0].removeprefix("sentido-") for line in lines if "sentido-" in line}
+
+
+def project_of(part: str) -> dict[str, Any]:
+    """Return what the pyproject.toml of a part says of it."""
+    text = (ROOT / part / "pyproject.toml").read_text(encoding="utf-8")
+    return dict(tomllib.loads(text)["project"])
 
 
 def test_the_servers_lock_holds_no_tensorflow_and_the_clients_no_onnxruntime() -> None:

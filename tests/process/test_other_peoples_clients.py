@@ -9,7 +9,13 @@ import pytest
 from conftest import BIN, ROOT
 from sentido_client import Client
 
-PROTOBUF6 = BIN.parent / "protobuf6" / "bin" / "python"
+# Environments with older libraries: what they hold is in the root's pyproject.toml.
+OLDER = {"floors": "protobuf 5.29.1, grpcio 1.71.0", "protobuf6": "protobuf 6.31.1, grpcio 1.74.0"}
+SOURCES = os.pathsep.join(str(ROOT / folder) for folder in ("proto", "client"))
+
+
+def older(environment: str) -> Path:
+    return BIN.parent / environment / "bin" / "python"
 
 
 def buf_curl(*arguments: str) -> str:
@@ -67,10 +73,13 @@ def test_buf_curl_streams(address: str) -> None:
     assert answers.count('"embeddings"') == 2
 
 
-def test_the_stubs_and_the_client_work_on_protobuf_6(address: str, client: Client) -> None:
+@pytest.mark.parametrize("environment", OLDER)
+def test_the_stubs_and_the_client_work_with_older_libraries(
+    environment: str, address: str, client: Client
+) -> None:
     program = f"""
-import asyncio, google.protobuf
-assert google.protobuf.__version__.startswith("6."), google.protobuf.__version__
+import asyncio, google.protobuf, grpc
+print("protobuf", google.protobuf.__version__ + ", grpcio", grpc.__version__)
 from sentido.v1 import common_pb2, embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 from sentido_client import AsyncClient, Client, SentidoError
 with Client({address!r}) as client:
@@ -85,22 +94,36 @@ async def main():
         print((await client.predict("wonderful")).probability)
 asyncio.run(main())
 """
-    path = os.pathsep.join(str(ROOT / folder) for folder in ("proto", "client"))
     result = subprocess.run(
-        [PROTOBUF6, "-W", "error", "-c", program],
+        [older(environment), "-W", "error", "-c", program],
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": SOURCES},
     )
     assert result.returncode == 0, result.stderr
     probability = str(client.predict("wonderful").probability)
     assert result.stdout.splitlines() == [
+        OLDER[environment],
         probability,
         "(2, 100) 99",
         "texts[1]: has 2000000 characters, at most 1000000 are allowed",
         probability,
     ]
+
+
+def test_the_command_works_with_the_oldest_libraries(address: str, client: Client) -> None:
+    python: list[str | Path] = [older("floors"), "-W", "error", "-m", "sentido_client"]
+    for output in ("--json", "--table"):
+        result = subprocess.run(
+            [*python, "predict", "wonderful", output, "--address", address],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": SOURCES},
+        )
+        assert (result.stderr, result.returncode) == ("", 0)
+        assert client.predict("wonderful").label in result.stdout
 
 
 @pytest.mark.parametrize(

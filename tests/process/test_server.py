@@ -518,7 +518,8 @@ def test_native_without_its_package_says_what_to_install() -> None:
         timeout=60,
     )
     assert result.returncode == 1
-    assert "pip install 'sentido-server[native]', or use --transport grpcio\n" in result.stderr
+    needed = "run pip install ./proto ./bundle './server[native]' in Sentido's folder"
+    assert f"{needed}, or use --transport grpcio\n" in result.stderr
     assert "Traceback" not in result.stderr
 
 

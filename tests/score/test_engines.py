@@ -288,7 +288,7 @@ def test_an_engine_whose_package_is_missing_says_what_to_install(tmp_path: Path)
         program += f"sys.exit(main([{str(path)!r}, '--out', '-', '--engine', {engine!r}]))"
         result = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
         assert result.returncode == 1, result.stderr
-        assert f"pip install 'sentido-score[{engine}]'".encode() in result.stderr
+        assert f"'./score[{engine}]' in Sentido's folder".encode() in result.stderr
 
 
 def test_int8_gives_what_the_bundle_gives_in_int8(tmp_path: Path, texts: list[str]) -> None:

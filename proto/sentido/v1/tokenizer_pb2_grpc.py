@@ -5,7 +5,7 @@ import warnings
 
 from sentido.v1 import tokenizer_pb2 as sentido_dot_v1_dot_tokenizer__pb2
 
-GRPC_GENERATED_VERSION = '1.74.0'
+GRPC_GENERATED_VERSION = '1.71.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
