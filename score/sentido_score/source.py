@@ -8,9 +8,10 @@ from sentido_score.json_reader import JsonReader
 from sentido_score.line_reader import LineReader
 from sentido_score.options import Options
 from sentido_score.parquet_reader import ParquetReader
-from sentido_score.places import expand, input_format
+from sentido_score.places import InputFile, expand, input_format
 from sentido_score.quiet import Say, quiet
 from sentido_score.readers import Reader
+from sentido_score.survey import beginning, survey
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """Paths, URIs, globs or folders, one or several; "-" for standard input."""
@@ -23,7 +24,16 @@ def open_source(source: Source, options: Options, say: Say = quiet) -> Reader:
     if format == "parquet":
         return ParquetReader.open(files, options, say)
     if format == "jsonl":
+        _refuse_unreadable(files, say)
         return JsonReader.open(files, options)
     if format == "text":
+        _refuse_unreadable(files, say)
         return LineReader(files, options)
     return CsvReader.open(files, options, format, say)
+
+
+def _refuse_unreadable(files: Sequence[InputFile], say: Say) -> None:
+    """Raise ScoreError for a file without a header that cannot be opened, or holds no UTF-8."""
+    if files[0].place is not None:
+        for _ in survey(lambda file: beginning(file, bool), files, say):
+            pass

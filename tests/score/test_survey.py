@@ -63,14 +63,18 @@ def test_a_footer_of_other_columns_is_named_with_its_difference(
         opened(tmp_path)
 
 
-def test_a_file_that_cannot_be_read_is_named_before_the_first_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "txt"])
+def test_a_file_that_cannot_be_read_is_named_before_the_first_row(
+    ending: str, tmp_path: Path
+) -> None:
     for number in range(20):
-        (tmp_path / f"{number:02}.csv.gz").write_bytes(gzip.compress(b"text\nx\n"))
-    (tmp_path / "15.csv.gz").write_bytes(b"text\nx\n")
-    out = tmp_path / "out.csv"
-    result = sentido_score(tmp_path, "--out", out, code=1)
-    assert b"15.csv.gz" in result.stderr
-    assert not (tmp_path / "out.csv.parts").exists()
+        (tmp_path / f"{number:02}.{ending}.gz").write_bytes(gzip.compress(b'text\n{"text": 1}\n'))
+    (tmp_path / f"15.{ending}.gz").write_bytes(b"text\nx\n")
+    with pytest.raises(ScoreError, match=rf"15\.{ending}\.gz"):
+        opened(tmp_path)
+    (tmp_path / f"15.{ending}.gz").write_bytes(gzip.compress("text\nx\n".encode("utf-16")))
+    with pytest.raises(ScoreError, match=rf"15\.{ending}\.gz.*UTF-16"):
+        opened(tmp_path)
 
 
 def test_names_are_compared_and_not_how_they_are_written(tmp_path: Path) -> None:
