@@ -18,12 +18,12 @@ from sentido_server import log
 from sentido_server.address import available, check_address
 from sentido_server.config import Config, StartError
 from sentido_server.core.admission import Allowance, Slots
-from sentido_server.core.batcher import Counts
+from sentido_server.core.batcher import BatchStats
 from sentido_server.core.counting import Metrics
 from sentido_server.core.one_cpu import OneCpu
 from sentido_server.core.pipeline import Pipeline
-from sentido_server.core.registry import Catalog
-from sentido_server.core.rpc import Limits, Rpc, State
+from sentido_server.core.registry import Registry
+from sentido_server.core.rpc import RequestLimits, Rpc, Serving
 from sentido_server.core.threads import CallThreads
 from sentido_server.loading import Loader
 from sentido_server.rpcs import embedding, prediction
@@ -73,7 +73,7 @@ class Running:
     address: str  # with the real port
     transport: str  # "grpcio" or "native"
     loader: Loader
-    counts: Counts  # of what it computed so far
+    counts: BatchStats  # of what it computed so far
     metrics_address: str | None  # with the real port
     health_address: str | None  # with the real port
 
@@ -106,10 +106,10 @@ def serve(config: Config) -> Iterator[Running]:
         tracing,
         memory=memory.messages,
     )
-    limits = Limits(config.max_text_characters, config.max_texts, config.max_message_bytes)
+    limits = RequestLimits(config.max_text_characters, config.max_texts, config.max_message_bytes)
 
-    def use(catalog: Catalog) -> None:
-        pipeline.open(State(catalog, limits, version("sentido-server"), loader.reload))
+    def use(registry: Registry) -> None:
+        pipeline.open(Serving(registry, limits, version("sentido-server"), loader.reload))
 
     loader = Loader(config.bundle, config.precision, use)
     threads = CallThreads(config.most_threads(), cpu=OneCpu())

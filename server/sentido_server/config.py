@@ -183,9 +183,9 @@ class Config:
         parser.add_argument("--check", nargs="?", help=argparse.SUPPRESS)  # taken out before
         return settings.load(cls, parser, argv, environ)
 
-    def batch_limits(self) -> batcher.Limits:
+    def batch_limits(self) -> batcher.BatchLimits:
         """Give what a batch and the queue may hold."""
-        return batcher.Limits(
+        return batcher.BatchLimits(
             rows=MOST_ROWS,
             least_rows=LEAST_ROWS,
             budget=BATCH_TOKENS,

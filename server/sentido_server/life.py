@@ -206,7 +206,7 @@ class _Life:
             transport=running.transport,
             metrics=running.metrics_address,
             health=running.health_address,
-            models=[bundle.name for bundle in running.loader.catalog.bundles],
+            models=[bundle.name for bundle in running.loader.registry.bundles],
             threads=self._config.thread_count(),
             seconds=round(time.monotonic() - self._started, 3),
         )

@@ -12,11 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sentido.v1.common_pb2 import ModelSelector
 from sentido_bundle import Bundle, BundleError
 
 from sentido_server import log
-from sentido_server.core.registry import Catalog
+from sentido_server.core.registry import Registry
 from sentido_server.core.rpc import Reloaded
 
 
@@ -27,13 +26,13 @@ class Loader:
     """
 
     def __init__(
-        self, directories: Sequence[Path], precision: str, use: Callable[[Catalog], None]
+        self, directories: Sequence[Path], precision: str, use: Callable[[Registry], None]
     ) -> None:
         self._directories = directories
         self._precision = precision
         self._use = use
         self._loading = threading.Lock()
-        self.catalog = Catalog(())
+        self.registry = Registry(())
         self.seconds: dict[str, float] = {}  # that the last load took, by model
         self.reloads = Counter(success=0, failure=0)
 
@@ -57,8 +56,8 @@ class Loader:
         name, and keeps what was there.
         """
         with self._loading:
-            bundles = list(self.catalog.bundles)
-            old = self.catalog.find(ModelSelector(name=name))
+            bundles = list(self.registry.bundles)
+            old = self.registry.find(name)
             index = bundles.index(old)
 
             def load() -> None:
@@ -93,11 +92,11 @@ class Loader:
 
     def _swap(self, bundles: Sequence[Bundle]) -> None:
         try:
-            catalog = Catalog(bundles)
+            registry = Registry(bundles)
         except ValueError as error:
             raise BundleError(str(error)) from error
-        self.catalog = catalog
-        self._use(catalog)
+        self.registry = registry
+        self._use(registry)
 
     def _counted(self, load: Callable[[], None]) -> None:
         """Load, count it and say what came of it."""
@@ -108,4 +107,4 @@ class Loader:
             log.event("reload failed", error=str(error))
             raise
         self.reloads["success"] += 1
-        log.event("reloaded", models={each.name: each.digest for each in self.catalog.bundles})
+        log.event("reloaded", models={each.name: each.digest for each in self.registry.bundles})

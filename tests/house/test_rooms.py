@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
+from sentido_server.app import RPCS
 
 PACKAGES = {
     name: ROOT / folder / name
@@ -82,3 +84,15 @@ def test_grpc_is_known_only_to_those_who_speak_it() -> None:
     for name, path in modules("sentido_server").items():
         if any(full.partition(".")[0] == "grpc" for full in imports(path)):
             assert {name, name.partition(".")[0]} & GRPC, name
+
+
+def test_the_table_of_rpcs_is_what_the_protocol_has() -> None:
+    files = (prediction_pb2, embedding_pb2, tokenizer_pb2, model_pb2)
+    methods = {
+        method.full_name
+        for file in files
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+    assert len(files) == len(list((ROOT / "proto/sentido/v1").glob("*.proto"))) - 1  # and common
+    assert sorted(rpc.method.full_name for rpc in RPCS) == sorted(methods)

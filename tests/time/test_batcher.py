@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sentido_server.core.batcher import BadResults, Batcher, Closed, Dropped, Full, Limits
+from sentido_server.core.batcher import BadResults, Batcher, BatchLimits, Closed, Dropped, Full
 from waiting import PATIENCE
 
 Run = Callable[[list[Any]], Sequence[Any]]
-ROOMY = Limits(rows=8, budget=1000, padding=1.0, queued=10**9)
+ROOMY = BatchLimits(rows=8, budget=1000, padding=1.0, queued=10**9)
 
 
 class Gate:
@@ -54,7 +54,9 @@ class Answers:
 
 
 @contextmanager
-def batcher(run: Run, limits: Limits = ROOMY, threads: int = 1) -> Iterator["Batcher[Any, Any]"]:
+def batcher(
+    run: Run, limits: BatchLimits = ROOMY, threads: int = 1
+) -> Iterator["Batcher[Any, Any]"]:
     made: Batcher[Any, Any] = Batcher(run, threads=threads, limits=limits)
     try:
         yield made
@@ -64,7 +66,7 @@ def batcher(run: Run, limits: Limits = ROOMY, threads: int = 1) -> Iterator["Bat
 
 @contextmanager
 def held(
-    limits: Limits = ROOMY, then: Run = lambda items: items
+    limits: BatchLimits = ROOMY, then: Run = lambda items: items
 ) -> Iterator[tuple["Batcher[Any, Any]", Gate]]:
     """A batcher whose only thread is busy with an item of size 1, so that all else waits."""
     gate = Gate(then)
@@ -106,7 +108,7 @@ def test_a_failed_batch_fails_only_its_own_callers() -> None:
         return [item.upper() for item in items]
 
     answers = Answers(3)
-    with batcher(run, Limits(rows=2, budget=100, padding=0.0, queued=1000)) as made:
+    with batcher(run, BatchLimits(rows=2, budget=100, padding=0.0, queued=1000)) as made:
         made.submit([("bad", 7)], answers.of("bad"))
         made.submit([("good", 3), ("fine", 3)], answers.of("good"))
         found = answers.wait()
@@ -152,7 +154,7 @@ def test_a_batch_is_never_over_its_limits_and_everything_is_computed_once(
     sizes: list[int], rows: int, budget: int, padding: float, least_rows: int
 ) -> None:
     answers = Answers(len(sizes))
-    with held(Limits(rows, budget, padding, 10**9, least_rows)) as (made, gate):
+    with held(BatchLimits(rows, budget, padding, 10**9, least_rows)) as (made, gate):
         made.submit([(("item", i, size), size) for i, size in enumerate(sizes)], answers.of("x"))
         gate.open.set()
         found = answers.wait()
@@ -183,7 +185,7 @@ def test_no_size_starves_in_a_flood_of_another(rare: int, common: int) -> None:
     # 100 items of one size wait before the rare one and 400 come after it: the rare one is in the
     # batch after those that were before it, at the latest.
     answers = Answers(501)
-    limits = Limits(rows=8, budget=4096, padding=0.1, queued=10**9)
+    limits = BatchLimits(rows=8, budget=4096, padding=0.1, queued=10**9)
     with held(limits) as (made, gate):
         for n in range(501):
             made.submit([(n, rare if n == 100 else common)], answers.of(n))
@@ -208,13 +210,13 @@ def test_several_threads_work_at_the_same_time() -> None:
         return items
 
     answers = Answers(2)
-    with batcher(run, Limits(1, 10, 0.0, 100), threads=2) as made:
+    with batcher(run, BatchLimits(1, 10, 0.0, 100), threads=2) as made:
         made.submit([("a", 1), ("b", 1)], answers.of("x"))
         answers.wait()
 
 
 def test_a_full_queue_takes_nothing_more_and_one_with_room_takes_all_of_a_call() -> None:
-    with held(Limits(8, 100, 1.0, queued=10)) as (made, gate):
+    with held(BatchLimits(8, 100, 1.0, queued=10)) as (made, gate):
         answers = Answers(4)
         made.submit([("a", 4), ("b", 4)], answers.of("first"))
         made.submit([("c", 1), ("d", 2)], answers.of("second"))
@@ -226,7 +228,7 @@ def test_a_full_queue_takes_nothing_more_and_one_with_room_takes_all_of_a_call()
 
 
 def test_an_empty_queue_takes_a_call_of_any_size() -> None:
-    with held(Limits(8, 100, 1.0, queued=10)) as (made, gate):
+    with held(BatchLimits(8, 100, 1.0, queued=10)) as (made, gate):
         answers = Answers(1)
         made.submit([("huge", 1000)], answers.of("x"))
         gate.open.set()
@@ -266,7 +268,7 @@ def test_the_end_of_a_batch_is_told_after_its_last_result() -> None:
 
 def test_what_was_done_is_counted() -> None:
     answers = Answers(4)
-    limits = Limits(rows=2, budget=100, padding=1.0, queued=1000)
+    limits = BatchLimits(rows=2, budget=100, padding=1.0, queued=1000)
     with held(limits) as (made, gate):
         made.submit([("a", 5), ("b", 3)], answers.of("x"))
         made.submit([("c", 9)], answers.of("y"))
@@ -282,7 +284,7 @@ def test_what_was_done_is_counted() -> None:
 
 def test_sources_take_turns_whatever_one_has_piled_up() -> None:
     answers = Answers(41)
-    limits = Limits(rows=8, budget=8, padding=0.0, queued=10**9)  # no batch holds two sizes
+    limits = BatchLimits(rows=8, budget=8, padding=0.0, queued=10**9)  # no batch holds two sizes
     with held(limits) as (made, gate):
         made.submit([(number, 1) for number in range(40)], answers.of("hog"), source="hog")
         made.submit([("other", 3)], answers.of("other"), source="other")
@@ -292,7 +294,7 @@ def test_sources_take_turns_whatever_one_has_piled_up() -> None:
 
 
 def test_a_source_within_its_share_is_not_refused_for_what_another_has_queued() -> None:
-    limits = Limits(rows=8, budget=1000, padding=1.0, queued=100)
+    limits = BatchLimits(rows=8, budget=1000, padding=1.0, queued=100)
     answers = Answers(2)
     with held(limits) as (made, gate):
         made.submit([("all", 10_000)], answers.of("hog"), source="hog")

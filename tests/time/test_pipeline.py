@@ -1,5 +1,6 @@
 """The pipeline with a call that a test holds in its hand: what is computed, and what never is."""
 
+import json
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -7,15 +8,24 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 from google.rpc import code_pb2
+from sentido.v1 import prediction_pb2
 from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest, PredictResponse
 from sentido_bundle import Bundle, default_bundle
-from sentido_server.core.batcher import Limits
-from sentido_server.core.faults import Fault, InvalidArgument, NotFound, QueueFull, Unavailable
+from sentido_server.core.batcher import BatchLimits
+from sentido_server.core.codec import PROTOBUF, Codec
+from sentido_server.core.faults import (
+    Fault,
+    InvalidArgument,
+    NotFound,
+    QueueFull,
+    Unavailable,
+    Violation,
+)
 from sentido_server.core.pipeline import Message, Outcome, Pipeline
-from sentido_server.core.registry import Catalog
-from sentido_server.core.rpc import Final, Item, Plan, Rpc, State, run
-from sentido_server.core.rpc import Limits as TextLimits
+from sentido_server.core.registry import Registry
+from sentido_server.core.rpc import Final, Item, Lane, Plan, RequestLimits, Rpc, Serving, run
 from sentido_server.rpcs.prediction import prepare_predict, reply_predict
 from sentido_server.security.bearer import Access
 from waiting import PATIENCE, wait_for
@@ -26,6 +36,7 @@ class Call:
     """A call of no transport."""
 
     peer: str = "test"
+    codec: Codec = PROTOBUF
     metadata: tuple[tuple[str, str], ...] = ()
     expired: bool = False
     cancelled: bool = False
@@ -48,8 +59,13 @@ class Call:
         return outcome
 
 
-def rpc(prepare: Any = prepare_predict, reply: Any = reply_predict) -> Rpc[Any]:
-    return Rpc("test.Service", "Predict", PredictRequest, prepare, reply)
+METHODS = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].methods_by_name
+
+
+def rpc(
+    prepare: Any = prepare_predict, reply: Any = reply_predict, name: str = "Predict"
+) -> Rpc[Any]:
+    return Rpc(METHODS[name], prepare, reply)
 
 
 BODY = PredictRequest(text="good").SerializeToString()
@@ -57,8 +73,8 @@ BODY = PredictRequest(text="good").SerializeToString()
 
 @pytest.fixture
 def pipeline(bundle: Bundle) -> Iterator[Pipeline]:
-    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None))
-    made.open(State(Catalog([bundle]), TextLimits(1000, 10, 10**6), "test"))
+    made = Pipeline(1, BatchLimits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None))
+    made.open(Serving(Registry([bundle]), RequestLimits(1000, 10, 10**6), "test"))
     yield made
     made.close()
 
@@ -107,9 +123,9 @@ def test_what_is_abandoned_while_it_waits_is_not_computed(
 ) -> None:
     call = Call()
 
-    def prepare(state: State, request: Any) -> Plan:
+    def prepare(serving: Serving, request: Any) -> Plan:
         leave(call)  # after the check, before a compute thread takes it
-        return prepare_predict(state, request)
+        return prepare_predict(serving, request)
 
     send(pipeline, call, rpc(prepare, never))
     outcome = call.outcome()
@@ -136,12 +152,60 @@ def test_a_bug_is_a_fixed_sentence_with_an_id_and_the_next_call_works(
     assert isinstance(after.outcome(), bytes)
 
 
+class Json:
+    """Protobuf's JSON form."""
+
+    def decode(self, request: Any, body: bytes, most: int) -> Any:  # noqa: ARG002, for few
+        try:
+            return json_format.Parse(body, request())
+        except json_format.ParseError as error:
+            raise InvalidArgument([Violation("(request)", str(error))]) from error
+
+    def encode(self, response: Any) -> bytes:
+        return json_format.MessageToJson(response).encode()
+
+
+def test_another_protocol_is_another_codec_on_the_call(pipeline: Pipeline) -> None:
+    good, bad = Call(codec=Json()), Call(codec=Json())
+    send(pipeline, good, rpc(), b'{"text": "good"}')
+    answer = good.outcome()
+    assert isinstance(answer, bytes)
+    assert json.loads(answer)["prediction"]["label"] == "positive"
+    send(pipeline, bad, rpc(), b'{"text": ')
+    fault = bad.outcome()
+    assert isinstance(fault, InvalidArgument)
+
+
+def test_a_probe_is_answered_while_loading_and_while_draining(bundle: Bundle) -> None:
+    ready = []
+
+    def prepare(serving: Serving, _: Any) -> Plan:
+        ready.append(serving.is_ready)
+        return Plan()
+
+    probe = replace(rpc(prepare, lambda *_: PredictResponse()), lane=Lane.PROBE)
+    made = Pipeline(1, BatchLimits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None))
+    serving = Serving(Registry([bundle]), RequestLimits(1000, 10, 10**6), "test")
+    try:
+        steps: list[Callable[[], None]] = [lambda: None, lambda: made.open(serving), made.drain]
+        for step in steps:
+            step()
+            call = Call()
+            send(made, call, probe)
+            assert call.outcome() == b""
+        assert ready == [False, True, False]
+        with pytest.raises(Unavailable, match="shutting down"):
+            made.begin(rpc(), Call())
+    finally:
+        made.close()
+
+
 def test_a_flush_comes_after_every_outcome_on_whatever_thread(pipeline: Pipeline) -> None:
     finished: list[int] = []
     flushed = threading.Semaphore(0)
 
-    def without_items(state: State, request: Any) -> Plan:
-        return replace(prepare_predict(state, request), items=())
+    def without_items(serving: Serving, request: Any) -> Plan:
+        return replace(prepare_predict(serving, request), items=())
 
     here = rpc(without_items, lambda *_: PredictResponse())
     calls = [Call(), Call(cancelled=True), Call(), Call()]
@@ -167,9 +231,9 @@ LARGE = PredictRequest(text="good " * 1000).SerializeToString()
 
 def narrow(bundle: Bundle, memory: int) -> Pipeline:
     made = Pipeline(
-        1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None), memory=memory
+        1, BatchLimits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None), memory=memory
     )
-    made.open(State(Catalog([bundle]), TextLimits(10**6, 10, 10**8), "test"))
+    made.open(Serving(Registry([bundle]), RequestLimits(10**6, 10, 10**8), "test"))
     return made
 
 
@@ -179,10 +243,10 @@ def test_a_source_is_refused_beyond_its_share_before_it_is_read_and_others_are_n
     made = narrow(bundle, memory=40_000)
     entered, go_on = threading.Event(), threading.Event()
 
-    def prepare(state: State, request: Any) -> Plan:
+    def prepare(serving: Serving, request: Any) -> Plan:
         entered.set()
         assert go_on.wait(PATIENCE)
-        return prepare_predict(state, request)
+        return prepare_predict(serving, request)
 
     busy = Call(peer="ipv4:10.0.0.1:1")
     try:
@@ -208,7 +272,7 @@ def test_memory_is_given_back_once_a_message_is_finished_and_its_answer_sent(
     bundle: Bundle, characters: int
 ) -> None:
     made = narrow(bundle, memory=40_000)
-    made.open(State(Catalog([bundle]), TextLimits(characters, 10, 10**8), "test"))
+    made.open(Serving(Registry([bundle]), RequestLimits(characters, 10, 10**8), "test"))
     before, after = Call(), Call()
     message = send(made, before, rpc(), LARGE)
     assert isinstance(before.outcome(), bytes) == (characters > 1000)
@@ -249,7 +313,7 @@ def test_a_fault_holds_no_request(pipeline: Pipeline) -> None:
 def test_what_may_be_far_too_many_is_not_parsed(pipeline: Pipeline) -> None:
     body = BatchPredictRequest(texts=[""] * 2_000_000).SerializeToString()
     call = Call()
-    send(pipeline, call, replace(rpc(never, never), request=BatchPredictRequest), body)
+    send(pipeline, call, rpc(never, never, "BatchPredict"), body)
     outcome = call.outcome()
     assert isinstance(outcome, InvalidArgument)
     assert outcome.violations[0].field == "texts"
@@ -266,7 +330,7 @@ def test_a_server_that_drains_refuses_and_finishes(pipeline: Pipeline) -> None:
 
 
 def test_a_server_that_loads_refuses() -> None:
-    made = Pipeline(1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None))
+    made = Pipeline(1, BatchLimits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None))
     with pytest.raises(Unavailable, match="is loading its models"):
         made.begin(rpc(), Call())
     made.close()

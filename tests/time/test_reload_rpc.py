@@ -10,25 +10,26 @@ import pytest
 from google.rpc import code_pb2, error_details_pb2
 from sentido.v1.model_pb2 import ReloadModelRequest, ReloadModelResponse
 from sentido_bundle import default_bundle
-from sentido_server.core.batcher import Limits
+from sentido_server.core.batcher import BatchLimits
 from sentido_server.core.call import CallRecord, Metadata
+from sentido_server.core.codec import PROTOBUF
 from sentido_server.core.faults import BundleRefused, NotFound
 from sentido_server.core.pipeline import Outcome, Pipeline
-from sentido_server.core.registry import Catalog
-from sentido_server.core.rpc import Limits as TextLimits
-from sentido_server.core.rpc import State
+from sentido_server.core.registry import Registry
+from sentido_server.core.rpc import Lane, RequestLimits, Serving
 from sentido_server.loading import Loader
 from sentido_server.rpcs import model as models
 from sentido_server.security.bearer import Access
 from waiting import PATIENCE
 
-(RELOAD,) = [rpc for rpc in models.RPCS if rpc.admin]
+(RELOAD,) = [rpc for rpc in models.RPCS if rpc.lane is Lane.ADMIN]
 
 
 class Call:
     """A call of no transport."""
 
     peer = "test"
+    codec = PROTOBUF
     metadata: Metadata = ()
 
     def __init__(self) -> None:
@@ -56,14 +57,14 @@ class Reloading:
 
     def __init__(self, folder: Path) -> None:
         self.pipeline = Pipeline(
-            1, Limits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None)
+            1, BatchLimits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None)
         )
         self.loader = Loader([folder], "fp32", self._use)
         self.loader.load()
 
-    def _use(self, catalog: Catalog) -> None:
-        limits = TextLimits(1000, 10, 10**6)
-        self.pipeline.open(State(catalog, limits, "test", self.loader.reload))
+    def _use(self, registry: Registry) -> None:
+        limits = RequestLimits(1000, 10, 10**6)
+        self.pipeline.open(Serving(registry, limits, "test", self.loader.reload))
 
     def send(self, name: str) -> Call:
         """Send what an administrator has sent."""
@@ -85,12 +86,12 @@ def reloading(link: Path) -> Iterator[Reloading]:
 
 @pytest.mark.parametrize("name", ["imdb", ""])
 def test_a_model_is_loaded_again(reloading: Reloading, name: str) -> None:
-    before = reloading.loader.catalog.default
+    before = reloading.loader.registry.default
     outcome: Any = reloading.reload(name)
     answer = ReloadModelResponse.FromString(outcome)
     assert answer.model.name == "imdb"
     assert answer.previous_bundle_digest == answer.model.bundle_digest == before.digest
-    assert reloading.loader.catalog.default is not before
+    assert reloading.loader.registry.default is not before
     assert reloading.loader.reloads == {"success": 1, "failure": 0}
 
 
@@ -102,7 +103,7 @@ def test_an_unknown_model_is_not_found(reloading: Reloading) -> None:
 def test_a_bad_bundle_is_a_failed_precondition_with_a_reason(
     reloading: Reloading, link: Path
 ) -> None:
-    before = reloading.loader.catalog
+    before = reloading.loader.registry
     link.unlink()
     outcome = reloading.reload("imdb")
     assert isinstance(outcome, BundleRefused)
@@ -112,7 +113,7 @@ def test_a_bad_bundle_is_a_failed_precondition_with_a_reason(
     info = error_details_pb2.ErrorInfo()
     assert outcome.status().details[0].Unpack(info)
     assert (info.reason, info.domain) == ("BUNDLE_REFUSED", "sentido")
-    assert reloading.loader.catalog is before
+    assert reloading.loader.registry is before
     assert reloading.loader.reloads == {"success": 0, "failure": 1}
 
 
@@ -125,7 +126,7 @@ def test_a_bundle_of_another_model_is_refused(reloading: Reloading, link: Path) 
     outcome = reloading.reload("imdb")
     assert isinstance(outcome, BundleRefused)
     assert "is now model 'other' and not 'imdb'; SIGHUP would" in outcome.message
-    assert reloading.loader.catalog.default.name == "imdb"
+    assert reloading.loader.registry.default.name == "imdb"
 
 
 def test_reloads_at_once_run_one_after_another(reloading: Reloading) -> None:

@@ -39,7 +39,7 @@ class BadResults(Exception):
 
 
 @dataclass(frozen=True)
-class Limits:
+class BatchLimits:
     """What a batch and the queue may hold, in the unit of the items' sizes."""
 
     rows: int  # items a batch
@@ -50,7 +50,7 @@ class Limits:
 
 
 @dataclass
-class Counts:
+class BatchStats:
     """What was done so far, in items and in the unit of their sizes."""
 
     batches: int = 0
@@ -88,12 +88,12 @@ class Batcher(Generic[Item, Result]):
         run: Callable[[list[Item]], Sequence[Result]],
         *,
         threads: int,
-        limits: Limits,
+        limits: BatchLimits,
         after_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run
         self._after_batch = after_batch
-        self.counts = Counts()
+        self.counts = BatchStats()
         self._limits = limits
         self._lock = threading.Lock()
         self._idle: list[threading.Condition] = []  # of threads that wait, the last to work last

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sentido_server import log
+from sentido_server.core.codec import Codec
 from sentido_server.core.counting import STAGES, Marks, Metrics, TextCounts
 from sentido_server.core.rpc import Plan
 from sentido_server.lines import Call as CallLine
@@ -29,6 +30,7 @@ class Call(Protocol):
     """One call as its transport knows it."""
 
     peer: str
+    codec: Codec
 
     @property
     def metadata(self) -> Metadata:

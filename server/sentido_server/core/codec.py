@@ -1,9 +1,13 @@
-"""Turns the bytes of a request into its message, or says which fields are wrong."""
+"""How messages become bytes and bytes messages; an error says which fields of a request are wrong.
+
+A codec is what one protocol speaks: the pipeline knows messages only. Here is gRPC's, binary
+protobuf.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -13,12 +17,40 @@ from sentido_server.core.faults import InvalidArgument, Violation
 
 Request = TypeVar("Request", bound=Message)
 
+_LARGE = 2 * 1024 * 1024  # bytes; the elements of a larger request are counted before parsing
 _MOST_FIELDS = 10_000  # looked at to find the bad ones: some 10 ms
 _MOST_VIOLATIONS = 100
 _MORE_FIELDS = 100  # that a request may have besides its elements
 
 
-def parse(request: type[Request], body: bytes) -> Request:
+class Codec(Protocol):
+    """Reads requests and writes responses. Without state; safe from any thread."""
+
+    def decode(self, request: type[Request], body: bytes, most: int) -> Request:
+        """Return the request, of at most `most` texts or words. Raises InvalidArgument."""
+
+    def encode(self, response: Message) -> bytes:
+        """Return the bytes of a response."""
+
+
+class Protobuf:
+    """Binary protobuf."""
+
+    def decode(self, request: type[Request], body: bytes, most: int) -> Request:
+        """Return the request. Raises InvalidArgument, also before parsing far too many elements."""
+        if len(body) > _LARGE:
+            _check_count(request, body, most)
+        return _parse(request, body)
+
+    def encode(self, response: Message) -> bytes:
+        """Return the bytes of a response."""
+        return response.SerializeToString()
+
+
+PROTOBUF: Codec = Protobuf()
+
+
+def _parse(request: type[Request], body: bytes) -> Request:
     """Parse a request. Raises InvalidArgument, naming the strings that are not UTF-8."""
     try:
         return request.FromString(body)
@@ -33,7 +65,7 @@ def _broken(request: type[Message]) -> Violation:
     return Violation("(request)", f"is not a message of type {request.DESCRIPTOR.full_name}")
 
 
-def check_count(request: type[Message], body: bytes, most: int) -> None:
+def _check_count(request: type[Message], body: bytes, most: int) -> None:
     """Raise InvalidArgument if a request has more than `most` elements, or far too many fields.
 
     Costs some milliseconds at most, where parsing could take ten times the memory of the body.

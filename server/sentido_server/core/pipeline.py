@@ -9,13 +9,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from sentido_server import log
 from sentido_server.core.admission import Allowance, source_of
-from sentido_server.core.batcher import Batcher, Closed, Counts, Dropped, Full, Limits
+from sentido_server.core.batcher import Batcher, BatchLimits, BatchStats, Closed, Dropped, Full
 from sentido_server.core.call import Call, CallRecord, Metadata, Tracer
-from sentido_server.core.codec import check_count, parse
 from sentido_server.core.counting import Metrics, TextCounts
 from sentido_server.core.faults import (
     Cancelled,
@@ -25,20 +25,21 @@ from sentido_server.core.faults import (
     QueueFull,
     Unavailable,
 )
-from sentido_server.core.rpc import Item, Plan, Result, Rpc, State, run
+from sentido_server.core.registry import Registry
+from sentido_server.core.rpc import Item, Lane, Plan, RequestLimits, Result, Rpc, Serving, run
 from sentido_server.core.threads import FairThreads
 
 Outcome = bytes | Fault
 Finish = Callable[[Outcome], None]
 """Takes the outcome of a message. It may keep it until it is told to flush, by the same thread."""
 
-_LARGE = 2 * 1024 * 1024  # bytes; the elements of a larger request are counted before parsing
 _MANY = 32  # items; an answer of more is put together off the compute threads
 _MESSAGE_BYTES = 4 * 1024  # that any message takes until its answer is sent
 _ROW_BYTES = 2 * 1024  # that each text or word of a message takes besides what it was sent as
 _RETRY_SECONDS = 0.1
 _NO_TEXTS: TextCounts = (0, 0, 0, 0)
-_LOADING = "the server is loading its models"
+_LOADING = Serving(Registry(()), RequestLimits(0, 0, 0), "", is_ready=False)
+_IS_LOADING = "the server is loading its models"
 _SHUTTING_DOWN = "the server is shutting down"
 
 
@@ -57,7 +58,7 @@ class Pipeline:
     def __init__(
         self,
         threads: int,
-        limits: Limits,
+        limits: BatchLimits,
         access: Access,
         metrics: Metrics | None = None,
         tracing: Tracer | None = None,
@@ -75,7 +76,7 @@ class Pipeline:
         self._admin = FairThreads(1, "admin")
         self._memory = Allowance(memory)
         self._abandoned = threading.Event()
-        self._state: State | None = None
+        self._serving = _LOADING
         self._draining = False
 
     def flush_with(self, flush: Callable[[], None]) -> None:
@@ -85,20 +86,21 @@ class Pipeline:
         """
         self._flushes.append(flush)
 
-    def open(self, state: State) -> None:
-        """Answer from `state` from now on; what has begun is finished with what it began with."""
-        self._state = state
+    def open(self, serving: Serving) -> None:
+        """Answer from `serving` from now on; what has begun is finished with what it began with."""
+        self._serving = replace(serving, is_ready=not self._draining)
 
     def drain(self) -> None:
         """Refuse new calls from now on; what was accepted is finished."""
         self._draining = True
+        self._serving = replace(self._serving, is_ready=False)
 
     def abandon(self) -> None:
         """Compute nothing more of what waits: nobody will get the answers."""
         self._abandoned.set()
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> BatchStats:
         """What was computed so far: texts, tokens, padding, and what was dropped before."""
         return self._batcher.counts
 
@@ -113,7 +115,7 @@ class Pipeline:
 
     def check_room(self, rpc: Rpc[Any], entry: CallRecord) -> None:
         """Raise QueueFull if a message of the call would be refused: it need not be received."""
-        if rpc.queues and not self.has_room(entry):
+        if rpc.lane is Lane.COMPUTE and not self.has_room(entry):
             raise _queue_full(self._batcher.full())
 
     def close(self) -> None:
@@ -128,10 +130,11 @@ class Pipeline:
             rpc.path, call.peer, call.metadata, metrics=self._metrics, tracing=self._tracing
         )
         try:
-            if self._draining or self._state is None:
-                raise Unavailable(_SHUTTING_DOWN if self._draining else _LOADING)
-            if rpc.admin or self._access.asks:
-                self._access.check(rpc.name, rpc.admin, call.metadata)
+            is_probe, is_admin = rpc.lane is Lane.PROBE, rpc.lane is Lane.ADMIN
+            if not (is_probe or self._serving.is_ready):
+                raise Unavailable(_SHUTTING_DOWN if self._draining else _IS_LOADING)
+            if is_admin or (self._access.asks and not is_probe):
+                self._access.check(rpc.name, is_admin, call.metadata)
         except Fault as fault:
             entry.write(fault.code, fault.refusal)
             raise
@@ -151,16 +154,17 @@ class Pipeline:
         One that insists is not refused for its memory. The transport must `release` what is
         returned once the answer is sent, or will not be.
         """
+        insists = insists or rpc.lane is Lane.PROBE
         message = Message(rpc, call, entry, finish, self._abandoned, self._memory, insists)
-        if rpc.queues and not self._batcher.has_room(message.source):
+        if rpc.lane is Lane.COMPUTE and not self._batcher.has_room(message.source):
             message.fail(self._batcher.full())
             self._flush()
-        elif rpc.admin:
+        elif rpc.lane is Lane.ADMIN:
             self._admin.submit(message.source, lambda: self._start(message, body))
         elif not message.hold(_MESSAGE_BYTES + rpc.bytes_per_byte * len(body)):
             message.fail(self._no_memory())
             self._flush()
-        elif len(body) <= rpc.small:
+        elif len(body) <= rpc.small and rpc.lane is not Lane.SLOW:
             self._start(message, body)
         else:
             self._slow.submit(message.source, lambda: self._start(message, body))
@@ -180,13 +184,12 @@ class Pipeline:
         message.started = time.monotonic()
         try:
             message.check_wanted()
-            assert self._state is not None  # begin() let the call pass
-            if len(body) > _LARGE:
-                check_count(message.rpc.request, body, self._state.limits.max_texts)
-            request = parse(message.rpc.request, body)
+            serving = self._serving
+            most = serving.limits.max_texts
+            request = message.call.codec.decode(message.rpc.request, body, most)
             if not message.hold(_ROW_BYTES * message.rpc.rows(request)):
                 raise self._no_memory()
-            plan = message.rpc.prepare(self._state, request)
+            plan = message.rpc.prepare(serving, request)
             message.counts = message.entry.add(plan)
             message.prepared = time.monotonic()
             if not plan.items:
@@ -201,7 +204,7 @@ class Pipeline:
 
     def _queue(self, message: "Message", request: Any, plan: Plan) -> None:
         items = [(item, max(1, item.encoding.token_count)) for item in plan.items]
-        results = _Gather(message, request, plan, self._reply)
+        results = _ResultCollector(message, request, plan, self._reply)
         try:
             self._batcher.submit(items, results.add, message.is_given_up, message.source)
         except Full:
@@ -248,7 +251,7 @@ class Message:
         self._insists = insists
         self._held = 0  # bytes
         self._keepers = [True, False]  # of them: until it is finished, and until it is released
-        self._call = call
+        self.call = call
         self._finish = finish
         self._abandoned = abandoned
         # When a stage ended; the first when it began. 0: not yet.
@@ -271,7 +274,7 @@ class Message:
 
     def is_dropped(self) -> bool:
         """Whether nobody waits for the answer any more."""
-        return self._call.is_expired() or self._call.is_cancelled() or self._abandoned.is_set()
+        return self.call.is_expired() or self.call.is_cancelled() or self._abandoned.is_set()
 
     def is_given_up(self) -> bool:
         """Say so of an item whose turn has come, and count it."""
@@ -280,8 +283,8 @@ class Message:
         if not self.is_dropped():
             return False
         if (metrics := self.entry.metrics) is not None:
-            is_left = "cancelled" if self._call.is_cancelled() else "shutdown"
-            metrics.add_dropped("deadline" if self._call.is_expired() else is_left)
+            is_left = "cancelled" if self.call.is_cancelled() else "shutdown"
+            metrics.add_dropped("deadline" if self.call.is_expired() else is_left)
         return True
 
     def check_wanted(self) -> None:
@@ -294,7 +297,7 @@ class Message:
         if not self.computed:
             self.computed = time.monotonic()
         try:
-            response = self.rpc.reply(request, plan, results).SerializeToString()
+            response = self.call.codec.encode(self.rpc.reply(request, plan, results))
         except Exception as error:
             self.fail(error)
         else:
@@ -320,7 +323,7 @@ class Message:
                 return _queue_full(error)
             case Closed():
                 return Unavailable(_SHUTTING_DOWN)
-            case Dropped() if self._call.is_expired():
+            case Dropped() if self.call.is_expired():
                 return DeadlineExceeded("the deadline passed before the call was computed")
             case Dropped():
                 return Cancelled("the caller left before the call was computed")
@@ -338,7 +341,7 @@ def internal(error: Exception, rpc: str) -> Internal:
     return Internal(error_id)
 
 
-class _Gather:
+class _ResultCollector:
     """Collects the results of one message's items, which come in any order, from any thread."""
 
     def __init__(

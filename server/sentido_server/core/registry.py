@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from sentido.v1.common_pb2 import ModelSelector
 from sentido_bundle import Bundle
 
 from sentido_server.core.faults import NotFound, shorten
 
 
-class Catalog:
+class Registry:
     """The bundles that a server answers from. Immutable."""
 
     def __init__(self, bundles: Sequence[Bundle]) -> None:
@@ -27,17 +26,17 @@ class Catalog:
         """The model of a call that names none."""
         return self.bundles[0]
 
-    def find(self, selector: ModelSelector) -> Bundle:
-        """Give the model that a call asks for. Raises NotFound."""
-        bundle = self._by_name.get(selector.name) if selector.name else self.default
+    def find(self, name: str = "", version: str = "") -> Bundle:
+        """Return the model of a name, "" for the default one, and of a version. Raises NotFound."""
+        bundle = self._by_name.get(name) if name else self.default
         if bundle is None:
             raise NotFound(
-                f"no model {shorten(selector.name)!r} is loaded, there are:"
+                f"no model {shorten(name)!r} is loaded, there are:"
                 f" {shorten(', '.join(self._by_name), 500)}"
             )
-        if selector.version not in ("", bundle.manifest.version):
+        if version not in ("", bundle.manifest.version):
             raise NotFound(
-                f"version {shorten(selector.version)!r} of model {bundle.name!r} is not loaded, but"
+                f"version {shorten(version)!r} of model {bundle.name!r} is not loaded, but"
                 f" {bundle.manifest.version!r} is"
             )
         return bundle

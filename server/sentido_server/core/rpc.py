@@ -1,16 +1,19 @@
 """What an RPC is: two plain functions, and the values that go between them.
 
-`prepare(state, request) -> Plan` checks a request, tokenizes it and raises a Fault if it is bad;
+`prepare(serving, request) -> Plan` checks a request, tokenizes it and raises a Fault if it is bad;
 `reply(request, plan, results) -> response` puts the answer together. What happens before, between
 and after is the pipeline's.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2
 from numpy.typing import NDArray
 from sentido.v1.common_pb2 import ServedBy
@@ -29,7 +32,7 @@ from sentido_server.core.faults import (
     Unauthenticated,
     Unavailable,
 )
-from sentido_server.core.registry import Catalog
+from sentido_server.core.registry import Registry
 
 _CODES = tuple(  # of any call that is not OK
     fault.code
@@ -42,7 +45,7 @@ Request = TypeVar("Request", bound=Message)
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """What a call may hold."""
 
     max_text_characters: int  # Unicode code points
@@ -63,14 +66,15 @@ def _cannot_reload(name: str) -> Reloaded:
 
 
 @dataclass(frozen=True)
-class State:
+class Serving:
     """What every RPC answers from."""
 
-    catalog: Catalog
-    limits: Limits
+    registry: Registry
+    limits: RequestLimits
     server_version: str
     reload: Callable[[str], Reloaded] = _cannot_reload
     """Loads the model of a name again and answers from it. Raises NotFound or BundleError."""
+    is_ready: bool = True  # else it is loading, or draining
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,33 +114,52 @@ class Plan:
     notes: Any = None
 
 
+class Lane(Enum):
+    """Where the messages of an RPC go."""
+
+    COMPUTE = "compute"  # computed; refused while the queue is full, before they are even parsed
+    LOOKUP = "lookup"  # looked up: never queued
+    SLOW = "slow"  # looked up for long, whatever their size: off the transport's thread
+    ADMIN = "admin"  # need a credential of that role; one at a time, on a thread of their own
+    PROBE = "probe"  # answered while loading and draining too, and without a credential
+
+
 @dataclass(frozen=True)
 class Rpc(Generic[Request]):
-    """One row of the table of RPCs."""
+    """One row of the table of RPCs. What the protocol says of a method is its descriptor's."""
 
-    service: str  # with its package: "sentido.v1.PredictionService"
-    name: str
-    request: type[Request]
-    prepare: Callable[[State, Request], Plan]
+    method: MethodDescriptor
+    prepare: Callable[[Serving, Request], Plan]
     reply: Callable[[Request, Plan, Sequence[Result]], Message]
-    streaming: bool = False  # both ways; the functions then see one message
+    lane: Lane = Lane.COMPUTE
     small: int = 4096  # bytes; a larger request is worked on off the transport's thread
     bytes_per_byte: int = 6  # of memory, for each byte of a request, until its answer is sent
     rows: Callable[[Request], int] = lambda _: 1  # texts or words of a request
-    queues: bool = True  # is refused when the queue is full, before it is even parsed
+    service: str = field(init=False)  # with its package: "sentido.v1.PredictionService"
+    name: str = field(init=False)
     path: str = field(init=False)  # "service/name", as in the log
-    admin: bool = False  # needs a token of that role; one at a time, on a thread of their own
+    request: type[Request] = field(init=False)
+    streaming: bool = field(init=False)  # both ways; the functions then see one message
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", f"{self.service}/{self.name}")
+        service, name = self.method.containing_service.full_name, self.method.name
+        of_method = {
+            "service": service,
+            "name": name,
+            "path": f"{service}/{name}",
+            "request": GetMessageClass(self.method.input_type),
+            "streaming": self.method.client_streaming,
+        }
+        for key, value in of_method.items():  # a frozen object's way
+            object.__setattr__(self, key, value)
 
     def codes(self) -> Sequence[int]:
         """Return the status codes that a call can end with."""
         some = (
             (not self.streaming, NoMessage),
             (bool(self.request.DESCRIPTOR.fields), NotFound),  # a model, at least
-            (self.admin, PermissionDenied),
-            (self.admin, BundleRefused),
+            (self.lane is Lane.ADMIN, PermissionDenied),
+            (self.lane is Lane.ADMIN, BundleRefused),
         )
         return (code_pb2.OK, *_CODES, *(fault.code for can_be, fault in some if can_be))
 

@@ -5,19 +5,16 @@ from typing import Any
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sentido.v1 import common_pb2
-from sentido.v1.common_pb2 import Usage
-from sentido_bundle import Encoding, Tokenizer, Truncation
+from sentido.v1.common_pb2 import ModelSelector, Usage
+from sentido_bundle import Bundle, Encoding, Tokenizer, Truncation
 
 from sentido_server.core.faults import InvalidArgument, Violation
-from sentido_server.core.rpc import Limits
+from sentido_server.core.rpc import RequestLimits, Serving
 
-TRUNCATIONS: dict[int, Truncation | None] = {
-    common_pb2.TRUNCATION_UNSPECIFIED: None,
-    common_pb2.TRUNCATION_FORBIDDEN: None,
+_TRUNCATIONS: dict[int, Truncation] = {
     common_pb2.TRUNCATION_KEEP_LAST: Truncation.PRE,
     common_pb2.TRUNCATION_KEEP_FIRST: Truncation.POST,
 }
-"""The bundle's words for the option `truncation`; None: as recorded."""
 
 SMALL_MANY = 256
 """Bytes of a request of many texts or words that are worked on in less than a millisecond."""
@@ -28,15 +25,21 @@ def texts_of(request: Any) -> int:
     return len(request.texts)
 
 
+def bundle_of(serving: Serving, selector: ModelSelector) -> Bundle:
+    """Return the model that a call asks for. Raises NotFound."""
+    return serving.registry.find(selector.name, selector.version)
+
+
 class Check:
     """Collects what is wrong with one request, so that the caller is told all of it at once.
 
     Used within one `prepare`, which ends it with `finish`.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RequestLimits) -> None:
         self._limits = limits
         self._violations: list[Violation] = []
+        self._forbids_truncation = False
 
     def require(self, field: str, condition: bool, description: str) -> None:
         """Note `description` of `field` unless the condition holds."""
@@ -57,28 +60,35 @@ class Check:
             field, count <= most, f"has {count} elements, at most {most} are allowed a call"
         )
 
-    def truncation(self, value: int) -> None:
-        """Demand a known value of the option `truncation`."""
+    def truncation(self, value: int) -> Truncation | None:
+        """Demand a known value of the option `truncation`; return the bundle's word for it.
+
+        None: as recorded. From now on a text that must be truncated is bad where it forbids that.
+        """
         self.enum("truncation", value, common_pb2.Truncation)
+        self._forbids_truncation = value == common_pb2.TRUNCATION_FORBIDDEN
+        return _TRUNCATIONS.get(value)
 
     def finish(self) -> None:
         """Raise InvalidArgument if anything was wrong."""
         if self._violations:
             raise InvalidArgument(self._violations)
 
-    def text(self, field: str, text: str, tokenizer: Tokenizer, truncation: int) -> Encoding:
+    def text(
+        self, field: str, text: str, tokenizer: Tokenizer, truncation: Truncation | None
+    ) -> Encoding:
         """Tokenize one text and finish."""
         violation = self._too_long(field, text)
         if violation is None:
-            encoding = tokenizer.encode(text, TRUNCATIONS.get(truncation))
-            violation = _forbidden(field, encoding, truncation)
+            encoding = tokenizer.encode(text, truncation)
+            violation = self._forbidden(field, encoding)
         if violation is not None:
             self._violations.append(violation)
         self.finish()
         return encoding
 
     def texts(
-        self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: int
+        self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: Truncation | None
     ) -> list[Encoding]:
         """Tokenize all texts of a call and finish."""
         self.count(field, len(texts))
@@ -90,7 +100,7 @@ class Check:
         return good(encodings)
 
     def message(
-        self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: int
+        self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: Truncation | None
     ) -> list[Encoding | Violation]:
         """Finish, then tokenize the texts of a stream's message, which may be none, as `each`."""
         if texts:
@@ -99,17 +109,17 @@ class Check:
         return self.each(field, texts, tokenizer, truncation)
 
     def each(
-        self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: int
+        self, field: str, texts: Sequence[str], tokenizer: Tokenizer, truncation: Truncation | None
     ) -> list[Encoding | Violation]:
         """Tokenize the good texts; say of each bad one what is wrong, without noting it."""
         too_long = [self._too_long(f"{field}[{i}]", text) for i, text in enumerate(texts)]
         short = [text for text, violation in zip(texts, too_long, strict=True) if not violation]
-        encodings = iter(tokenizer.encode_all(short, TRUNCATIONS.get(truncation)))
+        encodings = iter(tokenizer.encode_all(short, truncation))
         checked = [violation or next(encodings) for violation in too_long]
-        if truncation == common_pb2.TRUNCATION_FORBIDDEN:
+        if self._forbids_truncation:
             for i, item in enumerate(checked):
                 if isinstance(item, Encoding):
-                    checked[i] = _forbidden(f"{field}[{i}]", item, truncation) or item
+                    checked[i] = self._forbidden(f"{field}[{i}]", item) or item
         return checked
 
     def _too_long(self, field: str, text: str) -> Violation | None:
@@ -118,17 +128,16 @@ class Check:
             return None
         return Violation(field, f"has {len(text)} characters, at most {most} are allowed")
 
-
-def _forbidden(field: str, encoding: Encoding, truncation: int) -> Violation | None:
-    """Say what is wrong with a text that had to be truncated where that is forbidden."""
-    if truncation != common_pb2.TRUNCATION_FORBIDDEN or not encoding.truncated_token_count:
-        return None
-    found = encoding.token_count + encoding.truncated_token_count
-    return Violation(
-        field,
-        f"has {found} tokens, the model reads at most {encoding.token_count} and truncation is"
-        " forbidden",
-    )
+    def _forbidden(self, field: str, encoding: Encoding) -> Violation | None:
+        """Describe what is wrong with a text that had to be truncated where that is forbidden."""
+        if not (self._forbids_truncation and encoding.truncated_token_count):
+            return None
+        found = encoding.token_count + encoding.truncated_token_count
+        return Violation(
+            field,
+            f"has {found} tokens, the model reads at most {encoding.token_count} and truncation is"
+            " forbidden",
+        )
 
 
 def good(checked: Iterable[Encoding | Violation]) -> list[Encoding]:

@@ -28,22 +28,22 @@ from sentido.v1.embedding_pb2 import (
 from sentido_bundle import Bundle, Encoding, normalize
 
 from sentido_server.core.faults import InvalidArgument, NotFound, Violation, shorten
-from sentido_server.core.rpc import Final, Item, Plan, Result, Rpc, State, Steps, served_by
-from sentido_server.rpcs.checks import SMALL_MANY, TRUNCATIONS, Check, good, texts_of, usage
+from sentido_server.core.rpc import Final, Item, Lane, Plan, Result, Rpc, Serving, Steps, served_by
+from sentido_server.rpcs.checks import SMALL_MANY, Check, bundle_of, good, texts_of, usage
 from sentido_server.rpcs.messages import TOKEN_BYTES, token_messages
 
-SERVICE = "sentido.v1.EmbeddingService"
+_METHODS = embedding_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].methods_by_name
 
 _DEFAULT_NEIGHBOURS = 10
 _MOST_NEIGHBOURS = 1000
 
 
-def prepare_embed(state: State, request: EmbedRequest) -> Plan:
+def prepare_embed(serving: Serving, request: EmbedRequest) -> Plan:
     """Check and tokenize the text; the mean of word vectors needs nothing computed."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
-    check.truncation(request.truncation)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
+    truncation = check.truncation(request.truncation)
     check.enum("kind", request.kind, embedding_pb2.EmbeddingKind)
-    encoding = check.text("text", request.text, bundle.tokenizer, request.truncation)
+    encoding = check.text("text", request.text, bundle.tokenizer, truncation)
     return _plan_embed(request.kind, bundle, [encoding])
 
 
@@ -58,12 +58,12 @@ def reply_embed(request: EmbedRequest, plan: Plan, results: Sequence[Result]) ->
     )
 
 
-def prepare_batch_embed(state: State, request: BatchEmbedRequest) -> Plan:
+def prepare_batch_embed(serving: Serving, request: BatchEmbedRequest) -> Plan:
     """Check and tokenize all texts, or name every bad one."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
-    check.truncation(request.truncation)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
+    truncation = check.truncation(request.truncation)
     check.enum("kind", request.kind, embedding_pb2.EmbeddingKind)
-    encodings = check.texts("texts", request.texts, bundle.tokenizer, request.truncation)
+    encodings = check.texts("texts", request.texts, bundle.tokenizer, truncation)
     return _plan_embed(request.kind, bundle, encodings)
 
 
@@ -78,12 +78,12 @@ def reply_batch_embed(
     )
 
 
-def prepare_stream_embed(state: State, request: StreamEmbedRequest) -> Plan:
+def prepare_stream_embed(serving: Serving, request: StreamEmbedRequest) -> Plan:
     """Check and tokenize one message's texts; the notes hold a text's encoding or what is wrong."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
-    check.truncation(request.truncation)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
+    truncation = check.truncation(request.truncation)
     check.enum("kind", request.kind, embedding_pb2.EmbeddingKind)
-    checked = check.message("texts", request.texts, bundle.tokenizer, request.truncation)
+    checked = check.message("texts", request.texts, bundle.tokenizer, truncation)
     return replace(_plan_embed(request.kind, bundle, good(checked)), notes=checked)
 
 
@@ -103,13 +103,13 @@ def reply_stream_embed(
     )
 
 
-def prepare_embed_tokens(state: State, request: EmbedTokensRequest) -> Plan:
+def prepare_embed_tokens(serving: Serving, request: EmbedTokensRequest) -> Plan:
     """Check and tokenize the text, with offsets."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
-    check.truncation(request.truncation)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
+    truncation = check.truncation(request.truncation)
     check.enum("kind", request.kind, embedding_pb2.TokenEmbeddingKind)
-    encoding = check.text("text", request.text, bundle.tokenizer, request.truncation)
-    tokens = bundle.tokenizer.read_tokens(request.text, TRUNCATIONS[request.truncation])
+    encoding = check.text("text", request.text, bundle.tokenizer, truncation)
+    tokens = bundle.tokenizer.read_tokens(request.text, truncation)
     wants_steps = request.kind == embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN
     items = [Item(bundle, encoding, every_step=True)] if wants_steps else []
     return Plan(bundle, [encoding], items, notes=tokens)
@@ -134,9 +134,9 @@ def reply_embed_tokens(
     )
 
 
-def prepare_lookup_words(state: State, request: LookupWordsRequest) -> Plan:
+def prepare_lookup_words(serving: Serving, request: LookupWordsRequest) -> Plan:
     """Look the words up; the notes hold an id or None a word."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
     check.count("words", len(request.words))
     check.finish()
     return Plan(bundle, notes=[bundle.tokenizer.lookup(word) for word in request.words])
@@ -161,9 +161,9 @@ def reply_lookup_words(
     )
 
 
-def prepare_find_nearest_words(state: State, request: FindNearestWordsRequest) -> Plan:
+def prepare_find_nearest_words(serving: Serving, request: FindNearestWordsRequest) -> Plan:
     """Find the word's id; the notes hold it and how many neighbours are wanted."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
     limit = request.limit or _DEFAULT_NEIGHBOURS
     in_range = 1 <= limit <= _MOST_NEIGHBOURS
     check.require("limit", in_range, f"is {limit}, 1 to {_MOST_NEIGHBOURS} is needed")
@@ -223,52 +223,40 @@ def _tensor(array: NDArray[np.float32], unit_length: bool) -> Tensor:
 
 
 RPCS = (
-    Rpc(SERVICE, "Embed", EmbedRequest, prepare_embed, reply_embed, bytes_per_byte=16),
+    Rpc(_METHODS["Embed"], prepare_embed, reply_embed, bytes_per_byte=16),
     Rpc(
-        SERVICE,
-        "BatchEmbed",
-        BatchEmbedRequest,
+        _METHODS["BatchEmbed"],
         prepare_batch_embed,
         reply_batch_embed,
         rows=texts_of,
         small=SMALL_MANY,
     ),
     Rpc(
-        SERVICE,
-        "StreamEmbed",
-        StreamEmbedRequest,
+        _METHODS["StreamEmbed"],
         prepare_stream_embed,
         reply_stream_embed,
-        streaming=True,
         rows=texts_of,
         small=SMALL_MANY,
     ),
     Rpc(
-        SERVICE,
-        "EmbedTokens",
-        EmbedTokensRequest,
+        _METHODS["EmbedTokens"],
         prepare_embed_tokens,
         reply_embed_tokens,
         small=SMALL_MANY,
         bytes_per_byte=TOKEN_BYTES,
     ),
     Rpc(
-        SERVICE,
-        "LookupWords",
-        LookupWordsRequest,
+        _METHODS["LookupWords"],
         prepare_lookup_words,
         reply_lookup_words,
         rows=lambda request: len(request.words),
         small=SMALL_MANY,
-        queues=False,
+        lane=Lane.LOOKUP,
     ),
     Rpc(
-        SERVICE,
-        "FindNearestWords",
-        FindNearestWordsRequest,
+        _METHODS["FindNearestWords"],
         prepare_find_nearest_words,
         reply_find_nearest_words,
-        small=0,  # it looks at every word, whatever its size
-        queues=False,
+        lane=Lane.SLOW,  # it looks at every word, whatever its size,
     ),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sentido.v1.common_pb2 import ModelSelector
+from sentido.v1 import model_pb2
 from sentido.v1.model_pb2 import (
     GetModelRequest,
     GetModelResponse,
@@ -19,31 +19,31 @@ from sentido.v1.model_pb2 import (
 from sentido_bundle import Bundle, BundleError, Precision
 
 from sentido_server.core.faults import BundleRefused
-from sentido_server.core.rpc import Plan, Result, Rpc, State
+from sentido_server.core.rpc import Lane, Plan, Result, Rpc, Serving
 
-SERVICE = "sentido.v1.ModelService"
+_METHODS = model_pb2.DESCRIPTOR.services_by_name["ModelService"].methods_by_name
 
 
-def prepare_get_server_info(state: State, _: GetServerInfoRequest) -> Plan:
-    """Take the state along."""
-    return Plan(notes=state)
+def prepare_get_server_info(serving: Serving, _: GetServerInfoRequest) -> Plan:
+    """Take along what is served."""
+    return Plan(notes=serving)
 
 
 def reply_get_server_info(
     _: GetServerInfoRequest, plan: Plan, __: Sequence[Result]
 ) -> GetServerInfoResponse:
     """Give version, limits and the default model."""
-    state: State = plan.notes
+    serving: Serving = plan.notes
     return GetServerInfoResponse(
-        server_version=state.server_version,
-        limits=Limits(**vars(state.limits)),
-        default_model=state.catalog.default.name,
+        server_version=serving.server_version,
+        limits=Limits(**vars(serving.limits)),
+        default_model=serving.registry.default.name,
     )
 
 
-def prepare_list_models(state: State, _: ListModelsRequest) -> Plan:
+def prepare_list_models(serving: Serving, _: ListModelsRequest) -> Plan:
     """Take the bundles along."""
-    return Plan(notes=state.catalog.bundles)
+    return Plan(notes=serving.registry.bundles)
 
 
 def reply_list_models(_: ListModelsRequest, plan: Plan, __: Sequence[Result]) -> ListModelsResponse:
@@ -51,9 +51,9 @@ def reply_list_models(_: ListModelsRequest, plan: Plan, __: Sequence[Result]) ->
     return ListModelsResponse(models=[_describe(bundle) for bundle in plan.notes])
 
 
-def prepare_get_model(state: State, request: GetModelRequest) -> Plan:
+def prepare_get_model(serving: Serving, request: GetModelRequest) -> Plan:
     """Find the model."""
-    return Plan(state.catalog.find(ModelSelector(name=request.name)))
+    return Plan(serving.registry.find(request.name))
 
 
 def reply_get_model(_: GetModelRequest, plan: Plan, __: Sequence[Result]) -> GetModelResponse:
@@ -62,10 +62,10 @@ def reply_get_model(_: GetModelRequest, plan: Plan, __: Sequence[Result]) -> Get
     return GetModelResponse(model=_describe(plan.bundle))
 
 
-def prepare_reload_model(state: State, request: ReloadModelRequest) -> Plan:
+def prepare_reload_model(serving: Serving, request: ReloadModelRequest) -> Plan:
     """Load the model again; the notes hold the digest it had before."""
     try:
-        reloaded = state.reload(request.name)
+        reloaded = serving.reload(request.name)
     except BundleError as error:
         raise BundleRefused(str(error)) from error
     return Plan(reloaded.bundle, notes=reloaded.previous_digest)
@@ -109,29 +109,22 @@ def _describe(bundle: Bundle) -> Model:
 
 RPCS = (
     Rpc(
-        SERVICE,
-        "GetServerInfo",
-        GetServerInfoRequest,
+        _METHODS["GetServerInfo"],
         prepare_get_server_info,
         reply_get_server_info,
-        queues=False,
+        lane=Lane.LOOKUP,
     ),
     Rpc(
-        SERVICE,
-        "ListModels",
-        ListModelsRequest,
+        _METHODS["ListModels"],
         prepare_list_models,
         reply_list_models,
-        queues=False,
+        lane=Lane.LOOKUP,
     ),
-    Rpc(SERVICE, "GetModel", GetModelRequest, prepare_get_model, reply_get_model, queues=False),
+    Rpc(_METHODS["GetModel"], prepare_get_model, reply_get_model, lane=Lane.LOOKUP),
     Rpc(
-        SERVICE,
-        "ReloadModel",
-        ReloadModelRequest,
+        _METHODS["ReloadModel"],
         prepare_reload_model,
         reply_reload_model,
-        queues=False,
-        admin=True,
+        lane=Lane.ADMIN,
     ),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sentido.v1 import prediction_pb2
 from sentido.v1.prediction_pb2 import (
     BatchPredictRequest,
     BatchPredictResponse,
@@ -15,17 +16,17 @@ from sentido.v1.prediction_pb2 import (
 from sentido_bundle import Bundle, Encoding
 
 from sentido_server.core.faults import InvalidArgument, Violation
-from sentido_server.core.rpc import Final, Item, Plan, Result, Rpc, State, served_by
-from sentido_server.rpcs.checks import SMALL_MANY, Check, good, set_usage, texts_of
+from sentido_server.core.rpc import Final, Item, Plan, Result, Rpc, Serving, served_by
+from sentido_server.rpcs.checks import SMALL_MANY, Check, bundle_of, good, set_usage, texts_of
 
-SERVICE = "sentido.v1.PredictionService"
+_METHODS = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].methods_by_name
 
 
-def prepare_predict(state: State, request: PredictRequest) -> Plan:
+def prepare_predict(serving: Serving, request: PredictRequest) -> Plan:
     """Check and tokenize the text."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
-    check.truncation(request.truncation)
-    encoding = check.text("text", request.text, bundle.tokenizer, request.truncation)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
+    truncation = check.truncation(request.truncation)
+    encoding = check.text("text", request.text, bundle.tokenizer, truncation)
     return _plan(bundle, [encoding])
 
 
@@ -36,11 +37,11 @@ def reply_predict(_: PredictRequest, plan: Plan, results: Sequence[Result]) -> P
     return response
 
 
-def prepare_batch_predict(state: State, request: BatchPredictRequest) -> Plan:
+def prepare_batch_predict(serving: Serving, request: BatchPredictRequest) -> Plan:
     """Check and tokenize all texts, or name every bad one."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
-    check.truncation(request.truncation)
-    encodings = check.texts("texts", request.texts, bundle.tokenizer, request.truncation)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
+    truncation = check.truncation(request.truncation)
+    encodings = check.texts("texts", request.texts, bundle.tokenizer, truncation)
     return _plan(bundle, encodings)
 
 
@@ -54,11 +55,11 @@ def reply_batch_predict(
     return response
 
 
-def prepare_stream_predict(state: State, request: StreamPredictRequest) -> Plan:
+def prepare_stream_predict(serving: Serving, request: StreamPredictRequest) -> Plan:
     """Check and tokenize one message's texts; the notes hold a text's encoding or what is wrong."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
-    check.truncation(request.truncation)
-    checked = check.message("texts", request.texts, bundle.tokenizer, request.truncation)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
+    truncation = check.truncation(request.truncation)
+    checked = check.message("texts", request.texts, bundle.tokenizer, truncation)
     return replace(_plan(bundle, good(checked)), notes=checked)
 
 
@@ -94,23 +95,18 @@ def _set_prediction(prediction: Prediction, item: Item, result: Result) -> None:
 
 
 RPCS = (
-    Rpc(SERVICE, "Predict", PredictRequest, prepare_predict, reply_predict, bytes_per_byte=16),
+    Rpc(_METHODS["Predict"], prepare_predict, reply_predict, bytes_per_byte=16),
     Rpc(
-        SERVICE,
-        "BatchPredict",
-        BatchPredictRequest,
+        _METHODS["BatchPredict"],
         prepare_batch_predict,
         reply_batch_predict,
         rows=texts_of,
         small=SMALL_MANY,
     ),
     Rpc(
-        SERVICE,
-        "StreamPredict",
-        StreamPredictRequest,
+        _METHODS["StreamPredict"],
         prepare_stream_predict,
         reply_stream_predict,
-        streaming=True,
         rows=texts_of,
         small=SMALL_MANY,
     ),

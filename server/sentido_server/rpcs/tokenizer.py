@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 
+from sentido.v1 import tokenizer_pb2
 from sentido.v1.tokenizer_pb2 import TokenizeRequest, TokenizeResponse
 
-from sentido_server.core.rpc import Plan, Result, Rpc, State, served_by
-from sentido_server.rpcs.checks import SMALL_MANY, Check, usage
+from sentido_server.core.rpc import Lane, Plan, Result, Rpc, Serving, served_by
+from sentido_server.rpcs.checks import SMALL_MANY, Check, bundle_of, usage
 from sentido_server.rpcs.messages import TOKEN_BYTES, token_messages
 
-SERVICE = "sentido.v1.TokenizerService"
+_METHODS = tokenizer_pb2.DESCRIPTOR.services_by_name["TokenizerService"].methods_by_name
 
 
-def prepare_tokenize(state: State, request: TokenizeRequest) -> Plan:
+def prepare_tokenize(serving: Serving, request: TokenizeRequest) -> Plan:
     """Tokenize the text twice: as the model reads it, and with every word."""
-    bundle, check = state.catalog.find(request.model), Check(state.limits)
-    check.truncation(request.truncation)
-    encoding = check.text("text", request.text, bundle.tokenizer, request.truncation)
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
+    truncation = check.truncation(request.truncation)
+    encoding = check.text("text", request.text, bundle.tokenizer, truncation)
     return Plan(bundle, [encoding], notes=bundle.tokenizer.tokens(request.text))
 
 
@@ -32,13 +33,11 @@ def reply_tokenize(_: TokenizeRequest, plan: Plan, __: Sequence[Result]) -> Toke
 
 RPCS = (
     Rpc(
-        SERVICE,
-        "Tokenize",
-        TokenizeRequest,
+        _METHODS["Tokenize"],
         prepare_tokenize,
         reply_tokenize,
         small=SMALL_MANY,
         bytes_per_byte=TOKEN_BYTES,
-        queues=False,
+        lane=Lane.LOOKUP,
     ),
 )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sentido_server.core.call import Metadata
 from sentido_server.core.faults import PermissionDenied, Unauthenticated
-from sentido_server.security.reloading_file import FileError, Watched, read
+from sentido_server.security.reloading_file import FileError, ReloadingFile, read
 
 _ROLES = ("call", "admin")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,512}=*")  # RFC 6750, and too long to be guessed
@@ -30,7 +30,7 @@ class Access:
     def __init__(self, file: Path | None) -> None:
         """Take the tokens of a file, None for a server that asks for none. Raises FileError."""
         self.asks = file is not None  # else only calls of admin RPCs need a look
-        self._tokens = None if file is None else Watched([file], lambda: _read(file))
+        self._tokens = None if file is None else ReloadingFile([file], lambda: _read(file))
 
     def check(self, rpc: str, admin: bool, metadata: Metadata) -> None:
         """Raise Unauthenticated or PermissionDenied unless the call may go on.

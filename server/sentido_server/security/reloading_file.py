@@ -18,7 +18,7 @@ class FileError(Exception):
     """A file that is not there, or does not hold what it should. Its content is never in it."""
 
 
-class Watched(Generic[Value]):
+class ReloadingFile(Generic[Value]):
     """The value of some files. Lives as long as the server; safe from any thread.
 
     A change that is not good is logged, once, and the last good value stays.

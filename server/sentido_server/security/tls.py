@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import grpc
 
-from sentido_server.security.reloading_file import FileError, Watched, read
+from sentido_server.security.reloading_file import FileError, ReloadingFile, read
 
 _STEPS = 20  # waits before a new certificate is used
 _STEP_SECONDS = 0.01
@@ -30,7 +30,7 @@ def credentials(cert: Path, key: Path, client_ca: Path | None) -> grpc.ServerCre
     With `client_ca` callers must show a certificate that it has signed. Raises FileError.
     """
     files = [cert, key] if client_ca is None else [cert, key, client_ca]
-    watched = Watched(files, lambda: _read(cert, key, client_ca))
+    watched = ReloadingFile(files, lambda: _read(cert, key, client_ca))
     used = watched.get()
 
     def changed() -> grpc.ServerCertificateConfiguration | None:

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from sentido_server import log
 from sentido_server.address import check_address
-from sentido_server.core.batcher import Counts
+from sentido_server.core.batcher import BatchStats
 from sentido_server.core.counting import Metrics
 from sentido_server.core.histogram import Histogram
 from sentido_server.loading import Loader
@@ -35,7 +35,7 @@ class ServerCollector(Collector):
     def __init__(
         self,
         metrics: Metrics,
-        counts: Counts,
+        counts: BatchStats,
         loader: Loader,
         queued: Callable[[], int],
         in_flight: Callable[[], int],
@@ -125,7 +125,7 @@ class ServerCollector(Collector):
         seconds = GaugeMetricFamily(
             "sentido_model_load_seconds", "What its last load took.", labels=["model"]
         )
-        for bundle in self._loader.catalog.bundles:
+        for bundle in self._loader.registry.bundles:
             facts = [bundle.name, bundle.manifest.version, bundle.digest, str(bundle.precision)]
             info.add_metric(facts, 1)
             seconds.add_metric([bundle.name], self._loader.seconds[bundle.name])

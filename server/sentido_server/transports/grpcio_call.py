@@ -11,6 +11,7 @@ import grpc
 
 from sentido_server.core.admission import Left, source_of
 from sentido_server.core.call import CallRecord, Metadata
+from sentido_server.core.codec import PROTOBUF
 from sentido_server.core.faults import Fault, QueueFull, Unavailable
 from sentido_server.core.pipeline import Message, Outcome, Pipeline
 from sentido_server.core.rpc import Rpc
@@ -26,6 +27,8 @@ Requests = Iterator[bytes]
 
 class GrpcioCall:
     """One call of the server. Lives until its status is sent, or its caller has left."""
+
+    codec = PROTOBUF
 
     def __init__(self, context: grpc.ServicerContext, turns: Turns) -> None:
         self._turns = turns

@@ -18,6 +18,7 @@ from pygrpc_native import EVENT_CANCEL, NativeGrpcFront
 from sentido_server import log
 from sentido_server.address import LONGEST_PATH
 from sentido_server.core.call import CallRecord, Metadata
+from sentido_server.core.codec import PROTOBUF
 from sentido_server.core.faults import Cancelled, DeadlineExceeded, Fault, MessageTooLarge
 from sentido_server.core.pipeline import Outcome, Pipeline, internal
 from sentido_server.core.rpc import Rpc
@@ -33,6 +34,7 @@ class NativeCall:
 
     __slots__ = ("_deadline", "_id", "_transport", "cancelled", "entry", "metadata", "peer")
 
+    codec = PROTOBUF
     entry: CallRecord
 
     def __init__(self, transport: "NativeTransport", id: int, details: _Details) -> None:
