@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import grpc
 from grpc_health.v1 import health
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 
 from sentido_server import log
@@ -124,17 +123,9 @@ def serve(config: Config) -> Iterator[Running]:
         transport.register(server, [rpc for rpc in RPCS if native is None or rpc.streaming])
         checker.register(server, _probes_receiver(stalls, threads), stalls)
         if config.reflection:
-            names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-                Reflection(
-                    names,
-                    partial(access.check, "reflection", False),
-                    streams,
-                    stalls,
-                    threads.turns,
-                ),
-                server,
-            )
+            check = partial(access.check, "reflection", False)
+            names = (*SERVICES, health.SERVICE_NAME)
+            Reflection(names, check, streams, stalls, threads.turns).register(server)
         return server
 
     server: grpc.Server | Fallback

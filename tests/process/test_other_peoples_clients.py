@@ -31,9 +31,15 @@ def buf_curl(*arguments: str) -> str:
     return result.stdout
 
 
-def test_buf_curl_lists_every_method_by_reflection(address: str) -> None:
-    methods = buf_curl("--list-methods", f"http://{address}").split()
-    assert "grpc.health.v1.Health/Check" in methods
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_buf_curl_lists_every_method_by_reflection(version: str, address: str) -> None:
+    protocol = ["--reflect-protocol", f"grpc-{version}"]
+    methods = buf_curl(*protocol, "--list-methods", f"http://{address}").split()
+    assert {method for method in methods if method.startswith("grpc")} >= {
+        "grpc.health.v1.Health/Check",
+        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    }
     assert [m.split(".v1.")[1] for m in methods if m.startswith("sentido")] == [
         "EmbeddingService/BatchEmbed",
         "EmbeddingService/Embed",

@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
-from grpc_reflection.v1alpha import reflection
+from google.protobuf import text_format
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import Default
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from sentido_server.core.admission import Allowance, source_of
 from sentido_server.core.call import Metadata
@@ -14,6 +17,23 @@ from sentido_server.transports.grpcio import abort
 from sentido_server.transports.stalls import Stalls
 
 _RETRY_SECONDS = 1.0  # after which a caller may try again to open a stream
+
+_METHOD = "ServerReflectionInfo"
+
+
+def _add_v1() -> str:
+    """Make v1 known, which is v1alpha by another name; return the name of its service.
+
+    grpcio-reflection has v1alpha alone, and newer clients ask for v1 first.
+    """
+    alpha = FileDescriptorProto()
+    reflection_pb2.DESCRIPTOR.CopyToProto(alpha)
+    text = text_format.MessageToString(alpha).replace("v1alpha", "v1")
+    Default().AddSerializedFile(text_format.Parse(text, FileDescriptorProto()).SerializeToString())
+    return str(reflection.SERVICE_NAME).replace("v1alpha", "v1")
+
+
+SERVICE_NAMES = (_add_v1(), reflection.SERVICE_NAME)
 
 
 class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
@@ -27,17 +47,28 @@ class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
         stalls: Stalls,
         turns: Turns,
     ) -> None:
-        """Take the names of the services, what refuses who may not see them, and bounds."""
-        super().__init__(services)
+        """Take the names of the other services, what refuses who may not see them, and bounds."""
+        super().__init__((*services, *SERVICE_NAMES))
         self._check = check
         self._streams = streams
         self._stalls = stalls
         self._turns = turns
 
+    def register(self, server: grpc.Server) -> None:
+        """Answer for reflection on a server, in both versions."""
+        handler = grpc.stream_stream_rpc_method_handler(
+            self.ServerReflectionInfo,
+            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        for name in SERVICE_NAMES:
+            generic = grpc.method_handlers_generic_handler(name, {_METHOD: handler})
+            server.add_generic_rpc_handlers((generic,))
+
     def ServerReflectionInfo(  # noqa: N802, gRPC's name
         self, requests: Iterator[Any], context: grpc.ServicerContext
     ) -> Iterator[Any]:
-        """Answer grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo."""
+        """Answer ServerReflection/ServerReflectionInfo."""
         self._turns.end()
         source = source_of(context.peer(), context)
         try:
