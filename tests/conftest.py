@@ -28,6 +28,7 @@ from workers import GroupScheduling, turn
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+NODE_MODULES = BIN.parent / "typescript" / "node_modules"
 
 _missing: pytest.StashKey[Counter[str]] = pytest.StashKey()
 _figures: pytest.StashKey[dict[str, str]] = pytest.StashKey()
@@ -160,7 +161,10 @@ def _runs(program: str) -> bool:
     """Whether a program is there; a version manager's stand-in for one that is not says 127.
 
     "docker engine": an engine that docker and its compose can talk to.
+    "packages of npm": what the example in TypeScript needs, installed by `make setup`.
     """
+    if program == "packages of npm":
+        return (NODE_MODULES / "typescript").is_dir()
     if program == "docker engine":
         asks = (["docker", "version"], ["docker", "compose", "version"])
         return _runs("docker") and not any(

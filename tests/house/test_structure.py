@@ -14,6 +14,7 @@ import sentido_bundle
 import sentido_client
 import sentido_score
 from conftest import BIN, ROOT
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -150,10 +151,31 @@ def test_the_stubs_are_what_the_proto_files_give(tmp_path: Path) -> None:
 
 
 def test_the_protocol_passes_bufs_standard_rules() -> None:
-    result = subprocess.run(
-        [ROOT / "proto" / "lint"], capture_output=True, text=True, timeout=60, env=ENVIRONMENT
-    )
+    result = buf("lint", ROOT / "proto")
     assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
+
+
+def test_the_folder_of_the_protocol_holds_all_that_it_imports(tmp_path: Path) -> None:
+    """Such as for grpc-js: the languages bring google/protobuf, and no more."""
+    for path in (ROOT / "proto").rglob("*.proto"):
+        target = tmp_path / path.relative_to(ROOT / "proto")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    result = buf("build", tmp_path, "--output", tmp_path / "image.binpb")
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 0), "run make protos"
+    image = FileDescriptorSet.FromString((tmp_path / "image.binpb").read_bytes())
+    foreign = {file.name for file in image.file if not file.package.startswith("sentido.")}
+    assert foreign == {"google/protobuf/any.proto", "google/rpc/status.proto"}
+
+
+def buf(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BIN / "buf", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "BUF_CACHE_DIR": str(ROOT / "build" / "buf")},
+    )
 
 
 def test_every_rpc_message_and_field_is_explained() -> None:

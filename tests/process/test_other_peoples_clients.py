@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BIN, ROOT
+from conftest import BIN, NODE_MODULES, ROOT
 from sentido_client import Client
 
 # Environments with older libraries: what they hold is in the root's pyproject.toml.
@@ -77,6 +78,55 @@ def test_buf_curl_streams(address: str) -> None:
     answers = buf_curl("--data", data, url)
     assert answers.count('"usage"') == 3
     assert answers.count('"embeddings"') == 2
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example in TypeScript, compiled, beside the protocol as in the repository."""
+    root = tmp_path_factory.mktemp("repository")
+    (root / "proto").symlink_to(ROOT / "proto")
+    folder = root / "examples" / "typescript"
+    for name in ("package.json", "tsconfig.json", "src/predict.ts"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "examples" / "typescript" / name, folder / name)
+    (folder / "node_modules").symlink_to(NODE_MODULES)
+    built = npm(folder, "run", "build")
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+def npm(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["npm", "--silent", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **variables},
+    )
+
+
+@pytest.mark.needs("node", "npm", "packages of npm")
+def test_the_example_in_typescript_predicts_what_our_client_predicts(
+    example: Path, address: str, client: Client
+) -> None:
+    texts = ["A wonderful little film.", "A dull, lifeless mess.", ""]
+    result = npm(example, "start", "--", *texts, SENTIDO_ADDRESS=address)
+    assert (result.stderr, result.returncode) == ("", 0)
+    first, *streamed = result.stdout.splitlines()
+    ours = client.predict(texts)
+    assert first == f"{streamed[0]} ({ours[0].model})"
+    labels, probabilities = zip(*(line.split() for line in streamed), strict=True)
+    assert list(labels) == [each.label for each in ours]
+    assert [float(each) for each in probabilities] == [each.probability for each in ours]
+
+
+@pytest.mark.needs("node", "npm", "packages of npm")
+def test_the_example_in_typescript_says_in_one_line_why_a_call_fails(example: Path) -> None:
+    result = npm(example, "start", "--", "good", SENTIDO_ADDRESS="127.0.0.1:1")
+    assert (result.stdout, result.returncode) == ("", 1)
+    assert result.stderr.startswith("14 UNAVAILABLE: ")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("environment", OLDER)
