@@ -1,9 +1,9 @@
-"""From a message to the answers of a chunk's texts, shared by lists and streams of both clients."""
+"""From a message to what a verb returns. For requests, lists and streams of both clients."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from sentido.v1 import embedding_pb2, prediction_pb2
+from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2
 
 from sentido_client import results
 from sentido_client.cutting import Chunk
@@ -13,7 +13,7 @@ from sentido_client.errors import (
     ServerError,
     from_status,
 )
-from sentido_client.results import Model, Prediction, Vectors
+from sentido_client.results import Model, Prediction, Vectors, Word
 
 Expected = str | Model | None
 """A bundle's digest, a Model of which also the precision counts, or None for whichever answers."""
@@ -52,6 +52,31 @@ def reads_of_bundle(
 ) -> Callable[[Chunk, _Message], Iterable[_Answer]]:
     """Return a function that reads only messages of the bundle expected; see `of_bundle`."""
     return lambda chunk, message: read(chunk, of_bundle(expected, message))
+
+
+def prediction(message: prediction_pb2.PredictResponse) -> Prediction:
+    """Return the one prediction."""
+    return results.predictions(message.served_by)(message.prediction)
+
+
+def vector(message: embedding_pb2.EmbedResponse) -> Vectors:
+    """Return the one vector, (dimension,)."""
+    return results.vectors(message.embedding)
+
+
+def words(_: Chunk, message: embedding_pb2.LookupWordsResponse) -> list[Word]:
+    """Return what is known of each word."""
+    return results.words(message)
+
+
+def model(message: model_pb2.GetModelResponse | model_pb2.ReloadModelResponse) -> Model:
+    """Return the one model."""
+    return results.model(message.model)
+
+
+def models(message: model_pb2.ListModelsResponse) -> list[Model]:
+    """Return every model."""
+    return [results.model(one) for one in message.models]
 
 
 def batch_predictions(

@@ -21,11 +21,9 @@ from weakref import WeakSet
 
 import grpc
 import grpc.aio
-import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from sentido.v1 import model_pb2
 
-from sentido_client import answers, requests, results
+from sentido_client import answers, requests, verbs
 from sentido_client.address import check_address
 from sentido_client.arguments import Arguments
 from sentido_client.async_stream import AsyncTextStream, Texts, explain
@@ -40,7 +38,7 @@ from sentido_client.errors import (
     from_rpc_error,
     not_ready,
 )
-from sentido_client.requests import EmbeddingKindName, TokenKindName, TruncationName
+from sentido_client.requests import EmbeddingKindName, Options, TokenKindName, TruncationName
 from sentido_client.results import (
     Limits,
     Model,
@@ -53,8 +51,9 @@ from sentido_client.results import (
 )
 from sentido_client.resuming import Patience
 from sentido_client.security import File, Security
-from sentido_client.stream import Answer, leave_behind
+from sentido_client.stream import leave_behind
 from sentido_client.texts import ordered
+from sentido_client.verbs import Answer, ChunkVerb, Listed, Params, Part, TextVerb, Verb
 
 _open: "WeakSet[Stubs]" = WeakSet()  # connections that are not closed
 
@@ -227,22 +226,8 @@ class AsyncClient:
         A str or a sequence is to be awaited; any other iterable, async or not, gives an async
         generator. A plain iterable is read on the event loop, so it should not block.
         """
-        requests.check_errors(errors)
-        texts = ordered(texts)
         options = requests.text_options(model, truncation)
-        if isinstance(texts, str):
-            return self._predict_one(texts, options, expect_bundle)
-        if isinstance(texts, Sequence) and errors == "raise":
-            return self._predict_all(texts, options, expect_bundle)
-        stream = self._stream(
-            lambda stubs: stubs.predictions.StreamPredict,
-            partial(requests.stream_predict, options=options),
-            answers.stream_predictions,
-            texts,
-            errors,
-            expect_bundle,
-        )
-        return self._listed(stream) if isinstance(texts, Sequence) else stream
+        return self._run(verbs.PREDICT, texts, options, errors, expect_bundle)
 
     @overload
     def embed(  # type: ignore[overload-overlap]
@@ -308,22 +293,8 @@ class AsyncClient:
         | AsyncGenerator[Vectors | InvalidRequestError, None]
     ):
         """Give one vector a text; see `Client.embed`, and `predict` for what is to be awaited."""
-        requests.check_errors(errors)
-        texts = ordered(texts)
         options = requests.embed_options(model, truncation, kind, normalize)
-        if isinstance(texts, str):
-            return self._embed_one(texts, options, expect_bundle)
-        if isinstance(texts, Sequence) and errors == "raise":
-            return self._embed_all(texts, options, model, kind, expect_bundle)
-        stream = self._stream(
-            lambda stubs: stubs.embeddings.StreamEmbed,
-            partial(requests.stream_embed, options=options),
-            answers.stream_vectors,
-            texts,
-            errors,
-            expect_bundle,
-        )
-        return self._listed(stream) if isinstance(texts, Sequence) else stream
+        return self._run(verbs.EMBED, texts, options, errors, expect_bundle)
 
     async def embed_tokens(
         self,
@@ -336,11 +307,8 @@ class AsyncClient:
         expect_bundle: answers.Expected = None,
     ) -> TokenEmbeddings:
         """Give the tokens that the model read and a vector for each; see `Client`."""
-        request = requests.embed_tokens(
-            text, kind, normalize, requests.text_options(model, truncation)
-        )
-        answer = await self._call(self._stubs.embeddings.EmbedTokens, request, expect_bundle)
-        return results.token_embeddings(answer)
+        options = requests.text_options(model, truncation)
+        return await self._ask(verbs.EMBED_TOKENS, expect_bundle, text, kind, normalize, options)
 
     @overload
     async def lookup(  # type: ignore[overload-overlap]
@@ -369,26 +337,17 @@ class AsyncClient:
         expect_bundle: answers.Expected = None,
     ) -> Word | list[Word]:
         """Look up one word or several; see `Client.lookup`."""
-        found = [
-            word
-            async for _, answer in self._chunked(
-                self._stubs.embeddings.LookupWords,
-                partial(requests.lookup, model=model, normalize=normalize),
-                [words] if isinstance(words, str) else ordered(words, "words"),
-                expect_bundle,
-                field="words",
-            )
-            for word in results.words(answer)
-        ]
+        several = [words] if isinstance(words, str) else ordered(words, "words")
+        options = requests.lookup_options(model, normalize)
+        parts = self._parts(verbs.LOOKUP, several, options, expect_bundle)
+        found = [word async for part in parts for word in part]
         return found[0] if isinstance(words, str) else found
 
     async def nearest(
         self, word: str, k: int = 10, *, model: str = "", expect_bundle: answers.Expected = None
     ) -> list[Neighbour]:
         """Give the `k` (1 to 1000) words nearest to a word; see `Client.nearest`."""
-        request = requests.nearest(word, k, model)
-        answer = await self._call(self._stubs.embeddings.FindNearestWords, request, expect_bundle)
-        return results.neighbours(answer)
+        return await self._ask(verbs.NEAREST, expect_bundle, word, k, model)
 
     async def tokenize(
         self,
@@ -399,30 +358,23 @@ class AsyncClient:
         expect_bundle: answers.Expected = None,
     ) -> Tokenization:
         """Show what the model's tokenizer makes of a text."""
-        request = requests.tokenize(text, requests.text_options(model, truncation))
-        answer = await self._call(self._stubs.tokenizers.Tokenize, request, expect_bundle)
-        return results.tokenization(answer)
+        options = requests.text_options(model, truncation)
+        return await self._ask(verbs.TOKENIZE, expect_bundle, text, options)
 
     async def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
-        answer = await self._call(
-            self._stubs.models.GetModel, model_pb2.GetModelRequest(name=check_text(name, "name"))
-        )
-        return results.model(answer.model)
+        return await self._ask(verbs.MODEL, None, name)
 
     async def models(self) -> list[Model]:
         """Describe every model, the default first."""
-        answer = await self._call(self._stubs.models.ListModels, model_pb2.ListModelsRequest())
-        return [results.model(message) for message in answer.models]
+        return await self._ask(verbs.MODELS, None)
 
     async def reload_model(self, name: str = "") -> Model:
         """Make the server load a model's bundle again, "" for its default; for administrators.
 
         As `Client.reload_model`.
         """
-        request = model_pb2.ReloadModelRequest(name=check_text(name, "name"))
-        answer = await self._call(self._stubs.models.ReloadModel, request)
-        return results.model(answer.model)
+        return await self._ask(verbs.RELOAD_MODEL, None, name)
 
     async def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
@@ -431,9 +383,8 @@ class AsyncClient:
         return self._limits
 
     async def _ask_limits(self, stubs: Stubs, timeout: float | None) -> Limits:
-        request = model_pb2.GetServerInfoRequest()
-        answer = await self._call_for(timeout, stubs.models.GetServerInfo, request)
-        return results.limits(answer)
+        method, request = verbs.LIMITS.method(stubs), verbs.LIMITS.request()
+        return verbs.LIMITS.read(await self._call(method, request, timeout))
 
     @property
     def _stubs(self) -> Stubs:
@@ -450,61 +401,89 @@ class AsyncClient:
             )
         return self._open_stubs
 
-    async def _predict_one(
-        self, text: str, options: dict[str, Any], expected: answers.Expected
-    ) -> Prediction:
-        request = requests.predict(text, options)
-        answer = await self._call(self._stubs.predictions.Predict, request, expected)
-        return results.predictions(answer.served_by)(answer.prediction)
-
-    async def _predict_all(
-        self, texts: Sequence[str], options: dict[str, Any], expected: answers.Expected
-    ) -> list[Prediction]:
-        batches = self._chunked(
-            self._stubs.predictions.BatchPredict,
-            partial(requests.batch_predict, options=options),
-            texts,
-            expected,
-        )
-        return [
-            prediction
-            async for chunk, answer in batches
-            for prediction in answers.batch_predictions(chunk, answer)
-        ]
-
-    async def _embed_one(
-        self, text: str, options: dict[str, Any], expected: answers.Expected
-    ) -> Vectors:
-        request = requests.embed(text, options)
-        answer = await self._call(self._stubs.embeddings.Embed, request, expected)
-        return results.vectors(answer.embedding)
-
-    async def _embed_all(
+    def _run(
         self,
-        texts: Sequence[str],
-        options: dict[str, Any],
-        model: str,
-        kind: EmbeddingKindName,
+        verb: TextVerb[Answer, Part, Listed],
+        texts: Any,
+        options: Options,
+        errors: str,
         expected: answers.Expected,
-    ) -> Vectors:
-        batches = self._chunked(
-            self._stubs.embeddings.BatchEmbed,
-            partial(requests.batch_embed, options=options),
-            texts,
-            expected,
-        )
-        parts = [answers.batch_vectors(chunk, answer) async for chunk, answer in batches]
-        return np.concatenate(parts) if parts else await self._no_vectors(model, kind, expected)
+    ) -> (
+        Coroutine[Any, Any, Answer]
+        | Coroutine[Any, Any, Listed]
+        | Coroutine[Any, Any, list[Answer | InvalidRequestError]]
+        | AsyncGenerator[Answer | InvalidRequestError, None]
+    ):
+        """Run a verb in the shape that its texts ask for."""
+        requests.check_errors(errors)
+        texts = ordered(texts)
+        if isinstance(texts, str):
+            return self._ask(verb.one, expected, texts, options)
+        if isinstance(texts, Sequence) and errors == "raise":
+            return self._list(verb, texts, options, expected)
+        if not isinstance(texts, AsyncIterable | Sequence):
+            texts = iter(texts)  # raises TypeError now and not at the first answer
+        stream = self._stream(verb.stream, texts, options, errors, expected)
+        return self._listed(stream) if isinstance(texts, Sequence) else stream
 
-    async def _call(
-        self, method: Any, request: Any, expected: answers.Expected = None, offset: int = 0
-    ) -> Any:
-        answer = await self._call_for(self.timeout, method, request, offset)
-        return answers.of_bundle(expected, answer)
+    async def _ask(
+        self,
+        verb: Verb[Params, Answer],
+        expected: answers.Expected,
+        *arguments: Params.args,
+        **options: Params.kwargs,
+    ) -> Answer:
+        """Run a verb of one request."""
+        request = verb.request(*arguments, **options)
+        answer = await self._call(verb.method(self._stubs), request, self.timeout)
+        return verb.read(answers.of_bundle(expected, answer))
 
-    async def _call_for(
-        self, timeout: float | None, method: Any, request: Any, offset: int = 0
-    ) -> Any:
+    async def _list(
+        self,
+        verb: TextVerb[Any, Part, Listed],
+        texts: Sequence[str],
+        options: Options,
+        expected: answers.Expected,
+    ) -> Listed:
+        parts = [part async for part in self._parts(verb.many, texts, options, expected)]
+        if parts or verb.empty is None:
+            return verb.join(parts)
+        model = await self.model(options["model"].name)
+        answers.check_bundle(expected, model.bundle_digest, model.precision)
+        return verb.empty(model, options)
+
+    async def _parts(
+        self,
+        verb: ChunkVerb[Part],
+        texts: Iterable[str],
+        options: Options,
+        expected: answers.Expected,
+    ) -> AsyncIterator[Part]:
+        """Send texts in several requests, a few at a time; yield what is answered, in order."""
+        method = verb.method(self._stubs)
+        in_flight: deque[asyncio.Task[Part]] = deque()
+
+        async def ask(chunk: Chunk) -> Part:
+            request = verb.request(chunk.texts, options)
+            answer = await self._call(method, request, self.timeout, chunk.offset)
+            return verb.read(chunk, answers.of_bundle(expected, answer))
+
+        try:
+            for chunk in cut(texts, await self.limits(), verb.field):
+                in_flight.append(asyncio.create_task(ask(chunk)))
+                if len(in_flight) == WINDOW:
+                    yield await in_flight.popleft()
+            while in_flight:
+                yield await in_flight.popleft()
+        except (InvalidRequestError, TooLargeError):
+            self._limits = None  # the server may have been started anew, with others
+            raise
+        finally:
+            for task in in_flight:
+                task.cancel()
+            await asyncio.gather(*in_flight, return_exceptions=True)
+
+    async def _call(self, method: Any, request: Any, timeout: float | None, offset: int = 0) -> Any:
         """Make a call; send it again as often as a full server asks for it, within the timeout."""
         loop = asyncio.get_running_loop()
         end = loop.time() + requests.seconds(timeout)
@@ -520,63 +499,29 @@ class AsyncClient:
                     raise fault from error
             await asyncio.sleep(fault.retry_after)
 
-    async def _chunked(
+    async def _stream(
         self,
-        method: Any,
-        request: Callable[[Sequence[str]], Any],
-        texts: Iterable[str],
-        expected: answers.Expected,
-        field: str = "texts",
-    ) -> AsyncIterator[tuple[Chunk, Any]]:
-        """Send texts in several calls, a few at a time; give them with the answers, in order."""
-        flying: deque[tuple[Chunk, asyncio.Task[Any]]] = deque()
-        try:
-            for chunk in cut(texts, await self.limits(), field):
-                call = self._call(method, request(chunk.texts), expected, chunk.offset)
-                flying.append((chunk, asyncio.create_task(call)))
-                if len(flying) == WINDOW:
-                    oldest, task = flying.popleft()
-                    yield oldest, await task
-            while flying:
-                oldest, task = flying.popleft()
-                yield oldest, await task
-        except (InvalidRequestError, TooLargeError):
-            self._limits = None  # the server may have been started anew, with others
-            raise
-        finally:
-            left = [task for _, task in flying]
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
-
-    def _stream(
-        self,
-        method: Callable[[Stubs], Any],
-        request: Callable[[Sequence[str]], Any],
-        read: Callable[[Chunk, Any], Iterable[Answer]],
+        verb: ChunkVerb[Iterable[Answer]],
         texts: Texts,
+        options: Options,
         errors: str,
         expected: answers.Expected,
     ) -> AsyncGenerator[Answer, None]:
-        if not isinstance(texts, AsyncIterable):
-            texts = iter(texts)  # raises TypeError now and not at the first answer
-
-        async def run() -> AsyncGenerator[Answer, None]:
-            call = partial(method(self._stubs), metadata=self._security.metadata)
-            limits, timeout = await self._awaited_limits(), requests.seconds(self.timeout)
-            reads = answers.reads_of_bundle(expected, read)
-            stream = AsyncTextStream(self.address, limits, timeout, call, request, reads)
-            try:
-                async with aclosing(stream.run(texts)) as found:
-                    async for answer in found:
-                        if isinstance(answer, InvalidRequestError) and errors == "raise":
-                            raise answer
-                        yield answer
-            except (InvalidRequestError, TooLargeError):
-                self._limits = None  # as above
-                raise
-
-        return run()
+        call = partial(verb.method(self._stubs), metadata=self._security.metadata)
+        read = answers.reads_of_bundle(expected, verb.read)
+        limits, timeout = await self._awaited_limits(), requests.seconds(self.timeout)
+        stream = AsyncTextStream(
+            self.address, limits, timeout, call, verb.request_of(options), read
+        )
+        try:
+            async with aclosing(stream.run(texts)) as found:
+                async for answer in found:
+                    if isinstance(answer, InvalidRequestError) and errors == "raise":
+                        raise answer
+                    yield answer
+        except (InvalidRequestError, TooLargeError):
+            self._limits = None  # as above
+            raise
 
     async def _awaited_limits(self) -> Limits:
         """Return the limits; wait for a server to give them as long as a stream waits for one."""
@@ -593,14 +538,6 @@ class AsyncClient:
         await self.limits()  # a list fails soon where no server is, also if it is sent as a stream
         async with aclosing(stream):
             return [answer async for answer in stream]
-
-    async def _no_vectors(
-        self, model: str, kind: EmbeddingKindName, expected: answers.Expected
-    ) -> Vectors:
-        facts = await self.model(model)
-        answers.check_bundle(expected, facts.bundle_digest, facts.precision)
-        dimension = facts.hidden_units if kind == "hidden" else facts.embedding_dimension
-        return np.empty((0, dimension), np.float32)
 
 
 def _check_fork() -> None:

@@ -10,11 +10,9 @@ from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 import grpc
-import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from sentido.v1 import model_pb2
 
-from sentido_client import answers, requests, results
+from sentido_client import answers, requests, verbs
 from sentido_client.address import check_address
 from sentido_client.arguments import Arguments
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, Stubs
@@ -28,7 +26,7 @@ from sentido_client.errors import (
     from_rpc_error,
     not_ready,
 )
-from sentido_client.requests import EmbeddingKindName, TokenKindName, TruncationName
+from sentido_client.requests import EmbeddingKindName, Options, TokenKindName, TruncationName
 from sentido_client.results import (
     Limits,
     Model,
@@ -41,8 +39,9 @@ from sentido_client.results import (
 )
 from sentido_client.resuming import Patience
 from sentido_client.security import File, Security
-from sentido_client.stream import Answer, TextStream, leave_behind
+from sentido_client.stream import TextStream, leave_behind
 from sentido_client.texts import ordered
+from sentido_client.verbs import Answer, ChunkVerb, Listed, Params, Part, TextVerb, Verb
 
 
 class Client:
@@ -244,34 +243,8 @@ class Client:
         be the same too. An answer of another one raises BundleChangedError and is not returned; a
         list is returned as a whole or not at all. Every call that answers from a bundle takes it.
         """
-        requests.check_errors(errors)
-        texts = ordered(texts)
         options = requests.text_options(model, truncation)
-        if isinstance(texts, str):
-            request = requests.predict(texts, options)
-            answer = self._call(self._stubs.predictions.Predict, request, expect_bundle)
-            return results.predictions(answer.served_by)(answer.prediction)
-        if isinstance(texts, Sequence) and errors == "raise":
-            batches = self._chunked(
-                self._stubs.predictions.BatchPredict,
-                partial(requests.batch_predict, options=options),
-                texts,
-                expect_bundle,
-            )
-            return [
-                prediction
-                for chunk, answer in batches
-                for prediction in answers.batch_predictions(chunk, answer)
-            ]
-        stream = self._stream(
-            self._stubs.predictions.StreamPredict,
-            partial(requests.stream_predict, options=options),
-            answers.stream_predictions,
-            iter(texts),
-            errors,
-            expect_bundle,
-        )
-        return self._listed(stream) if isinstance(texts, Sequence) else stream
+        return self._run(verbs.PREDICT, texts, options, errors, expect_bundle)
 
     @overload
     def embed(  # type: ignore[overload-overlap]
@@ -346,31 +319,8 @@ class Client:
         of vectors, with an InvalidRequestError in the place of a bad text. The rest as for
         `predict`.
         """
-        requests.check_errors(errors)
-        texts = ordered(texts)
         options = requests.embed_options(model, truncation, kind, normalize)
-        if isinstance(texts, str):
-            request = requests.embed(texts, options)
-            answer = self._call(self._stubs.embeddings.Embed, request, expect_bundle)
-            return results.vectors(answer.embedding)
-        if isinstance(texts, Sequence) and errors == "raise":
-            batches = self._chunked(
-                self._stubs.embeddings.BatchEmbed,
-                partial(requests.batch_embed, options=options),
-                texts,
-                expect_bundle,
-            )
-            parts = [answers.batch_vectors(chunk, answer) for chunk, answer in batches]
-            return np.concatenate(parts) if parts else self._no_vectors(model, kind, expect_bundle)
-        stream = self._stream(
-            self._stubs.embeddings.StreamEmbed,
-            partial(requests.stream_embed, options=options),
-            answers.stream_vectors,
-            iter(texts),
-            errors,
-            expect_bundle,
-        )
-        return self._listed(stream) if isinstance(texts, Sequence) else stream
+        return self._run(verbs.EMBED, texts, options, errors, expect_bundle)
 
     def embed_tokens(
         self,
@@ -387,11 +337,8 @@ class Client:
         `kind`: "word", the rows of the embedding matrix, or "hidden", the LSTM's state after each
         token. The rest as for `embed`.
         """
-        request = requests.embed_tokens(
-            text, kind, normalize, requests.text_options(model, truncation)
-        )
-        answer = self._call(self._stubs.embeddings.EmbedTokens, request, expect_bundle)
-        return results.token_embeddings(answer)
+        options = requests.text_options(model, truncation)
+        return self._ask(verbs.EMBED_TOKENS, expect_bundle, text, kind, normalize, options)
 
     @overload
     def lookup(  # type: ignore[overload-overlap]
@@ -420,17 +367,10 @@ class Client:
         expect_bundle: answers.Expected = None,
     ) -> Word | list[Word]:
         """Look up one word or several: id and vector, or that the model does not know it."""
-        found = [
-            word
-            for _, answer in self._chunked(
-                self._stubs.embeddings.LookupWords,
-                partial(requests.lookup, model=model, normalize=normalize),
-                [words] if isinstance(words, str) else ordered(words, "words"),
-                expect_bundle,
-                field="words",
-            )
-            for word in results.words(answer)
-        ]
+        several = [words] if isinstance(words, str) else ordered(words, "words")
+        options = requests.lookup_options(model, normalize)
+        parts = self._parts(verbs.LOOKUP, several, options, expect_bundle)
+        found = [word for part in parts for word in part]
         return found[0] if isinstance(words, str) else found
 
     def nearest(
@@ -440,9 +380,7 @@ class Client:
 
         Raises NotFoundError for a word that is not in the model's vocabulary.
         """
-        request = requests.nearest(word, k, model)
-        answer = self._call(self._stubs.embeddings.FindNearestWords, request, expect_bundle)
-        return results.neighbours(answer)
+        return self._ask(verbs.NEAREST, expect_bundle, word, k, model)
 
     def tokenize(
         self,
@@ -453,21 +391,16 @@ class Client:
         expect_bundle: answers.Expected = None,
     ) -> Tokenization:
         """Show what the model's tokenizer makes of a text."""
-        request = requests.tokenize(text, requests.text_options(model, truncation))
-        answer = self._call(self._stubs.tokenizers.Tokenize, request, expect_bundle)
-        return results.tokenization(answer)
+        options = requests.text_options(model, truncation)
+        return self._ask(verbs.TOKENIZE, expect_bundle, text, options)
 
     def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
-        answer = self._call(
-            self._stubs.models.GetModel, model_pb2.GetModelRequest(name=check_text(name, "name"))
-        )
-        return results.model(answer.model)
+        return self._ask(verbs.MODEL, None, name)
 
     def models(self) -> list[Model]:
         """Describe every model, the default first."""
-        answer = self._call(self._stubs.models.ListModels, model_pb2.ListModelsRequest())
-        return [results.model(message) for message in answer.models]
+        return self._ask(verbs.MODELS, None)
 
     def reload_model(self, name: str = "") -> Model:
         """Make the server load a model's bundle again, "" for its default; for administrators.
@@ -475,8 +408,7 @@ class Client:
         Gives the model as it is served from now on. Raises ReloadError if the bundle is bad, and
         the server goes on with the one it had; NotFoundError; AuthenticationError.
         """
-        request = model_pb2.ReloadModelRequest(name=check_text(name, "name"))
-        return results.model(self._call(self._stubs.models.ReloadModel, request).model)
+        return self._ask(verbs.RELOAD_MODEL, None, name)
 
     def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
@@ -485,8 +417,8 @@ class Client:
         return self._limits
 
     def _ask_limits(self, stubs: Stubs, timeout: float | None) -> Limits:
-        request = model_pb2.GetServerInfoRequest()
-        return results.limits(self._call_for(timeout, stubs.models.GetServerInfo, request))
+        method, request = verbs.LIMITS.method(stubs), verbs.LIMITS.request()
+        return verbs.LIMITS.read(self._call(method, request, timeout))
 
     @property
     def _stubs(self) -> Stubs:
@@ -509,12 +441,88 @@ class Client:
         self._open_stubs = None
         self._process = os.getpid()
 
-    def _call(self, method: Any, request: Any, expected: answers.Expected = None) -> Any:
-        return answers.of_bundle(expected, self._call_for(self.timeout, method, request))
+    def _run(
+        self,
+        verb: TextVerb[Answer, Part, Listed],
+        texts: Any,
+        options: Options,
+        errors: str,
+        expected: answers.Expected,
+    ) -> (
+        Answer
+        | Listed
+        | list[Answer | InvalidRequestError]
+        | Generator[Answer | InvalidRequestError, None, None]
+    ):
+        """Run a verb in the shape that its texts ask for."""
+        requests.check_errors(errors)
+        texts = ordered(texts)
+        if isinstance(texts, str):
+            return self._ask(verb.one, expected, texts, options)
+        if isinstance(texts, Sequence) and errors == "raise":
+            return self._list(verb, texts, options, expected)
+        stream = self._stream(verb.stream, self._stubs, iter(texts), options, errors, expected)
+        return self._listed(stream) if isinstance(texts, Sequence) else stream
 
-    def _call_for(self, timeout: float | None, method: Any, request: Any) -> Any:
-        future = self._send(method, request, timeout)
-        return self._finish(method, request, future, 0, timeout)
+    def _ask(
+        self,
+        verb: Verb[Params, Answer],
+        expected: answers.Expected,
+        *arguments: Params.args,
+        **options: Params.kwargs,
+    ) -> Answer:
+        """Run a verb of one request."""
+        request = verb.request(*arguments, **options)
+        answer = self._call(verb.method(self._stubs), request, self.timeout)
+        return verb.read(answers.of_bundle(expected, answer))
+
+    def _list(
+        self,
+        verb: TextVerb[Any, Part, Listed],
+        texts: Sequence[str],
+        options: Options,
+        expected: answers.Expected,
+    ) -> Listed:
+        parts = list(self._parts(verb.many, texts, options, expected))
+        if parts or verb.empty is None:
+            return verb.join(parts)
+        model = self.model(options["model"].name)
+        answers.check_bundle(expected, model.bundle_digest, model.precision)
+        return verb.empty(model, options)
+
+    def _parts(
+        self,
+        verb: ChunkVerb[Part],
+        texts: Iterable[str],
+        options: Options,
+        expected: answers.Expected,
+    ) -> Iterator[Part]:
+        """Send texts in several requests, a few at a time; yield what is answered, in order."""
+        method = verb.method(self._stubs)
+        in_flight: deque[tuple[Chunk, Any, Any]] = deque()
+
+        def oldest() -> Part:
+            chunk, request, future = in_flight.popleft()
+            answer = self._finish(method, request, future, chunk.offset, self.timeout)
+            return verb.read(chunk, answers.of_bundle(expected, answer))
+
+        try:
+            for chunk in cut(texts, self.limits(), verb.field):
+                request = verb.request(chunk.texts, options)
+                in_flight.append((chunk, request, self._send(method, request, self.timeout)))
+                if len(in_flight) == WINDOW:
+                    yield oldest()
+            while in_flight:
+                yield oldest()
+        except (InvalidRequestError, TooLargeError):
+            self._limits = None  # the server may have been started anew, with others
+            raise
+        finally:
+            for _, _, future in in_flight:
+                future.cancel()
+
+    def _call(self, method: Any, request: Any, timeout: float | None) -> Any:
+        return self._finish(method, request, self._send(method, request, timeout), 0, timeout)
 
     def _send(self, method: Any, request: Any, timeout: float | None) -> Any:
         """Begin a call. Raises CallCancelledError if another thread has closed the client."""
@@ -522,35 +530,6 @@ class Client:
             return method.future(request, timeout=timeout, metadata=self._security.metadata)
         except ValueError as error:  # grpc's word for a closed channel
             raise CallCancelledError("the client was closed") from error
-
-    def _chunked(
-        self,
-        method: Any,
-        request: Callable[[Sequence[str]], Any],
-        texts: Iterable[str],
-        expected: answers.Expected,
-        field: str = "texts",
-    ) -> Iterator[tuple[Chunk, Any]]:
-        """Send texts in several calls, a few at a time; give them with the answers, in order."""
-        flying: deque[tuple[Chunk, Any, Any]] = deque()
-        try:
-            for chunk in cut(texts, self.limits(), field):
-                message = request(chunk.texts)
-                flying.append((chunk, message, self._send(method, message, self.timeout)))
-                if len(flying) == WINDOW:
-                    oldest, message, future = flying.popleft()
-                    answer = self._finish(method, message, future, oldest.offset, self.timeout)
-                    yield oldest, answers.of_bundle(expected, answer)
-            while flying:
-                oldest, message, future = flying.popleft()
-                answer = self._finish(method, message, future, oldest.offset, self.timeout)
-                yield oldest, answers.of_bundle(expected, answer)
-        except (InvalidRequestError, TooLargeError):
-            self._limits = None  # the server may have been started anew, with others
-            raise
-        finally:
-            for _, _, future in flying:
-                future.cancel()
 
     def _finish(
         self, method: Any, request: Any, future: Any, offset: int, timeout: float | None
@@ -573,17 +552,17 @@ class Client:
 
     def _stream(
         self,
-        method: Any,
-        request: Callable[[Sequence[str]], Any],
-        read: Callable[[Chunk, Any], Iterable[Answer]],
+        verb: ChunkVerb[Iterable[Answer]],
+        stubs: Stubs,
         texts: Iterable[str],
+        options: Options,
         errors: str,
         expected: answers.Expected,
     ) -> Generator[Answer, None, None]:
-        call = partial(method, metadata=self._security.metadata)
-        read = answers.reads_of_bundle(expected, read)
+        call = partial(verb.method(stubs), metadata=self._security.metadata)
+        read = answers.reads_of_bundle(expected, verb.read)
         limits, timeout = self._awaited_limits(), requests.seconds(self.timeout)
-        stream = TextStream(self.address, limits, timeout, call, request, read)
+        stream = TextStream(self.address, limits, timeout, call, verb.request_of(options), read)
         self._streams.add(stream)
         try:
             for answer in stream.run(texts):
@@ -610,11 +589,3 @@ class Client:
     def _listed(self, stream: Generator[Answer, None, None]) -> list[Answer]:
         self.limits()  # a list fails soon where no server is, also if it is sent as a stream
         return list(stream)
-
-    def _no_vectors(
-        self, model: str, kind: EmbeddingKindName, expected: answers.Expected
-    ) -> Vectors:
-        facts = self.model(model)
-        answers.check_bundle(expected, facts.bundle_digest, facts.precision)
-        dimension = facts.hidden_units if kind == "hidden" else facts.embedding_dimension
-        return np.empty((0, dimension), np.float32)

@@ -15,6 +15,7 @@ from sentido.v1.embedding_pb2 import (
     LookupWordsRequest,
     StreamEmbedRequest,
 )
+from sentido.v1.model_pb2 import GetModelRequest, ReloadModelRequest
 from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest, StreamPredictRequest
 from sentido.v1.tokenizer_pb2 import TokenizeRequest
 
@@ -104,9 +105,19 @@ def embed_tokens(
     )
 
 
-def lookup(words: Sequence[str], model: str, normalize: bool) -> LookupWordsRequest:
+def is_hidden(options: Options) -> bool:
+    """Whether `embed_options` ask for final states of the LSTM."""
+    return bool(options["kind"] == embedding_pb2.EMBEDDING_KIND_HIDDEN)
+
+
+def lookup_options(model: str, normalize: bool) -> Options:
+    """Return the options of requests for words."""
+    return {"model": _selector(model), "normalize": normalize}
+
+
+def lookup(words: Sequence[str], options: Options) -> LookupWordsRequest:
     """Ask for the ids and vectors of words."""
-    return LookupWordsRequest(words=words, model=_selector(model), normalize=normalize)
+    return LookupWordsRequest(words=words, **options)
 
 
 def nearest(word: str, k: int, model: str) -> FindNearestWordsRequest:
@@ -119,6 +130,16 @@ def nearest(word: str, k: int, model: str) -> FindNearestWordsRequest:
 def tokenize(text: str, options: Options) -> TokenizeRequest:
     """Ask for the tokens of a text."""
     return TokenizeRequest(text=check_text(text), **options)
+
+
+def model(name: str) -> GetModelRequest:
+    """Ask for the description of a model."""
+    return GetModelRequest(name=check_text(name, "name"))
+
+
+def reload_model(name: str) -> ReloadModelRequest:
+    """Ask for a model's bundle to be loaded again."""
+    return ReloadModelRequest(name=check_text(name, "name"))
 
 
 def check_errors(errors: str) -> None:
