@@ -12,7 +12,7 @@ from sentido_client import Client
 
 # Environments with older libraries: what they hold is in the root's pyproject.toml.
 OLDER = {"floors": "protobuf 5.29.1, grpcio 1.71.0", "protobuf6": "protobuf 6.31.1, grpcio 1.74.0"}
-SOURCES = os.pathsep.join(str(ROOT / folder) for folder in ("proto", "client"))
+SOURCES = os.pathsep.join(str(ROOT / part) for part in ("proto", "client", "bundle", "score"))
 
 
 def older(environment: str) -> Path:
@@ -180,6 +180,31 @@ def test_the_command_works_with_the_oldest_libraries(address: str, client: Clien
         )
         assert (result.stderr, result.returncode) == ("", 0)
         assert client.predict("wonderful").label in result.stdout
+
+
+def test_a_bundle_and_the_scorer_work_with_the_oldest_libraries(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text\nwonderful\nawful\n")
+    program = """
+from sentido_bundle import Bundle, default_bundle
+from sentido_score import score
+for precision in ("fp32", "int8"):
+    bundle = Bundle.load(default_bundle(), precision)
+    print(bundle.manifest.labels[bundle.predict(["wonderful"] * 99).probabilities[98].argmax()])
+score("in.csv", out="out.parquet")
+print(score("out.parquet", out="out.jsonl").rows)
+"""
+    result = subprocess.run(
+        [older("floors"), "-W", "error", "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": SOURCES},
+    )
+    assert (result.stderr, result.returncode) == ("", 0)
+    assert result.stdout.split() == ["positive", "positive", "2"]
+    rows = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(row)["label"] for row in rows] == ["positive", "negative"]
 
 
 @pytest.mark.parametrize(
