@@ -26,7 +26,7 @@ class Loader:
     """
 
     def __init__(
-        self, directories: Sequence[Path], precision: str, use: Callable[[Registry], None]
+        self, directories: Sequence[Path], precision: str, use: Callable[[Registry, "Loader"], None]
     ) -> None:
         self._directories = directories
         self._precision = precision
@@ -96,7 +96,7 @@ class Loader:
         except ValueError as error:
             raise BundleError(str(error)) from error
         self.registry = registry
-        self._use(registry)
+        self._use(registry, self)
 
     def _counted(self, load: Callable[[], None]) -> None:
         """Load, count it and say what came of it."""

@@ -26,7 +26,7 @@ SERVER = {  # a room of the server: what it imports besides itself, rooms and mo
     "telemetry": {"address", "core", "loading", "log"},
     "transports": {"address", "config", "core", "log"},
 }
-GRPC = {"app", "health_check", "security.secrets", "security.tls", "transports"}  # who imports it
+GRPC = {"health_check", "security.secrets", "security.tls", "transports"}  # who imports it
 
 
 def modules(package: str) -> dict[str, Path]:

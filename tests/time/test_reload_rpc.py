@@ -62,9 +62,9 @@ class Reloading:
         self.loader = Loader([folder], "fp32", self._use)
         self.loader.load()
 
-    def _use(self, registry: Registry) -> None:
+    def _use(self, registry: Registry, loader: Loader) -> None:
         limits = RequestLimits(1000, 10, 10**6)
-        self.pipeline.open(Serving(registry, limits, "test", self.loader.reload))
+        self.pipeline.open(Serving(registry, limits, "test", loader.reload))
 
     def send(self, name: str) -> Call:
         """Send what an administrator has sent."""

@@ -58,7 +58,7 @@ class Receiver:
         raise NoMessage("the method takes one message, and none was sent")
 
 
-class GrpcioTransport:
+class GrpcioCalls:
     """Answers RPCs on a server of grpcio. Lives as long as that server."""
 
     def __init__(

@@ -37,7 +37,7 @@ class NativeCall:
     codec = PROTOBUF
     entry: CallRecord
 
-    def __init__(self, transport: "NativeTransport", id: int, details: _Details) -> None:
+    def __init__(self, transport: "NativeFront", id: int, details: _Details) -> None:
         self.metadata, self.peer, time_remaining = details
         self.cancelled = False
         self._transport = transport
@@ -57,7 +57,7 @@ class NativeCall:
         self._transport.finish(self._id, self, outcome)
 
 
-class NativeTransport:
+class NativeFront:
     """Answers unary RPCs on a front of its own. Lives as long as the server."""
 
     def __init__(
@@ -72,7 +72,7 @@ class NativeTransport:
     ) -> None:
         """Bind `listen`. Raises OSError or ValueError."""
         self._pipeline = pipeline
-        self._rpcs = [rpc for rpc in rpcs if not rpc.streaming]
+        self._rpcs = rpcs
         self._max_message_bytes = max_message_bytes
         self._calls: dict[int, NativeCall] = {}  # unanswered, by the front's id
         self._outcomes: deque[tuple[int, NativeCall, Outcome]] = deque()  # to be sent by a flush
@@ -121,12 +121,17 @@ class NativeTransport:
         return len(self._calls)
 
     def drain(self, seconds: float) -> bool:
-        """Let accepted calls finish; tell whether all did in time. The pipeline drains already."""
-        return self._wait_until(lambda: not self._calls, seconds)
+        """Let accepted calls finish and be sent; return whether all were answered in time.
+
+        What is answered is sent later, on a thread of the front. The pipeline drains already.
+        """
+        end = time.monotonic() + seconds
+        are_answered = self._wait_until(lambda: not self._calls, seconds)
+        self._wait_until(self._all_sent, end - time.monotonic())
+        return are_answered
 
     def close(self, seconds: float) -> None:
         """Send what was answered, for so long at most, then close every connection."""
-        # What is answered is sent later, on a thread of the front, and lost if closed before.
         self._wait_until(self._all_sent, seconds)
         self._closing = True
         self._front.close()

@@ -1,7 +1,5 @@
-"""Which transport serves, and what bounds the connections of gRPC's own server."""
+"""What bounds the connections of gRPC's own server."""
 
-from sentido_server import log
-from sentido_server.address import is_local
 from sentido_server.config import Config
 
 MAX_METADATA_BYTES = 16 * 1024  # of a call
@@ -11,32 +9,6 @@ _DEALLOCATING = 4  # times the calls that a connection may have
 _WINDOW_BYTES = 64 * 1024  # that a call may send before its message is received
 _PING_SECONDS = 30  # between pings of a connection without data: our client sends one a minute
 _PING_STRIKES = 2  # pings that come earlier, after which the connection is closed
-
-
-def why_not_native(config: Config) -> str:
-    """Return why `auto` takes grpcio, which bounds what callers send; "" where it need not."""
-    if needed := config.needs_grpcio():
-        return f"{needed} needs it"
-    if is_local(config.listen):
-        return ""
-    return (
-        "native puts no bound on the memory that callers take; for its speed, listen on 127.0.0.1"
-        " or a Unix socket behind a proxy that ends TLS and bounds connections, message sizes and"
-        " compression"
-    )
-
-
-def warn_of_native(config: Config) -> None:
-    """Log what whoever reaches the native transport can do, if that is more than this machine."""
-    if not is_local(config.listen):
-        log.warning(
-            "native on a network",
-            address=config.listen,
-            reason="whoever reaches it can use up memory, with or without a token: by compression"
-            " (1 MB becomes 1 GB), messages of any size, calls that wait without bound and streams"
-            " that stand still: use --transport grpcio, or listen on 127.0.0.1 or a Unix socket"
-            " behind a proxy",
-        )
 
 
 def connection_options(config: Config, behind_native: bool) -> list[tuple[str, int]]:
