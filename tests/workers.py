@@ -22,6 +22,7 @@ LONGEST = (
     "tests/score/test_engines.py",
     "tests/score/test_killing.py",
     "tests/house/test_documents.py",
+    "tests/process/test_installing.py",
     "keras",
     "tests/process/test_export.py",
 )
