@@ -93,6 +93,9 @@ def run(
     if not resume and not overwrite:
         _refuse_existing(target, record, reader)
     if resume and not record and (report := _finished(target, old_report, about)) is not None:
+        if target.work.exists():  # killed between its record and the folder itself
+            with Journal(target) as journal:
+                journal.clear()
         return report
     if resume and record is not None:
         target = resumed(target, record)

@@ -110,6 +110,18 @@ def test_a_work_folder_without_a_whole_record_yet_is_used_and_removed(
     assert not work.exists()
 
 
+def test_what_a_run_leaves_that_is_killed_in_its_last_step_goes_with_the_next(
+    tmp_path: Path,
+) -> None:
+    source, out = write_csv(tmp_path / "in.csv", ["good"]), tmp_path / "out.csv"
+    score(source, out=out)
+    left = tmp_path / "out.csv.parts"
+    left.mkdir()
+    (left / "lock").touch()
+    score(source, out=out, resume=True)
+    assert not left.exists()
+
+
 def test_a_file_of_others_by_the_name_of_a_begun_record_stays(tmp_path: Path) -> None:
     path, out = write_jsonl(tmp_path / "in.jsonl", ["fine"]), tmp_path / "out.jsonl"
     work = Path(f"{out}.parts")
