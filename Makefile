@@ -15,7 +15,7 @@ IMPORTED := proto/google/rpc/status.proto
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
+.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,7 +32,7 @@ test: $(VENV)/ready-dev  ## run all tests; what this machine lacks is skipped by
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nothing-missing $(ARGS)
 
-nightly: nightly-stream nightly-score nightly-hostile nightly-certificates  ## make test at length: all that follow
+nightly: nightly-stream nightly-score nightly-hostile nightly-files nightly-certificates  ## make test at length: all that follow
 
 nightly-stream: $(VENV)/ready-dev  ## stream 10 million texts: constant memory
 	@$(BIN)/python -m pytest --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
@@ -42,6 +42,9 @@ nightly-score: $(VENV)/ready-dev  ## score 5 million rows; kill and resume 60 ru
 
 nightly-hostile: $(VENV)/ready-dev  ## send what nobody should: 20,000 bundles, a million requests, an hour of load
 	@$(BIN)/python -m pytest --timeout 14400 --bundle-mutations 20000 --stream-kills 200 --hostile-requests 1000000 --soak-seconds 1800 -s tests/hostile tests/process/test_stream_kills.py $(ARGS)
+
+nightly-files: $(VENV)/ready-dev  ## score 10,000 hostile files; end and disturb 500 runs
+	@$(BIN)/python -m pytest --timeout 14400 --hostile-files 10000 --disturbed-runs 60 -s tests/hostile/test_files.py $(ARGS)
 
 nightly-certificates: $(VENV)/ready-dev  ## replace certificates 10,000 times while callers connect
 	@$(BIN)/python -m pytest --timeout 14400 --certificate-rotations 5000 -s tests/process/test_certificate_rotation.py $(ARGS)

@@ -76,6 +76,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="spoiled headers, messages and frames that the tests send (default: %(default)s)",
     )
     parser.addoption(
+        "--hostile-files",
+        type=int,
+        default=40,
+        metavar="N",
+        help="files of hostile shape that the tests score (default: %(default)s)",
+    )
+    parser.addoption(
+        "--disturbed-runs",
+        type=int,
+        default=2,
+        metavar="N",
+        help="inputs per engine whose runs are ended and disturbed (default: %(default)s)",
+    )
+    parser.addoption(
         "--soak-seconds",
         type=int,
         default=5,
