@@ -8,11 +8,13 @@ waits for nothing. What a run has finished is safe from any end.
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from threading import Timer
 from types import FrameType
 
 _WAITED = 3.0  # seconds after a signal
+_SOON = 0.01  # seconds, in which a finalizer ends
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
@@ -33,6 +35,8 @@ class Interrupt:
     def __init__(self) -> None:
         self._number = signal.SIGINT  # libraries raise KeyboardInterrupt themselves, too
         self._has_come = False
+        self._is_swallowed = False
+        sys.unraisablehook = self._swallowed
         _listen(self._raise)
 
     @property
@@ -45,6 +49,9 @@ class Interrupt:
         os._exit(128 + self._number)
 
     def _raise(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_swallowed:  # it comes once more
+            self._is_swallowed = False
+            raise KeyboardInterrupt
         if self._has_come:
             os._exit(128 + number)
         self._has_come, self._number = True, signal.Signals(number)
@@ -52,6 +59,16 @@ class Interrupt:
         timer.daemon = True
         timer.start()
         raise KeyboardInterrupt
+
+    def _swallowed(self, found: "sys.UnraisableHookArgs") -> None:
+        """Raise again what came in a finalizer or a library's callback, where it ends nothing."""
+        if found.exc_type is not KeyboardInterrupt:
+            sys.__unraisablehook__(found)
+            return
+        self._is_swallowed = True
+        timer = Timer(_SOON, os.kill, (os.getpid(), self._number))
+        timer.daemon = True
+        timer.start()
 
 
 def _listen(handler: "signal._HANDLER") -> None:

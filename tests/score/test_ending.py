@@ -5,6 +5,7 @@ import os
 import signal
 import struct
 import subprocess
+import sys
 import termios
 from pathlib import Path
 
@@ -52,6 +53,34 @@ def test_a_signal_while_the_command_starts_is_an_exit_code(
     assert process.returncode == code, said
     assert b"Traceback" not in said
     assert said.startswith(b"sentido-score: ")
+
+
+IN_A_FINALIZER = """
+import os, sys
+from sentido_score.signals import Interrupt
+
+class Freed:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        len(range(1000))
+
+interrupt = Interrupt()
+try:
+    Freed()
+    while True:
+        pass
+except KeyboardInterrupt:
+    print(interrupt.word)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+)
+def test_a_signal_in_a_finalizer_is_heard_like_any_other(number: signal.Signals, word: str) -> None:
+    command = [sys.executable, "-c", IN_A_FINALIZER, str(int(number))]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (result.stdout, result.stderr) == (f"{word}\n", "")
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
