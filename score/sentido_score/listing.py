@@ -169,9 +169,10 @@ def _fail(error: OSError) -> None:
 def _expression(pattern: str, above: str) -> "re.Pattern[str]":
     """Turn a glob into a regular expression: ** any folders, * and ? within a name, [abc].
 
-    As in a shell, none of them stands for the dot that a name begins with.
+    As in a shell, none of them stands for the dot that a name begins with. ** passes over folders
+    such as _temporary, too, which the listing of a folder leaves out.
     """
-    known = {"**/": r"(?:[^/.][^/]*/)*", "*": "[^/]*", "?": "[^/]"}
+    known = {"**/": r"(?:[^/._][^/]*/)*", "*": "[^/]*", "?": "[^/]"}
     expression, before = re.escape(above), "/"
     for part in re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern[len(above) :]):
         if before.endswith("/") and part[:1] in ("*", "?", "[") and part != "**/":

@@ -26,8 +26,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from odd_files import Odd, Row, odd_file
+from odd_folders import OddFolder
 from sentido_bundle import Bundle, default_bundle
 from sentido_score import Options, Report, ScoreError, score
+from stories import snapshot
 
 _SECONDS = 120  # that one file may take, on any machine
 _FORMATS = ("csv", "jsonl", "parquet")
@@ -70,6 +72,19 @@ def outcome(seed: int, bundle: Bundle, folder: Path) -> str:
         if texts is None and not odd.name.endswith(".parquet"):
             texts = own  # the next output must have the same ones
     return said
+
+
+def outcome_of_folder(seed: int, folder: Path) -> str:
+    """Try one folder. Raises AssertionError unless each of its rows comes out once."""
+    random, out = Random(seed), folder / "out.parquet"
+    odd = OddFolder(folder / random.choice(("in", "in [1]", "k=v")), random).make()
+    before = snapshot(odd.path)
+    score(odd.sources(), out=out, options=Options(part_rows=100))
+    rows = pq.read_table(out, columns=["id", *odd.keys]).to_pylist()
+    found = Counter((row["id"], tuple(row[key] for key in odd.keys)) for row in rows)
+    assert found == odd.expected(), (found - odd.expected(), odd.expected() - found)
+    assert snapshot(odd.path) == before, "the input is changed"
+    return "folders"
 
 
 def own_format(odd: Odd) -> str:
@@ -213,7 +228,10 @@ def main(first: int, end: int) -> int:
         faulthandler.dump_traceback_later(_SECONDS, exit=True)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                counts[outcome(seed, bundle, Path(folder))] += 1
+                is_folder = seed % 5 == 4
+                path = Path(folder)
+                said = outcome_of_folder(seed, path) if is_folder else outcome(seed, bundle, path)
+                counts[said] += 1
             except Exception:
                 traceback.print_exc()
                 print(f"python tests/hostile/try_files.py {seed} {seed + 1}", file=sys.stderr)

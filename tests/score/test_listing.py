@@ -145,6 +145,14 @@ def test_a_glob_finds_what_a_shell_finds(glob: str, found: list[str], tmp_path: 
     assert names(tmp_path / glob) == found
 
 
+def test_any_folders_of_a_glob_are_none_that_a_killed_job_left(tmp_path: Path) -> None:
+    (tmp_path / "_temporary" / "0").mkdir(parents=True)
+    for name in ("a.csv", "_temporary/a.csv", "_temporary/0/a.csv"):
+        write_csv(tmp_path / name, ["x"])
+    assert names(tmp_path / "**/*.csv") == ["a.csv"]
+    assert names(tmp_path / "_temporary/*.csv") == ["a.csv"]
+
+
 def test_the_working_folders_own_path_is_no_glob(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
