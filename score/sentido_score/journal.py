@@ -8,6 +8,7 @@ runs do not write stays.
 import dataclasses
 import fcntl
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -71,9 +72,17 @@ def facts(reader: Reader, model: Model, target: Target, options: Options) -> dic
     return {
         "bundle": model.digest,
         "precision": model.precision,
-        "input": [[file.name, file.size, file.changed] for file in files],
+        "input": [[_name_of(file), file.size, file.changed] for file in files],
         **json.loads(json.dumps(settings)),
     }
+
+
+def _name_of(file: InputFile) -> str:
+    """Return a file's name without the ways up in it: a run may be resumed from another folder."""
+    if file.place is None or not file.place.is_local:
+        return file.name
+    above, _, below = file.place.path.rpartition("/../")
+    return os.path.join(os.path.realpath(f"{above}/.."), below) if above else file.name
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

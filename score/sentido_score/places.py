@@ -128,7 +128,8 @@ def problem(error: BaseException) -> str:
     """Give the first line of what a file system or pyarrow said."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    return f"is encrypted, write it without encryption first: {said}" if "decrypt" in said else said
 
 
 def locate(source: str | os.PathLike[str]) -> Place:

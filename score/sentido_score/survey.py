@@ -86,7 +86,8 @@ def refuse_text_column(file: InputFile, names: Sequence[str], wanted: str, hint:
     """Raise ScoreError unless one column has the name that the texts' is to have."""
     if (count := names.count(wanted)) != 1:
         columns = f"{count} columns" if count else "no column"
+        there = quoted(names) or "none"
         raise ScoreError(
-            f"{file.name}: {columns} {wanted!r} among {quoted(names)}: one is needed; name it with"
+            f"{file.name}: {columns} {wanted!r} among {there}: one is needed; name it with"
             f" --text-column{hint}"
         )

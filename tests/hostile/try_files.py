@@ -77,7 +77,7 @@ def outcome(seed: int, bundle: Bundle, folder: Path) -> str:
 def outcome_of_folder(seed: int, folder: Path) -> str:
     """Try one folder. Raises AssertionError unless each of its rows comes out once."""
     random, out = Random(seed), folder / "out.parquet"
-    odd = OddFolder(folder / random.choice(("in", "in [1]", "k=v")), random).make()
+    odd = OddFolder(folder / random.choice(("in", "in [1]", "z=v")), random).make()
     before = snapshot(odd.path)
     score(odd.sources(), out=out, options=Options(part_rows=100))
     rows = pq.read_table(out, columns=["id", *odd.keys]).to_pylist()

@@ -98,6 +98,17 @@ def test_a_resumed_run_must_be_the_same_run(
     assert score(path, out=out, options=options, overwrite=True).rows == 1501
 
 
+def test_a_run_is_resumed_from_another_folder_by_other_ways_to_the_same_files(
+    tmp_path: Path, reviews: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parted(tmp_path, reviews)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    report = score("../in.csv", out="../out.csv", options=Options(part_rows=300), resume=True)
+    assert report.rows == 1500
+    assert score("../sub/../in.csv", out="../out.csv", options=Options(part_rows=300), resume=True)
+
+
 def test_resuming_starts_what_was_not_begun_and_leaves_what_is_finished(tmp_path: Path) -> None:
     path, out = write_csv(tmp_path / "in.csv", ["good", "bad"]), tmp_path / "out.csv"
     sentido_score(path, "--out", out, "--resume")

@@ -1,5 +1,6 @@
 """All files are looked at before the first row is scored: a wrong one is named at once."""
 
+import base64
 import csv
 import gzip
 import json
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
 import pytest
 from scoring import read_csv, sentido_score, write_jsonl
 from sentido_score import Options, ScoreError, score
@@ -22,6 +24,35 @@ def opened(source: Path, options: Options | None = None) -> Reader:
 
 def texts(reader: Reader) -> list[str]:
     return [text for window in reader.windows(Position()) for text in window.texts.good]
+
+
+class NoSecretKms(pe.KmsClient):  # type: ignore[misc]
+    """Wraps keys in nothing."""
+
+    def wrap_key(self, key: bytes, _master: str) -> bytes:
+        return base64.b64encode(key)
+
+
+@pytest.mark.parametrize("plaintext_footer", [True, False])
+def test_encrypted_parquet_is_named_with_the_remedy(plaintext_footer: bool, tmp_path: Path) -> None:
+    table, path = pa.table({"text": ["good"], "id": [1]}), tmp_path / "in.parquet"
+    properties = pe.CryptoFactory(lambda _: NoSecretKms()).file_encryption_properties(
+        pe.KmsConnectionConfig(),
+        pe.EncryptionConfiguration(
+            footer_key="f", column_keys={"c": ["text"]}, plaintext_footer=plaintext_footer
+        ),
+    )
+    with pq.ParquetWriter(path, table.schema, encryption_properties=properties) as writer:
+        writer.write_table(table)
+    with pytest.raises(ScoreError, match=r"in\.parquet: is encrypted, write it without encryption"):
+        score(path, out=tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_parquet_without_columns_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    pq.write_table(pa.table({}), tmp_path / "in.parquet")
+    with pytest.raises(ScoreError, match="no column 'text' among none: one is needed"):
+        opened(tmp_path / "in.parquet")
 
 
 @pytest.mark.parametrize(
