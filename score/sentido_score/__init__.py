@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sentido_score.errors import ScoreError
     from sentido_score.options import Options, Servers
-    from sentido_score.report import Report
-    from sentido_score.results import Counts
+    from sentido_score.output.report import Report
+    from sentido_score.output.results import RunStats
     from sentido_score.scorer import Scorer
     from sentido_score.scoring import score, score_batches
 
 __all__ = [
-    "Counts",
     "Options",
     "Report",
+    "RunStats",
     "ScoreError",
     "Scorer",
     "Servers",
@@ -32,9 +32,9 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Counts": "results",
+    "RunStats": "output.results",
     "Options": "options",
-    "Report": "report",
+    "Report": "output.report",
     "ScoreError": "errors",
     "Scorer": "scorer",
     "Servers": "options",

@@ -15,11 +15,11 @@ from sentido_bundle import Precision
 from sentido_bundle.command_line import Parser
 
 from sentido_score.errors import ScoreError, escaped
-from sentido_score.names import shown
+from sentido_score.files.locations import STANDARD
+from sentido_score.files.names import shown
 from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers, parse_bytes
-from sentido_score.places import STANDARD
+from sentido_score.output.report import Report
 from sentido_score.progress import Progress, duration
-from sentido_score.report import Report
 from sentido_score.scoring import ENGINES, score
 from sentido_score.signals import Interrupt, leave_at_once
 

@@ -3,7 +3,7 @@
 import time
 from typing import TextIO
 
-from sentido_score.results import Counts
+from sentido_score.output.results import RunStats
 
 _EVERY = 0.5  # seconds
 
@@ -17,7 +17,7 @@ class Progress:
         self._first: tuple[int, float | None] | None = None  # rows and share, at the beginning
         self._shown = 0.0
 
-    def __call__(self, counts: Counts, share: float | None) -> None:
+    def __call__(self, counts: RunStats, share: float | None) -> None:
         """Show what was met so far."""
         now = time.monotonic()
         if self._first is None:
@@ -41,7 +41,7 @@ class Progress:
         except OSError:
             self._stream = None
 
-    def _line(self, counts: Counts, share: float | None, elapsed: float) -> str:
+    def _line(self, counts: RunStats, share: float | None, elapsed: float) -> str:
         rows, begin = self._first or (0, None)
         pace = (counts.rows - rows) / elapsed if elapsed > 0 else 0.0
         line = f"{counts.rows:,} rows  {pace:,.0f} texts/s"

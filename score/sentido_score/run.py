@@ -18,27 +18,10 @@ from typing import Any
 import pyarrow as pa
 from pyarrow.fs import LocalFileSystem
 
-from sentido_score.engine import Engine, Scores
+from sentido_score.callbacks import Say, quiet
+from sentido_score.engines.engine import Engine, Scores
 from sentido_score.errors import ScoreError
-from sentido_score.journal import FinishedPart, Journal, State, differences, facts
-from sentido_score.options import Options
-from sentido_score.ownership import own_record, own_report, refuse_inputs
-from sentido_score.parquet_reader import ParquetReader
-from sentido_score.partitions import Partitions
-from sentido_score.parts import Part, assemble, open_part
-from sentido_score.places import Place
-from sentido_score.quiet import Say, Watch, quiet
-from sentido_score.readers import Reader
-from sentido_score.replacing import (
-    begun,
-    make_parts_folder,
-    put_in_place,
-    replaced_files,
-    resumed,
-)
-from sentido_score.report import Report, condensed
-from sentido_score.results import Columns, Counts, result_columns
-from sentido_score.storage import (
+from sentido_score.files.atomic import (
     publish,
     remove,
     scratch,
@@ -47,9 +30,27 @@ from sentido_score.storage import (
     write_whole,
     writing,
 )
-from sentido_score.target import Target
-from sentido_score.window import Position, Window
-from sentido_score.work_folders import Record
+from sentido_score.files.locations import Place
+from sentido_score.files.work_folders import Record
+from sentido_score.formats.columns import Columns
+from sentido_score.formats.parquet_reader import ParquetReader
+from sentido_score.formats.partitions import Partitions
+from sentido_score.formats.reader import Reader
+from sentido_score.formats.window import Position, Window
+from sentido_score.options import Options
+from sentido_score.output.checkpoint import FinishedPart, Journal, State, differences, facts
+from sentido_score.output.ownership import own_record, own_report, refuse_inputs
+from sentido_score.output.parts import Part, assemble, open_part
+from sentido_score.output.replacing import (
+    begun,
+    make_parts_folder,
+    put_in_place,
+    replaced_files,
+    resumed,
+)
+from sentido_score.output.report import Report, condensed
+from sentido_score.output.results import RunStats, Watch, plan_columns, result_columns
+from sentido_score.output.target import Target
 
 _WARNINGS = 5  # that are said
 _ROUNDS = 5  # of writing parts again that others have changed
@@ -71,7 +72,7 @@ def run(
 ) -> Report:
     """Score an input into an output. Raises ScoreError; what is finished by then stays finished."""
     partitions = Partitions.of(reader.files, reader.names, options.partitions)
-    columns = Columns.plan(reader.names, engine.model, engine.dimension, options, partitions.schema)
+    columns = plan_columns(reader.names, engine.model, engine.dimension, options, partitions.schema)
     for old, new in columns.renamed.items():
         say(f"the input has a column {old!r}, so the result is called {new!r}")
     if not (columns.are_all_inputs and reader.format == target.format in ("csv", "tsv")):
@@ -254,7 +255,7 @@ class _Writer:
         self._watch = watch
         self._say = say
         self._told = 0  # warnings
-        self._counts = Counts()
+        self._counts = RunStats()
 
     def stream(self, about: dict[str, Any]) -> Report:
         """Write all rows to standard output."""

@@ -9,19 +9,19 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from sentido_bundle import Bundle, cpus, default_bundle
 
-from sentido_score.engine import Engine
+from sentido_score.callbacks import Say, quiet
+from sentido_score.engines.engine import Engine
+from sentido_score.engines.local import compute, dimension_of, encode, load, model_of
 from sentido_score.errors import ScoreError
-from sentido_score.local import compute, dimension_of, encode, load, model_of
-from sentido_score.names import quoted
+from sentido_score.files.names import quoted
+from sentido_score.formats.opening import Source, open_source
+from sentido_score.formats.parquet_reader import text_values
+from sentido_score.formats.parquet_writer import TableMaker
+from sentido_score.formats.partitions import Partitions
+from sentido_score.formats.texts import check
+from sentido_score.formats.window import Position
 from sentido_score.options import Options
-from sentido_score.parquet_reader import text_values
-from sentido_score.parquet_writer import TableMaker
-from sentido_score.partitions import Partitions
-from sentido_score.quiet import Say, quiet
-from sentido_score.results import Columns, result_columns
-from sentido_score.source import Source, open_source
-from sentido_score.texts import check
-from sentido_score.window import Position
+from sentido_score.output.results import plan_columns, result_columns
 
 Table = TypeVar("Table")  # pa.Table or pa.RecordBatch
 
@@ -32,7 +32,7 @@ def batches(
     """Score a source as it is read; give its rows with the results, some thousand at a time."""
     reader = open_source(source, options, say)
     partitions = Partitions.of(reader.files, reader.names, options.partitions)
-    columns = Columns.plan(reader.names, engine.model, engine.dimension, options, partitions.schema)
+    columns = plan_columns(reader.names, engine.model, engine.dimension, options, partitions.schema)
     columns.refuse_doubles(list(reader.names))
     maker = TableMaker(reader, columns)
     with closing(engine.scored(reader, Position())) as scored:  # type: ignore[type-var]
@@ -86,7 +86,7 @@ class Scorer:
         threads = cpus.granted() if self._threads is None else self._threads
         scores = compute(bundle, encode(bundle, texts.good), options.embed, threads)
         model = model_of(bundle)
-        columns = Columns.plan(
+        columns = plan_columns(
             rows.schema.names, model, dimension_of(bundle, options.embed), options
         )
         columns.refuse_doubles(rows.schema.names)

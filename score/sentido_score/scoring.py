@@ -10,18 +10,19 @@ from typing import Any
 import pyarrow as pa
 from sentido_bundle import default_bundle
 
-from sentido_score.cluster import look
-from sentido_score.engine import Engine
+from sentido_score.callbacks import Say, quiet
+from sentido_score.engines.cluster import look
+from sentido_score.engines.engine import Engine
+from sentido_score.engines.local import LocalEngine
 from sentido_score.errors import ScoreError
-from sentido_score.local import LocalEngine
+from sentido_score.files.locations import STANDARD
+from sentido_score.formats.opening import Source, open_source
 from sentido_score.options import Options, Servers
-from sentido_score.places import STANDARD
-from sentido_score.quiet import Say, Watch, quiet
-from sentido_score.report import Report
+from sentido_score.output.report import Report
+from sentido_score.output.results import Watch
+from sentido_score.output.target import Target
 from sentido_score.run import run
 from sentido_score.scorer import batches
-from sentido_score.source import Source, open_source
-from sentido_score.target import Target
 
 ENGINES = ("local", "remote", "ray")
 
@@ -122,12 +123,12 @@ def open_engine(
     needed = {"remote": ("sentido_client", "grpc"), "ray": ("ray",)}[name]
     try:
         if name == "remote":
-            from sentido_score.remote import RemoteEngine
+            from sentido_score.engines.remote import RemoteEngine
 
             return RemoteEngine(servers or Servers(), options, say)
         if find_spec("ray") is not None:  # which takes seconds to import
             look(ray_address)
-        from sentido_score.ray import RayEngine
+        from sentido_score.engines.ray_data import RayEngine
 
         return RayEngine(folder, options, ray_address)
     except ModuleNotFoundError as error:

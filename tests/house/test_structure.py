@@ -248,7 +248,7 @@ def test_the_public_names_of_the_bundle_are_these() -> None:
 
 def test_the_public_names_of_the_scorer_are_these() -> None:
     assert set(sentido_score.__all__) == {
-        *("Counts", "Options", "Report", "ScoreError", "Scorer", "Servers", "score"),
+        *("Options", "Report", "RunStats", "ScoreError", "Scorer", "Servers", "score"),
         "score_batches",
     }
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from scoring import read_csv, read_jsonl, sentido_score, write_csv, write_jsonl, write_parquet
 from sentido_bundle import Bundle
 from sentido_score import Options, ScoreError, score, score_batches
-from sentido_score.csv_reader import CsvReader
-from sentido_score.places import expand
-from sentido_score.source import open_source
-from sentido_score.window import Position
+from sentido_score.files.locations import expand
+from sentido_score.formats.csv_reader import CsvReader
+from sentido_score.formats.opening import open_source
+from sentido_score.formats.window import Position
 
 TEXTS = [
     "A wonderful little film.",

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scoring import read_csv, read_jsonl
 from sentido_score import Options, score
-from sentido_score.json_objects import Verbatim, members, parse
+from sentido_score.formats.json_objects import Verbatim, members, parse
 
 DEEP = 50_000
 ODD_VALUES = {

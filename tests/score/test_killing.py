@@ -17,7 +17,7 @@ from scoring import (
     write_jsonl,
     write_parquet,
 )
-from sentido_score import Counts, Options, ScoreError, score
+from sentido_score import Options, RunStats, ScoreError, score
 from waiting import PATIENCE, wait_for
 
 PARTS = ("--part-rows", "300")
@@ -46,7 +46,7 @@ def parted(tmp_path: Path, reviews: list[str]) -> tuple[Path, Path]:
     class EnoughError(Exception):
         pass
 
-    def watch(counts: Counts, share: float | None) -> None:
+    def watch(counts: RunStats, share: float | None) -> None:
         if counts.rows > 800 and share is not None:
             raise EnoughError
 
@@ -62,7 +62,7 @@ def test_what_is_finished_is_not_scored_again(tmp_path: Path, reviews: list[str]
     first = (tmp_path / "out.csv.parts" / "part-00000.csv").stat().st_mtime_ns
     seen: list[int] = []
 
-    def watch(counts: Counts, _share: float | None) -> None:
+    def watch(counts: RunStats, _share: float | None) -> None:
         seen.append(counts.rows)
         part = tmp_path / "out.csv.parts" / "part-00000.csv"
         assert part.stat().st_mtime_ns == first

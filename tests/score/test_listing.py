@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from scoring import sentido_score, write_csv
 from sentido_score import Options, ScoreError, score
-from sentido_score.places import expand
-from sentido_score.source import open_source
+from sentido_score.files.locations import expand
+from sentido_score.formats.opening import open_source
 
 
 def names(source: str | Path, options: Options | None = None) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from scoring import sentido_score, write_csv, write_jsonl
-from sentido_score import Counts, Options, ScoreError, score
-from sentido_score.work_folders import Record
+from sentido_score import Options, RunStats, ScoreError, score
+from sentido_score.files.work_folders import Record
 
 PARTS = Options(part_rows=300)
 
@@ -27,7 +27,7 @@ def broken_off(source: Path, out: Path | str) -> None:
     class EnoughError(Exception):
         pass
 
-    def watch(counts: Counts, _share: float | None) -> None:
+    def watch(counts: RunStats, _share: float | None) -> None:
         if counts.rows > 700:
             raise EnoughError
 

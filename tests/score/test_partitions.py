@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from scoring import read_csv, read_jsonl, sentido_score, write_csv, write_jsonl, write_parquet
 from sentido_score import Options, ScoreError, score, score_batches
-from sentido_score.partitions import Partitions
-from sentido_score.source import open_source
+from sentido_score.formats.opening import open_source
+from sentido_score.formats.partitions import Partitions
 
 WRITERS = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scoring import sentido_score, write_csv
-from sentido_score import Counts, Options, ScoreError, score
+from sentido_score import Options, RunStats, ScoreError, score
 
 PARTS = Options(part_rows=300)
 
@@ -21,7 +21,7 @@ class EnoughError(Exception):
 def broken_off(source: Path, out: str) -> None:
     """Leave a run with some parts finished, and not all."""
 
-    def watch(counts: Counts, _share: float | None) -> None:
+    def watch(counts: RunStats, _share: float | None) -> None:
         if counts.rows > 700:
             raise EnoughError
 
@@ -63,7 +63,7 @@ def test_a_part_that_goes_while_the_run_goes_on_is_scored_again(
     source, out = write_csv(tmp_path / "in.csv", reviews[:1000]), tmp_path / "out.csv"
     taken: list[Path] = []
 
-    def watch(counts: Counts, _share: float | None) -> None:
+    def watch(counts: RunStats, _share: float | None) -> None:
         if counts.rows > 700 and not taken:
             taken.append(tmp_path / "out.csv.parts" / "part-00001.csv")
             taken[0].unlink()

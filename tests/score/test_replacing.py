@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from scoring import killed, sentido_score, write_csv
-from sentido_score import Counts, Options, ScoreError, score
+from sentido_score import Options, RunStats, ScoreError, score
 
 PARTS = Options(part_rows=300)
 
@@ -18,7 +18,7 @@ class EnoughError(Exception):
     pass
 
 
-def enough(counts: Counts, _share: float | None) -> None:
+def enough(counts: RunStats, _share: float | None) -> None:
     if counts.rows > 700:
         raise EnoughError
 

@@ -21,8 +21,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from scoring import SCORE, sentido_score, write_csv, write_parquet
-from sentido_score import Counts, Options, ScoreError, score
-from sentido_score.source import open_source
+from sentido_score import Options, RunStats, ScoreError, score
+from sentido_score.formats.opening import open_source
 from waiting import PATIENCE
 
 
@@ -176,7 +176,7 @@ def test_a_folder_of_an_object_store_is_replaced_key_by_key(
     class EnoughError(Exception):
         pass
 
-    def watch(counts: Counts, _share: float | None) -> None:
+    def watch(counts: RunStats, _share: float | None) -> None:
         assert old <= names(bucket)
         assert "out.report.json" not in names(bucket) or not counts.rows
         if is_killed and counts.rows > 700:

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from scoring import SCORE, sentido_score, write_csv
 from sentido_score import Options, ScoreError, score
+from sentido_score.formats.opening import open_source
+from sentido_score.formats.window import Position
 from sentido_score.options import parse_bytes
-from sentido_score.source import open_source
-from sentido_score.window import Position
 
 FILE_ROWS = 50_000
 MOST_GROWTH = 48  # MiB, from the first third of the rows to the end

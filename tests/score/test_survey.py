@@ -12,10 +12,10 @@ import pyarrow.parquet.encryption as pe
 import pytest
 from scoring import read_csv, sentido_score, write_jsonl
 from sentido_score import Options, ScoreError, score
-from sentido_score.readers import Reader
-from sentido_score.source import open_source
-from sentido_score.survey import MOST_FILES
-from sentido_score.window import Position
+from sentido_score.formats.opening import open_source
+from sentido_score.formats.reader import Reader
+from sentido_score.formats.survey import MOST_FILES
+from sentido_score.formats.window import Position
 
 
 def opened(source: Path, options: Options | None = None) -> Reader:

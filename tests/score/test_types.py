@@ -13,7 +13,7 @@ import pytest
 from arrow_columns import LEAVES, ROWS, filled, meaning, nested, read, read_text
 from scoring import read_csv
 from sentido_score import Options, ScoreError, Scorer, score
-from sentido_score.cells import json_values, texts
+from sentido_score.formats.cells import json_values, texts
 
 OUTPUTS = ("csv", "jsonl", "parquet")
 

@@ -1,0 +1,119 @@
+"""The engine of one machine: the bundle in this process, on all CPUs."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from sentido_bundle import Bundle, BundleError, Encoding, cpus
+
+from sentido_score.engines.engine import Model, Scores
+from sentido_score.errors import ScoreError
+from sentido_score.formats.reader import Reader
+from sentido_score.formats.window import Position, Window
+from sentido_score.options import Options
+from sentido_score.ordered import in_order, read_ahead
+
+_TURN = 0.0005  # seconds
+
+
+def load(bundle: str | Path, precision: str) -> Bundle:
+    """Load a bundle. Raises ScoreError if it cannot be used."""
+    try:
+        return Bundle.load(bundle, precision)
+    except BundleError as error:
+        raise ScoreError(str(error)) from error
+
+
+def model_of(bundle: Bundle) -> Model:
+    """Say which model a bundle holds."""
+    return Model(bundle.name, bundle.digest, bundle.labels, str(bundle.precision))
+
+
+def dimension_of(bundle: Bundle, embed: str | None) -> int:
+    """Give the elements of a text's vector."""
+    sizes = bundle.manifest.dimensions
+    return {None: 0, "hidden": sizes.hidden, "mean": sizes.embedding}[embed]
+
+
+def encode(bundle: Bundle, texts: Sequence[str]) -> list[Encoding]:
+    """Tokenize texts."""
+    return bundle.tokenizer.encode_all(texts)
+
+
+def compute(
+    bundle: Bundle, encodings: Sequence[Encoding], embed: str | None, threads: int
+) -> Scores:
+    """Run the model on what was tokenized; no texts at all are no scores."""
+    sequences = [encoding.ids for encoding in encodings]
+    if sequences:
+        outputs = bundle.run(sequences, threads=threads)
+        probabilities, hidden = outputs.probabilities, outputs.hidden
+    else:
+        probabilities = np.empty((0, len(bundle.labels)), np.float32)
+        hidden = np.empty((0, bundle.manifest.dimensions.hidden), np.float32)
+    vectors = None
+    if embed == "hidden":
+        vectors = hidden
+    elif embed == "mean":
+        vectors = np.empty((len(sequences), bundle.manifest.dimensions.embedding), np.float32)
+        for row, ids in zip(vectors, sequences, strict=True):
+            row[:] = bundle.embed_mean(ids)
+    return Scores(
+        probabilities,
+        np.array([len(ids) for ids in sequences], np.int32),
+        np.array([each.truncated_token_count for each in encodings], np.int32),
+        np.array([each.out_of_vocabulary_count for each in encodings], np.int32),
+        vectors,
+        {},
+    )
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Have a thread that computes wait for Python's lock for half a millisecond at most, not five.
+
+    A batch computes for some two milliseconds; then it needs the lock, which readers hold.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+class LocalEngine:
+    """Tokenizes the next windows on one thread while the CPUs compute. Holds nothing to close."""
+
+    name = "local"
+
+    def __init__(self, bundle: str | Path, options: Options) -> None:
+        self._bundle = load(bundle, options.precision)
+        self._embed = options.embed
+        self.model = model_of(self._bundle)
+        self.dimension = dimension_of(self._bundle, options.embed)
+
+    def scored(self, reader: Reader, start: Position) -> Iterator[tuple[Window, Scores]]:
+        """Read, tokenize and compute, each a window ahead of the next; see Engine."""
+        threads = cpus.granted()
+
+        def tokenize(window: Window) -> tuple[Window, list[Encoding]]:
+            return window, encode(self._bundle, window.texts.good)
+
+        def run(item: tuple[Window, list[Encoding]]) -> tuple[Window, Scores]:
+            window, encodings = item
+            return window, compute(self._bundle, encodings, self._embed, threads)
+
+        with (
+            _short_turns(),
+            ThreadPoolExecutor(1, "sentido-tokenize") as tokenizing,
+            ThreadPoolExecutor(1, "sentido-compute") as computing,
+        ):
+            windows = read_ahead(reader.windows(start))
+            yield from in_order(computing, run, in_order(tokenizing, tokenize, windows, 1), 1)
+
+    def close(self) -> None:
+        """Do nothing."""

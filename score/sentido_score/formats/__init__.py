@@ -1,0 +1,1 @@
+"""How rows are read and written: CSV, TSV, JSON lines, Parquet and lines of text."""
