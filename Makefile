@@ -15,7 +15,7 @@ IMPORTED := proto/google/rpc/status.proto
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-certificates lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
+.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-certificates nightly-replacing lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,7 +32,7 @@ test: $(VENV)/ready-dev  ## run all tests; what this machine lacks is skipped by
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nothing-missing $(ARGS)
 
-nightly: nightly-stream nightly-score nightly-hostile nightly-files nightly-certificates  ## make test at length: all that follow
+nightly: nightly-stream nightly-score nightly-hostile nightly-files nightly-certificates nightly-replacing  ## make test at length: all that follow
 
 nightly-stream: $(VENV)/ready-dev  ## stream 10 million texts: constant memory
 	@$(BIN)/python -m pytest --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
@@ -48,6 +48,9 @@ nightly-files: $(VENV)/ready-dev  ## score 10,000 hostile files; end and disturb
 
 nightly-certificates: $(VENV)/ready-dev  ## replace certificates 10,000 times while callers connect
 	@$(BIN)/python -m pytest --timeout 14400 --certificate-rotations 5000 -s tests/process/test_certificate_rotation.py $(ARGS)
+
+nightly-replacing: $(VENV)/ready-dev  ## replace one of three servers every 20 seconds for ten minutes, under load
+	@$(BIN)/python -m pytest --timeout 14400 --replacing-seconds 600 -s tests/process/test_renewal.py $(ARGS)
 
 lint: $(VENV)/ready-dev  ## check style, types and the protocol
 	@$(BIN)/ruff check .

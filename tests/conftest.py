@@ -110,6 +110,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="times that the test of rotation replaces a certificate (default: %(default)s)",
     )
+    parser.addoption(
+        "--replacing-seconds",
+        type=int,
+        default=0,
+        metavar="N",
+        help="replace servers behind a name for so long, every 20 seconds (default: three at once)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-_DEFAULTS = {"timeout": 30.0, "insecure_tokens": False}
+from sentido_client.channel import RENEW_SECONDS
+
+_DEFAULTS = {"timeout": 30.0, "insecure_tokens": False, "renew_seconds": RENEW_SECONDS}
 
 
 class Arguments:

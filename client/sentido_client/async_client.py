@@ -14,7 +14,6 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
-from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 from weakref import WeakSet
@@ -26,8 +25,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido_client import answers, requests, verbs
 from sentido_client.address import check_address
 from sentido_client.arguments import Arguments
+from sentido_client.async_connection import AsyncConnection
 from sentido_client.async_stream import AsyncTextStream, Texts, explain
-from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, Stubs
+from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, RENEW_SECONDS, Method
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
     CallCancelledError,
@@ -55,7 +55,7 @@ from sentido_client.stream import leave_behind
 from sentido_client.texts import ordered
 from sentido_client.verbs import Answer, ChunkVerb, Listed, Params, Part, TextVerb, Verb
 
-_open: "WeakSet[Stubs]" = WeakSet()  # connections that are not closed
+_open: "WeakSet[AsyncConnection]" = WeakSet()  # connections that are not closed
 
 
 class AsyncClient:
@@ -77,9 +77,11 @@ class AsyncClient:
         token: str | None = None,
         token_file: File | None = None,
         insecure_tokens: bool = False,
+        renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self.address = check_address(address)
         self.timeout = requests.check_timeout(timeout)
+        self._renew_seconds = requests.check_renew_seconds(renew_seconds)
         self._security = Security.load(
             self.address, tls_ca, tls_cert, tls_key, token, token_file, insecure_tokens
         )
@@ -92,9 +94,9 @@ class AsyncClient:
             token=token,
             token_file=token_file,
             insecure_tokens=insecure_tokens,
+            renew_seconds=renew_seconds,
         )
-        self._open_stubs: Stubs | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None  # of what is open
+        self._opened: AsyncConnection | None = None
         self._limits: Limits | None = None
 
     def __repr__(self) -> str:
@@ -116,21 +118,25 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections. A later call opens them again."""
-        stubs, self._open_stubs = self._open_stubs, None
-        if stubs is not None and stubs.process != os.getpid():
-            leave_behind(stubs)
-        elif stubs is not None and self._loop is asyncio.get_running_loop():  # else it is over
-            _open.discard(stubs)
-            await stubs.channel.close()
+        connection, self._opened = self._opened, None
+        if connection is not None and connection.process != os.getpid():
+            leave_behind(connection)
+        elif connection is not None and connection.loop is asyncio.get_running_loop():
+            _open.discard(connection)  # else its loop is over
+            await connection.close()
 
     async def wait_until_ready(self, timeout: float | None = 30.0) -> None:
         """Wait until a server is SERVING; see `Client.wait_until_ready`."""
+        connection = self._connection
+        stubs = connection.take()
         try:
             async with asyncio.timeout(timeout):
-                await self._stubs.channel.channel_ready()
+                await stubs.channel.channel_ready()
         except TimeoutError as error:
             seconds = requests.seconds(timeout)
             raise not_ready(self.address, seconds, await self._look()) from error
+        finally:
+            connection.end(stubs)
 
     async def _look(self) -> str | SentidoError:
         """Give the server's health, or the error of asking for it, soon."""
@@ -379,27 +385,28 @@ class AsyncClient:
     async def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:
-            self._limits = await self._ask_limits(self._stubs, self.timeout)
+            self._limits = await self._ask_limits(self._connection, self.timeout)
         return self._limits
 
-    async def _ask_limits(self, stubs: Stubs, timeout: float | None) -> Limits:
-        method, request = verbs.LIMITS.method(stubs), verbs.LIMITS.request()
-        return verbs.LIMITS.read(await self._call(method, request, timeout))
+    async def _ask_limits(self, connection: AsyncConnection, timeout: float | None) -> Limits:
+        method, request = verbs.LIMITS.method, verbs.LIMITS.request()
+        return verbs.LIMITS.read(await self._call(connection, method, request, timeout))
 
     @property
-    def _stubs(self) -> Stubs:
+    def _connection(self) -> AsyncConnection:
         loop = asyncio.get_running_loop()
-        if self._open_stubs is None:
+        if self._opened is None:
             _check_fork()
-            self._open_stubs = Stubs(self._security.channel(grpc.aio, OPTIONS))
-            self._loop = loop
-            _open.add(self._open_stubs)
-        elif self._loop is not loop:
+            self._opened = AsyncConnection(
+                lambda: self._security.channel(grpc.aio, OPTIONS), self._renew_seconds
+            )
+            _open.add(self._opened)
+        elif self._opened.loop is not loop:
             raise RuntimeError(
                 "this AsyncClient belongs to the event loop of its first call: make one in each"
                 " event loop, or await close() before it is used in another one"
             )
-        return self._open_stubs
+        return self._opened
 
     def _run(
         self,
@@ -435,7 +442,7 @@ class AsyncClient:
     ) -> Answer:
         """Run a verb of one request."""
         request = verb.request(*arguments, **options)
-        answer = await self._call(verb.method(self._stubs), request, self.timeout)
+        answer = await self._call(self._connection, verb.method, request, self.timeout)
         return verb.read(answers.of_bundle(expected, answer))
 
     async def _list(
@@ -460,12 +467,12 @@ class AsyncClient:
         expected: answers.Expected,
     ) -> AsyncIterator[Part]:
         """Send texts in several requests, a few at a time; yield what is answered, in order."""
-        method = verb.method(self._stubs)
+        connection = self._connection
         in_flight: deque[asyncio.Task[Part]] = deque()
 
         async def ask(chunk: Chunk) -> Part:
             request = verb.request(chunk.texts, options)
-            answer = await self._call(method, request, self.timeout, chunk.offset)
+            answer = await self._call(connection, verb.method, request, self.timeout, chunk.offset)
             return verb.read(chunk, answers.of_bundle(expected, answer))
 
         try:
@@ -483,20 +490,30 @@ class AsyncClient:
                 task.cancel()
             await asyncio.gather(*in_flight, return_exceptions=True)
 
-    async def _call(self, method: Any, request: Any, timeout: float | None, offset: int = 0) -> Any:
+    async def _call(
+        self,
+        connection: AsyncConnection,
+        method: Method,
+        request: Any,
+        timeout: float | None,
+        offset: int = 0,
+    ) -> Any:
         """Make a call; send it again as often as a full server asks for it, within the timeout."""
         loop = asyncio.get_running_loop()
         end = loop.time() + requests.seconds(timeout)
         while True:
+            left = None if timeout is None else max(0.0, end - loop.time())
+            stubs = connection.take()
             try:
-                left = None if timeout is None else max(0.0, end - loop.time())
-                return await method(request, timeout=left, metadata=self._security.metadata)
+                return await method(stubs)(request, timeout=left, metadata=self._security.metadata)
             except grpc.aio.UsageError as error:  # grpc's word for a closed channel
                 raise CallCancelledError("the client was closed") from error
             except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
                 fault = explain(error, self.address, offset)
                 if not isinstance(fault, OverloadedError) or fault.retry_after >= end - loop.time():
                     raise fault from error
+            finally:
+                connection.end(stubs)
             await asyncio.sleep(fault.retry_after)
 
     async def _stream(
@@ -507,11 +524,16 @@ class AsyncClient:
         errors: str,
         expected: answers.Expected,
     ) -> AsyncGenerator[Answer, None]:
-        call = partial(verb.method(self._stubs), metadata=self._security.metadata)
-        read = answers.reads_of_bundle(expected, verb.read)
-        limits, timeout = await self._awaited_limits(), requests.seconds(self.timeout)
+        connection, metadata = self._connection, self._security.metadata
+        limits = await self._awaited_limits(connection)
         stream = AsyncTextStream(
-            self.address, limits, timeout, call, verb.request_of(options), read
+            self.address,
+            limits,
+            requests.seconds(self.timeout),
+            connection,
+            lambda stubs: verb.method(stubs)(metadata=metadata),
+            verb.request_of(options),
+            answers.reads_of_bundle(expected, verb.read),
         )
         try:
             async with aclosing(stream.run(texts)) as found:
@@ -523,13 +545,13 @@ class AsyncClient:
             self._limits = None  # as above
             raise
 
-    async def _awaited_limits(self) -> Limits:
+    async def _awaited_limits(self, connection: AsyncConnection) -> Limits:
         """Return the limits; wait for a server to give them as long as a stream waits for one."""
-        patience, stubs = Patience(requests.seconds(self.timeout)), self._stubs
+        patience = Patience(requests.seconds(self.timeout))
         while (limits := self._limits) is None:
             try:
                 left = None if self.timeout is None else patience.left
-                self._limits = await self._ask_limits(stubs, left)
+                self._limits = await self._ask_limits(connection, left)
             except SentidoError as error:
                 await asyncio.sleep(patience.delay(error))
         return limits
@@ -542,7 +564,7 @@ class AsyncClient:
 
 def _check_fork() -> None:
     """Raise RuntimeError in a process in which gRPC would crash or hang."""
-    if any(stubs.process != os.getpid() for stubs in _open):
+    if any(connection.process != os.getpid() for connection in _open):
         raise RuntimeError(
             "this process was forked while an AsyncClient was open, which gRPC does not survive:"
             " close every AsyncClient before a fork, or start processes by spawn"

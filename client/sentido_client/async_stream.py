@@ -18,6 +18,8 @@ from typing import Any, Generic
 import grpc
 import grpc.aio
 
+from sentido_client.async_connection import AsyncConnection
+from sentido_client.channel import Stubs
 from sentido_client.cutting import Chunk
 from sentido_client.errors import (
     CallCancelledError,
@@ -46,14 +48,16 @@ class AsyncTextStream(Generic[Answer]):
         address: str,
         limits: Limits,
         timeout: float,
-        method: Any,
+        connection: AsyncConnection,
+        begin: Callable[[Stubs], Any],
         request: Callable[[Sequence[str]], Any],
         answers: Callable[[Chunk, Any], Iterable[Answer]],
     ) -> None:
-        """Take what a TextStream takes."""
+        """Take what a TextStream takes; `begin` makes a call without messages."""
         self._address = address
         self._timeout = timeout
-        self._method = method
+        self._connection = connection
+        self._begin = begin
         self._request = request
         self._answers = answers
         self._resumption = Resumption()
@@ -87,10 +91,13 @@ class AsyncTextStream(Generic[Answer]):
             await _cancel(pulling)
 
     def _open(self) -> None:
+        stubs = self._connection.take()
         try:
-            self._call = self._method()
+            self._call = self._begin(stubs)
         except grpc.aio.UsageError as error:  # grpc's word for a closed channel
+            self._connection.end(stubs)
             raise CallCancelledError("the client was closed") from error
+        self._call.add_done_callback(lambda _: self._connection.end(stubs))
         self._writing = asyncio.create_task(self._write(self._call))
 
     async def _end_call(self) -> None:

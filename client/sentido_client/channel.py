@@ -1,7 +1,9 @@
 """How a channel is set up: everything that gRPC can do for us is asked of gRPC."""
 
 import json
-import os
+import math
+import random
+from collections.abc import Callable
 from typing import Any
 
 from sentido.v1.embedding_pb2_grpc import EmbeddingServiceStub
@@ -56,6 +58,9 @@ OPTIONS = [
 ]
 """Of the channel that calls are made on."""
 
+RENEW_SECONDS = 300.0
+"""After which a channel is renewed, unless the client is made with something else."""
+
 LOOK_SECONDS = 1.0  # that a look at why no server is ready may take
 
 PLAIN_OPTIONS = [*_SIZES, ("grpc.enable_retries", 0)]
@@ -68,8 +73,20 @@ class Stubs:
     def __init__(self, channel: Any) -> None:
         """Take a channel of grpc or of grpc.aio."""
         self.channel = channel
-        self.process = os.getpid()
+        self.calls = 0  # in progress
         self.predictions: Any = PredictionServiceStub(channel)
         self.embeddings: Any = EmbeddingServiceStub(channel)
         self.tokenizers: Any = TokenizerServiceStub(channel)
         self.models: Any = ModelServiceStub(channel)
+
+
+Method = Callable[[Stubs], Any]
+"""Returns an RPC's method on a channel."""
+
+
+def lifetime(renew_seconds: float) -> float:
+    """Return the seconds after which a channel is to be renewed: never, if told 0.
+
+    It varies by a fifth either way, so that clients started together do not connect together.
+    """
+    return renew_seconds * random.uniform(0.8, 1.2) if renew_seconds else math.inf

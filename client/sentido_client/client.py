@@ -5,7 +5,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -15,7 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sentido_client import answers, requests, verbs
 from sentido_client.address import check_address
 from sentido_client.arguments import Arguments
-from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, Stubs
+from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, RENEW_SECONDS, Method
+from sentido_client.connection import Connection, Sent
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
 from sentido_client.errors import (
     CallCancelledError,
@@ -58,6 +58,10 @@ class Client:
     `token_file`: sent with each call, over plain text only within this machine or with
     `insecure_tokens`. Raises ValueError for what cannot be read or used.
 
+    `renew_seconds`: after about so long the next call also begins new connections, to every address
+    that the name has by then; calls go there once they are ready, and the old ones are closed when
+    their last call or stream has ended. 0: never.
+
     Safe to use from several threads. It connects on the first call and lives until `close` or the
     end of its `with` block. After a fork it connects anew in the child, but if it had a stream open
     then, every call there raises CallCancelledError. It can be pickled, by its arguments and the
@@ -75,9 +79,11 @@ class Client:
         token: str | None = None,
         token_file: File | None = None,
         insecure_tokens: bool = False,
+        renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self.address = check_address(address)
         self.timeout = requests.check_timeout(timeout)
+        self._renew_seconds = requests.check_renew_seconds(renew_seconds)
         self._security = Security.load(
             self.address, tls_ca, tls_cert, tls_key, token, token_file, insecure_tokens
         )
@@ -90,11 +96,12 @@ class Client:
             token=token,
             token_file=token_file,
             insecure_tokens=insecure_tokens,
+            renew_seconds=renew_seconds,
         )
         self._lock = threading.Lock()
         self._process = os.getpid()  # whose connections these are
         self._streams: set[object] = set()  # that are open
-        self._open_stubs: Stubs | None = None
+        self._opened: Connection | None = None
         self._limits: Limits | None = None
 
     def __repr__(self) -> str:
@@ -119,22 +126,24 @@ class Client:
         if self._process != os.getpid():
             return  # they are of the process that this one was forked from
         with self._lock:
-            if self._open_stubs is not None:
-                self._open_stubs.channel.close()
-            self._open_stubs = None
+            connection, self._opened = self._opened, None
+        if connection is not None:
+            connection.close()
 
     def wait_until_ready(self, timeout: float | None = 30.0) -> None:
         """Wait until a server is SERVING; for ever with None.
 
         Raises UnavailableError after `timeout` seconds.
         """
-        ready = grpc.channel_ready_future(self._stubs.channel)
+        connection = self._connection
+        stubs, ready = connection.begin(lambda stubs: grpc.channel_ready_future(stubs.channel))
         try:
             ready.result(timeout)
         except grpc.FutureTimeoutError as error:
             raise not_ready(self.address, requests.seconds(timeout), self._look()) from error
         finally:
             ready.cancel()
+            connection.end(stubs)
 
     def _look(self) -> str | SentidoError:
         """Give the server's health, or the error of asking for it, soon."""
@@ -413,21 +422,23 @@ class Client:
     def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
         if self._limits is None:
-            self._limits = self._ask_limits(self._stubs, self.timeout)
+            self._limits = self._ask_limits(self._connection, self.timeout)
         return self._limits
 
-    def _ask_limits(self, stubs: Stubs, timeout: float | None) -> Limits:
-        method, request = verbs.LIMITS.method(stubs), verbs.LIMITS.request()
-        return verbs.LIMITS.read(self._call(method, request, timeout))
+    def _ask_limits(self, connection: Connection, timeout: float | None) -> Limits:
+        method, request = verbs.LIMITS.method, verbs.LIMITS.request()
+        return verbs.LIMITS.read(self._call(connection, method, request, timeout))
 
     @property
-    def _stubs(self) -> Stubs:
+    def _connection(self) -> Connection:
         if self._process != os.getpid():
             self._begin_anew()
         with self._lock:
-            if self._open_stubs is None:
-                self._open_stubs = Stubs(self._security.channel(grpc, OPTIONS))
-            return self._open_stubs
+            if self._opened is None:
+                self._opened = Connection(
+                    lambda: self._security.channel(grpc, OPTIONS), self._renew_seconds
+                )
+            return self._opened
 
     def _begin_anew(self) -> None:
         """Leave the connections to the process that this one was forked from."""
@@ -436,9 +447,9 @@ class Client:
                 "this process was forked while the client had a stream open, which its connections"
                 " do not survive: make a new Client in this process"
             )
-        leave_behind(self._open_stubs)
+        leave_behind(self._opened)
         self._lock = threading.Lock()
-        self._open_stubs = None
+        self._opened = None
         self._process = os.getpid()
 
     def _run(
@@ -461,7 +472,7 @@ class Client:
             return self._ask(verb.one, expected, texts, options)
         if isinstance(texts, Sequence) and errors == "raise":
             return self._list(verb, texts, options, expected)
-        stream = self._stream(verb.stream, self._stubs, iter(texts), options, errors, expected)
+        stream = self._stream(verb.stream, self._connection, iter(texts), options, errors, expected)
         return self._listed(stream) if isinstance(texts, Sequence) else stream
 
     def _ask(
@@ -473,7 +484,7 @@ class Client:
     ) -> Answer:
         """Run a verb of one request."""
         request = verb.request(*arguments, **options)
-        answer = self._call(verb.method(self._stubs), request, self.timeout)
+        answer = self._call(self._connection, verb.method, request, self.timeout)
         return verb.read(answers.of_bundle(expected, answer))
 
     def _list(
@@ -498,18 +509,19 @@ class Client:
         expected: answers.Expected,
     ) -> Iterator[Part]:
         """Send texts in several requests, a few at a time; yield what is answered, in order."""
-        method = verb.method(self._stubs)
-        in_flight: deque[tuple[Chunk, Any, Any]] = deque()
+        connection = self._connection
+        in_flight: deque[tuple[Chunk, Sent]] = deque()
 
         def oldest() -> Part:
-            chunk, request, future = in_flight.popleft()
-            answer = self._finish(method, request, future, chunk.offset, self.timeout)
+            chunk, sent = in_flight.popleft()
+            answer = self._finish(sent, self.timeout, chunk.offset)
             return verb.read(chunk, answers.of_bundle(expected, answer))
 
         try:
             for chunk in cut(texts, self.limits(), verb.field):
                 request = verb.request(chunk.texts, options)
-                in_flight.append((chunk, request, self._send(method, request, self.timeout)))
+                sent = self._send(connection, verb.method, request, self.timeout)
+                in_flight.append((chunk, sent))
                 if len(in_flight) == WINDOW:
                     yield oldest()
             while in_flight:
@@ -518,27 +530,29 @@ class Client:
             self._limits = None  # the server may have been started anew, with others
             raise
         finally:
-            for _, _, future in in_flight:
-                future.cancel()
+            for _, sent in in_flight:
+                sent.cancel()
 
-    def _call(self, method: Any, request: Any, timeout: float | None) -> Any:
-        return self._finish(method, request, self._send(method, request, timeout), 0, timeout)
-
-    def _send(self, method: Any, request: Any, timeout: float | None) -> Any:
-        """Begin a call. Raises CallCancelledError if another thread has closed the client."""
-        try:
-            return method.future(request, timeout=timeout, metadata=self._security.metadata)
-        except ValueError as error:  # grpc's word for a closed channel
-            raise CallCancelledError("the client was closed") from error
-
-    def _finish(
-        self, method: Any, request: Any, future: Any, offset: int, timeout: float | None
+    def _call(
+        self, connection: Connection, method: Method, request: Any, timeout: float | None
     ) -> Any:
+        return self._finish(self._send(connection, method, request, timeout), timeout)
+
+    def _send(
+        self, connection: Connection, method: Method, request: Any, timeout: float | None
+    ) -> Sent:
+        metadata = self._security.metadata
+        stubs, future = connection.begin(
+            lambda stubs: method(stubs).future(request, timeout=timeout, metadata=metadata)
+        )
+        return Sent(connection, stubs, method, request, future)
+
+    def _finish(self, sent: Sent, timeout: float | None, offset: int = 0) -> Any:
         """Wait for an answer; send the request again as often as a full server asks for it."""
         end = time.monotonic() + requests.seconds(timeout)
         while True:
             try:
-                return future.result()
+                return sent.result()
             except grpc.FutureCancelledError as error:
                 raise CallCancelledError("the client was closed") from error
             except grpc.RpcError as error:
@@ -547,22 +561,29 @@ class Client:
                 if not isinstance(fault, OverloadedError) or fault.retry_after >= left:
                     raise fault from error
             time.sleep(fault.retry_after)
-            left -= fault.retry_after
-            future = self._send(method, request, None if timeout is None else left)
+            rest = None if timeout is None else end - time.monotonic()
+            sent = self._send(sent.connection, sent.method, sent.request, rest)
 
     def _stream(
         self,
         verb: ChunkVerb[Iterable[Answer]],
-        stubs: Stubs,
+        connection: Connection,
         texts: Iterable[str],
         options: Options,
         errors: str,
         expected: answers.Expected,
     ) -> Generator[Answer, None, None]:
-        call = partial(verb.method(stubs), metadata=self._security.metadata)
-        read = answers.reads_of_bundle(expected, verb.read)
-        limits, timeout = self._awaited_limits(), requests.seconds(self.timeout)
-        stream = TextStream(self.address, limits, timeout, call, verb.request_of(options), read)
+        metadata = self._security.metadata
+        limits = self._awaited_limits(connection)
+        stream = TextStream(
+            self.address,
+            limits,
+            requests.seconds(self.timeout),
+            connection,
+            lambda stubs, messages: verb.method(stubs)(messages, metadata=metadata),
+            verb.request_of(options),
+            answers.reads_of_bundle(expected, verb.read),
+        )
         self._streams.add(stream)
         try:
             for answer in stream.run(texts):
@@ -575,13 +596,13 @@ class Client:
         finally:
             self._streams.discard(stream)
 
-    def _awaited_limits(self) -> Limits:
+    def _awaited_limits(self, connection: Connection) -> Limits:
         """Return the limits; wait for a server to give them as long as a stream waits for one."""
-        patience, stubs = Patience(requests.seconds(self.timeout)), self._stubs
+        patience = Patience(requests.seconds(self.timeout))
         while (limits := self._limits) is None:
             try:
                 left = None if self.timeout is None else patience.left
-                self._limits = self._ask_limits(stubs, left)
+                self._limits = self._ask_limits(connection, left)
             except SentidoError as error:
                 time.sleep(patience.delay(error))
         return limits

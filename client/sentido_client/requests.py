@@ -42,6 +42,8 @@ _TOKEN_KINDS: dict[str, embedding_pb2.TokenEmbeddingKind] = {
     "hidden": embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN,
 }
 
+_MOST_SECONDS = 1e6  # gRPC takes no more; NaN is not less
+
 Options = dict[str, Any]
 """The fields that several requests have in common."""
 
@@ -159,15 +161,28 @@ def _known(argument: str, name: str, values: dict[str, _T]) -> _T:
 
 
 def check_timeout(timeout: float | None) -> float | None:
-    """Return a client's timeout if it can be one. Raises ValueError."""
-    if isinstance(timeout, bool) or not isinstance(timeout, Real | None):
-        kind = type(timeout).__name__
-        raise TypeError(f"timeout is of type {kind}, a number of seconds or None is needed")
-    if timeout is not None and not 0 < timeout <= 1e6:  # gRPC takes no more, and NaN is nothing
+    """Return a client's timeout if it can be one. Raises ValueError or TypeError."""
+    if timeout is None:
+        return None
+    _check_number("timeout", timeout, "a number of seconds or None")
+    if not 0 < timeout <= _MOST_SECONDS:
         raise ValueError(
             f"timeout is {timeout}, more than 0 and at most 1e6 seconds, or None, is needed"
         )
     return timeout
+
+
+def check_renew_seconds(seconds: float) -> float:
+    """Return after how long a client renews its channel. Raises ValueError or TypeError."""
+    _check_number("renew_seconds", seconds, "a number of seconds")
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise ValueError(f"renew_seconds is {seconds}, 0 (never) or at most 1e6 seconds are needed")
+    return seconds
+
+
+def _check_number(argument: str, value: object, wanted: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{argument} is of type {type(value).__name__}, {wanted} is needed")
 
 
 def seconds(timeout: float | None) -> float:

@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 
+from sentido_client.channel import Stubs
+from sentido_client.connection import Connection
 from sentido_client.cutting import WINDOW, Chunk
 from sentido_client.errors import (
     CallCancelledError,
@@ -39,18 +41,20 @@ class TextStream(Generic[Answer]):
         address: str,
         limits: Limits,
         timeout: float,
-        method: Any,
+        connection: Connection,
+        begin: Callable[[Stubs, Iterator[Any]], Any],
         request: Callable[[Sequence[str]], Any],
         answers: Callable[[Chunk, Any], Iterable[Answer]],
     ) -> None:
         """`timeout`: seconds without an answer after which the stream fails; may be infinite.
 
-        `method`: the RPC's stub; `request` makes its messages of texts, `answers` reads those that
-        come back.
+        `begin`: makes the call of messages; `request` makes these of texts, `answers` reads those
+        that come back.
         """
         self._address = address
         self._timeout = timeout
-        self._method = method
+        self._connection = connection
+        self._begin = begin
         self._request = request
         self._answers = answers
         self._resumption = Resumption()
@@ -90,11 +94,9 @@ class TextStream(Generic[Answer]):
             self._close()
 
     def _open(self) -> None:
-        try:
-            self._call = self._method(self._messages(self._number))
-        except ValueError as error:  # grpc's word for a closed channel
-            raise CallCancelledError("the client was closed") from error
-        _start("sentido-receive", self._receive, self._call, self._number)
+        messages = self._messages(self._number)
+        stubs, self._call = self._connection.begin(lambda stubs: self._begin(stubs, messages))
+        _start("sentido-receive", self._receive, stubs, self._call, self._number)
 
     def _close(self) -> None:
         if self._process != os.getpid():
@@ -211,7 +213,7 @@ class TextStream(Generic[Answer]):
             self._room.notify_all()
             return chunk
 
-    def _receive(self, call: Any, number: int) -> None:
+    def _receive(self, stubs: Stubs, call: Any, number: int) -> None:
         """Put what a call receives into the inbox, and how it ended, on a thread of its own."""
         try:
             for response in call:
@@ -220,6 +222,8 @@ class TextStream(Generic[Answer]):
             self._deliver(None, number)
         except BaseException as error:  # a grpc.RpcError; the caller's thread raises it
             self._deliver(error, number)
+        finally:
+            self._connection.end(stubs)
 
     def _deliver(self, response: Any, number: int) -> bool:
         """Wait for room and add to the inbox; False if the call is over."""

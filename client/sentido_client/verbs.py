@@ -13,7 +13,7 @@ import numpy as np
 from sentido.v1.model_pb2 import GetServerInfoRequest, ListModelsRequest
 
 from sentido_client import answers, requests, results
-from sentido_client.channel import Stubs
+from sentido_client.channel import Method
 from sentido_client.cutting import Chunk
 from sentido_client.errors import InvalidRequestError
 from sentido_client.requests import Options
@@ -29,7 +29,7 @@ Listed = TypeVar("Listed")
 class Verb(Generic[Params, Answer]):
     """One request and its answer."""
 
-    method: Callable[[Stubs], Any]
+    method: Method
     request: Callable[Params, Any]
     read: Callable[[Any], Answer]
 
@@ -38,7 +38,7 @@ class Verb(Generic[Params, Answer]):
 class ChunkVerb(Generic[Part]):
     """Requests for several texts or words each, and the answers to each request."""
 
-    method: Callable[[Stubs], Any]
+    method: Method
     request: Callable[[Sequence[str], Options], Any]
     read: Callable[[Chunk, Any], Part]
     field: str = "texts"  # of the request
