@@ -48,10 +48,15 @@ Options = dict[str, Any]
 """The fields that several requests have in common."""
 
 
+def selector(model: str) -> ModelSelector:
+    """Return what names a model in a request."""
+    return ModelSelector(name=check_text(model, "model"))
+
+
 def text_options(model: str, truncation: TruncationName) -> Options:
     """Give the options of every request with texts. Raises ValueError for an unknown one."""
     return {
-        "model": _selector(model),
+        "model": selector(model),
         "truncation": _known("truncation", truncation, _TRUNCATIONS),
     }
 
@@ -114,7 +119,7 @@ def is_hidden(options: Options) -> bool:
 
 def lookup_options(model: str, normalize: bool) -> Options:
     """Return the options of requests for words."""
-    return {"model": _selector(model), "normalize": normalize}
+    return {"model": selector(model), "normalize": normalize}
 
 
 def lookup(words: Sequence[str], options: Options) -> LookupWordsRequest:
@@ -126,7 +131,7 @@ def nearest(word: str, k: int, model: str) -> FindNearestWordsRequest:
     """Ask for a word's neighbours. Raises ValueError for `k` below 1: 0 is the wire's default."""
     if not 1 <= k < 2**31:
         raise ValueError(f"k is {k}, 1 to 1000 is needed")
-    return FindNearestWordsRequest(word=check_text(word, "word"), limit=k, model=_selector(model))
+    return FindNearestWordsRequest(word=check_text(word, "word"), limit=k, model=selector(model))
 
 
 def tokenize(text: str, options: Options) -> TokenizeRequest:
@@ -148,10 +153,6 @@ def check_errors(errors: str) -> None:
     """Raise ValueError unless the argument `errors` is known."""
     if errors not in ("raise", "return"):
         raise ValueError(f"errors is {errors!r}, 'raise' or 'return' is needed")
-
-
-def _selector(model: str) -> ModelSelector:
-    return ModelSelector(name=check_text(model, "model"))
 
 
 def _known(argument: str, name: str, values: dict[str, _T]) -> _T:
