@@ -1,6 +1,7 @@
-"""Recognizes texts that are not in UTF-8; for whoever reads files that people made."""
+"""Recognizes files that are not UTF-8 text; for whoever reads files that people made."""
 
 import codecs
+import re
 
 _MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -17,10 +18,30 @@ _CHARACTERS = {
 """Where the NULs are in an ASCII character of each encoding."""
 
 ENCODING_BYTES = 8
-"""How many bytes `wide_encoding` looks at."""
+"""How many bytes `why_not_text` looks at."""
+
+_PACKED = {
+    rb"\x1f\x8b\x08": "compressed with gzip, not UTF-8 text: decompress it first (gunzip)",
+    rb"\x28\xb5\x2f\xfd": "compressed with zstd, not UTF-8 text: decompress it first (unzstd)",
+    rb"BZh[1-9]1AY&": "compressed with bzip2, not UTF-8 text: decompress it first (bunzip2)",
+    rb"\xfd7zXZ\x00": "compressed with xz, not UTF-8 text: decompress it first (unxz)",
+    rb"PK\x03\x04": "a ZIP archive or a spreadsheet, not UTF-8 text: unpack or export it first",
+    rb"PAR1\x15": "Parquet, not UTF-8 text: give it a name that ends in .parquet",
+}
+"""How files begin that hold texts in another form."""
 
 
-def wide_encoding(beginning: bytes) -> str | None:
+def why_not_text(beginning: bytes) -> str | None:
+    """Describe what a file is that begins so, and what to do; None if it may be UTF-8 text."""
+    if (encoding := _wide_encoding(beginning)) is not None:
+        return f"is {encoding}, not UTF-8: convert it first, as with iconv -f {encoding} -t UTF-8"
+    for magic, packed in _PACKED.items():
+        if re.match(magic, beginning):
+            return f"is {packed}"
+    return None
+
+
+def _wide_encoding(beginning: bytes) -> str | None:
     """Return the name of the encoding of a text that begins as UTF-16 or UTF-32 do, else None."""
     for mark, name in _MARKS.items():
         if beginning.startswith(mark):
@@ -31,8 +52,3 @@ def wide_encoding(beginning: bytes) -> str | None:
         if len(shape) >= 4 and shape == (character * ENCODING_BYTES)[: len(shape)]:
             return name
     return None
-
-
-def to_utf8(encoding: str) -> str:
-    """Describe the encoding of a file, and what to do."""
-    return f"is {encoding}, not UTF-8: convert it first, as with iconv -f {encoding} -t UTF-8"

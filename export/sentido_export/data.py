@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sentido_bundle.encodings import ENCODING_BYTES, to_utf8, wide_encoding
+from sentido_bundle.encodings import ENCODING_BYTES, why_not_text
 
 from sentido_export.errors import ExportError
 
@@ -194,7 +194,7 @@ def _csv(
 ) -> Iterator[_Row]:
     csv.field_size_limit(2**31 - 1)  # the default of 128 KiB cuts long texts
     is_tsv = path.suffix.lower() == ".tsv"
-    _refuse_wide(path)
+    _refuse_binary(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
         if is_tsv:  # has no quotes: a text may begin with one
             reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -219,12 +219,12 @@ def _csv(
             raise ExportError(f"{path}: line {_first_bad_line(path)} is not UTF-8") from error
 
 
-def _refuse_wide(path: Path) -> None:
-    """Raise ExportError for UTF-16 and UTF-32."""
+def _refuse_binary(path: Path) -> None:
+    """Raise ExportError for UTF-16, UTF-32, Parquet, and what is compressed."""
     with path.open("rb") as file:
-        encoding = wide_encoding(file.read(ENCODING_BYTES))
-    if encoding is not None:
-        raise ExportError(f"{path}: {to_utf8(encoding)}")
+        problem = why_not_text(file.read(ENCODING_BYTES))
+    if problem is not None:
+        raise ExportError(f"{path}: {problem}")
 
 
 def _first_bad_line(path: Path) -> int:
@@ -236,7 +236,7 @@ def _first_bad_line(path: Path) -> int:
 
 
 def _jsonl(path: Path, text_column: str, label_column: str) -> Iterator[_Row]:
-    _refuse_wide(path)
+    _refuse_binary(path)
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -301,7 +301,7 @@ def _folder(path: Path) -> Iterator[_Row]:
         raise ExportError(f"{path}: a folder of .txt files a label is needed, there is none{hint}")
     for folder in folders:
         for file in sorted(folder.glob("*.txt")):
-            _refuse_wide(file)
+            _refuse_binary(file)
             try:
                 yield str(file), file.read_text(encoding="utf-8-sig"), folder.name
             except UnicodeDecodeError as error:

@@ -273,6 +273,7 @@ def write(path: Path, content: str | bytes) -> Path:
         ("a.csv", b"text,label\n\xff,1\n", "a.csv: line 2 is not UTF-8"),
         ("a.csv", "text,label\na,1\n".encode("utf-16"), "a.csv: is UTF-16, not UTF-8: convert"),
         ("a.jsonl", '{"text": "a"}'.encode("utf-16-le"), "a.jsonl: is UTF-16LE, not UTF-8"),
+        ("a.csv", b"\x1f\x8b\x08" + bytes(20), "a.csv: is compressed with gzip, not UTF-8 text"),
         ("a.jsonl", b'{"text": "\xe9", "label": 1}\n', "a.jsonl: line 1 is not UTF-8"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text"', "a.jsonl: line 2: "),
         ("a.jsonl", '{"text": 5, "label": 1}\n{"text": "", "label": 2}\n', "line 1: the text is 5"),

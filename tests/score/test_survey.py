@@ -1,9 +1,11 @@
 """All files are looked at before the first row is scored: a wrong one is named at once."""
 
 import base64
+import bz2
 import csv
 import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pyarrow as pa
@@ -106,6 +108,27 @@ def test_a_file_that_cannot_be_read_is_named_before_the_first_row(
     (tmp_path / f"15.{ending}.gz").write_bytes(gzip.compress("text\nx\n".encode("utf-16")))
     with pytest.raises(ScoreError, match=rf"15\.{ending}\.gz.*UTF-16"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "txt", "csv.gz"])
+def test_a_file_of_another_form_than_its_name_tells_is_named_with_the_remedy(
+    ending: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"in.{ending}"
+    pq.write_table(pa.table({"text": ["good"]}), tmp_path / "x.parquet")
+    text = b"text\ngood\n"
+    for data, named in (
+        (gzip.compress(text), "compressed with gzip"),
+        (pa.compress(text, "zstd", asbytes=True), "compressed with zstd"),
+        (bz2.compress(text), "compressed with bzip2"),
+        (lzma.compress(text), "compressed with xz"),
+        (b"PK\x03\x04" + bytes(20), "a ZIP archive or a spreadsheet"),
+        ((tmp_path / "x.parquet").read_bytes(), "Parquet"),
+    ):
+        path.write_bytes(gzip.compress(data) if ending.endswith(".gz") else data)
+        with pytest.raises(ScoreError, match=f"is {named}, not UTF-8 text: "):
+            score(path, out=tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_names_are_compared_and_not_how_they_are_written(tmp_path: Path) -> None:

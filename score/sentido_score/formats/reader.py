@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
-from sentido_bundle.encodings import ENCODING_BYTES, to_utf8, wide_encoding
+from sentido_bundle.encodings import ENCODING_BYTES, why_not_text
 
 from sentido_score.errors import ScoreError
 from sentido_score.files.locations import InputFile, format_of, open_bytes, readable
@@ -117,23 +117,23 @@ def _long_records(records: Sequence[Record], line: int) -> Iterator[str]:
 def chunks(file: InputFile, offset: int = 0) -> Generator[bytes, None, None]:
     """Read a file of a text format from an offset; the first chunk holds a whole MARK.
 
-    Raises ScoreError for UTF-16 and UTF-32.
+    Raises ScoreError for what is not UTF-8 text by its first bytes.
     """
     with unchanged(file), _opened(file, offset) as stream:
         chunk = _read(file, stream)
         while chunk and len(chunk) < _looked_at(chunk) and (more := _read(file, stream)):
             chunk += more
         if offset == 0:
-            refuse_wide(file, chunk)
+            refuse_binary(file, chunk)
         while chunk:
             yield chunk
             chunk = _read(file, stream)
 
 
-def refuse_wide(file: InputFile, beginning: bytes) -> None:
-    """Raise ScoreError for a file in UTF-16 or UTF-32."""
-    if (encoding := wide_encoding(beginning)) is not None:
-        raise ScoreError(f"{file.name}: {to_utf8(encoding)}")
+def refuse_binary(file: InputFile, beginning: bytes) -> None:
+    """Raise ScoreError for UTF-16, UTF-32, Parquet, and what is compressed."""
+    if (problem := why_not_text(beginning)) is not None:
+        raise ScoreError(f"{file.name}: {problem}")
 
 
 def _looked_at(chunk: bytes) -> int:

@@ -13,7 +13,7 @@ from sentido_score.callbacks import Say
 from sentido_score.errors import ScoreError
 from sentido_score.files.locations import InputFile, open_bytes, readable
 from sentido_score.files.names import quoted
-from sentido_score.formats.reader import MOST_RECORD, refuse_wide
+from sentido_score.formats.reader import MOST_RECORD, refuse_binary
 from sentido_score.ordered import in_order
 
 MOST_FILES = 4096
@@ -43,7 +43,7 @@ def survey(
 def beginning(file: InputFile, is_enough: Callable[[bytearray], bool]) -> bytes:
     """Return the first bytes of a file, up to enough of them; standard input can be read again.
 
-    Raises ScoreError for UTF-16 and UTF-32.
+    Raises ScoreError for what is not UTF-8 text by its first bytes.
     """
     found, stream = bytearray(), open_bytes(file)
     try:
@@ -54,7 +54,7 @@ def beginning(file: InputFile, is_enough: Callable[[bytearray], bool]) -> bytes:
             stream.close()
         else:
             file.standard.unread(bytes(found))
-    refuse_wide(file, bytes(found[:ENCODING_BYTES]))
+    refuse_binary(file, bytes(found[:ENCODING_BYTES]))
     return bytes(found)
 
 
