@@ -123,7 +123,6 @@ def _finish(writer: "_Writer", state: State, journal: Journal, about: dict[str, 
         if target.is_folder:
             target = put_in_place(target, state.parts, journal.record)
         else:
-            remove(target.report)  # of an older output
             assemble(target, state.parts, writer.options)
         state = replace(state, is_assembled=True)
         journal.commit(state)

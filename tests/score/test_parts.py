@@ -106,6 +106,28 @@ def test_an_old_output_keeps_its_report_until_the_new_one_is_whole(
     assert report.read_bytes() != before[1]
 
 
+@pytest.mark.parametrize("is_in_one_part", [True, False])
+def test_an_old_output_keeps_its_report_if_the_new_one_cannot_be_put_together(
+    is_in_one_part: bool, tmp_path: Path, reviews: list[str]
+) -> None:
+    source, out = write_csv(tmp_path / "in.csv", reviews[:1000]), tmp_path / "out.csv"
+    report = tmp_path / "out.csv.report.json"
+    score(source, out=out)
+    before = out.read_bytes(), report.read_bytes()
+    in_the_way = "part-00000.csv" if is_in_one_part else "whole.tmp"
+
+    def stand_in_the_way(*_: object) -> None:
+        (tmp_path / "out.csv.parts" / in_the_way).mkdir(exist_ok=True)
+
+    options = Options() if is_in_one_part else PARTS
+    with pytest.raises(ScoreError, match="cannot be written"):
+        score(source, out=out, options=options, overwrite=True, watch=stand_in_the_way)
+    assert (out.read_bytes(), report.read_bytes()) == before
+    (tmp_path / "out.csv.parts" / in_the_way).rmdir()
+    score(source, out=out, options=options, resume=True)
+    assert report.read_bytes() != before[1]
+
+
 def test_the_report_of_a_folder_lists_its_files(tmp_path: Path, reviews: list[str]) -> None:
     source, out = write_csv(tmp_path / "in.csv", reviews[:700]), tmp_path / "out"
     score(source, out=f"{out}/", options=PARTS)

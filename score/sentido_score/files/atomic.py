@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -92,22 +92,30 @@ def _nameless() -> Iterator[Path]:
 
 
 def publish(
-    path: Path, place: Place, *, by: Place | None = None, like: Place | None = None
+    path: Path,
+    place: Place,
+    *,
+    by: Place | None = None,
+    like: Place | None = None,
+    before: Callable[[], object] = lambda: None,
 ) -> None:
     """Put the contents of a scratch file in their place, all at once.
 
     `like`: the file whose mode it gets; by default what is in the place. `by`: a place in the work
-    folder, by whose name with `.tmp` what is uploaded goes.
+    folder, by whose name with `.tmp` what is uploaded goes. `before`: called when all is written
+    and only the renaming is left.
     """
     with writing(place):
         if not place.is_local:
             upload = (by or place).beside(".tmp")
             with path.open("rb") as source, upload.system.open_output_stream(upload.path) as sink:
                 shutil.copyfileobj(source, sink, _BLOCK)
+            before()
             _rename(upload, place)
             return
         force(path)
         keep_mode(path, like or place)
+        before()
         os.replace(path, place.path)
         force(Path(place.path).parent)
 

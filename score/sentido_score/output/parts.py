@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sentido_score.files.atomic import move, publish, scratch, writing
+from sentido_score.files.atomic import move, publish, remove, scratch, writing
 from sentido_score.formats.columns import Columns
 from sentido_score.formats.csv_writer import CsvWriter
 from sentido_score.formats.json_lines_writer import JsonWriter
@@ -137,10 +137,14 @@ def open_part(
 
 
 def assemble(target: Target, parts: int, options: Options) -> None:
-    """Make the output of its parts and put it in its place, all at once. Can be done again."""
+    """Make the output of its parts and put it in its place, all at once. Can be done again.
+
+    The report of an older output goes at the last moment, so that it has one if this fails.
+    """
     if target.is_folder:
         return
     if parts == 1:
+        remove(target.report)
         if target.part(0).exists():  # not yet moved
             move(target.part(0), target.whole)
         return
@@ -151,7 +155,7 @@ def assemble(target: Target, parts: int, options: Options) -> None:
                 _join_parquet(target, parts, path, options)
             else:
                 _join_bytes(target, parts, path)
-        publish(path, target.whole, by=whole)
+        publish(path, target.whole, by=whole, before=lambda: remove(target.report))
 
 
 def _join_bytes(target: Target, parts: int, path: Path) -> None:
