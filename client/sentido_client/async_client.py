@@ -29,6 +29,7 @@ from sentido_client.async_connection import AsyncConnection
 from sentido_client.async_stream import AsyncTextStream, Texts, explain
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, RENEW_SECONDS, Method
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
+from sentido_client.environment import from_environment
 from sentido_client.errors import (
     CallCancelledError,
     InvalidRequestError,
@@ -98,6 +99,14 @@ class AsyncClient:
         )
         self._opened: AsyncConnection | None = None
         self._limits: Limits | None = None
+
+    @classmethod
+    def from_environment(cls, **arguments: Any) -> Self:
+        """Make a client of what SENTIDO_ADDRESS and the SENTIDO_CONNECT_* variables say.
+
+        `arguments`, those of `AsyncClient`, win over variables. Raises ValueError.
+        """
+        return cls(**{**from_environment(), **arguments})
 
     def __repr__(self) -> str:
         return self._arguments.shown("AsyncClient")

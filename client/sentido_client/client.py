@@ -17,6 +17,7 @@ from sentido_client.arguments import Arguments
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, RENEW_SECONDS, Method
 from sentido_client.connection import Connection, Sent
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
+from sentido_client.environment import from_environment
 from sentido_client.errors import (
     CallCancelledError,
     InvalidRequestError,
@@ -103,6 +104,14 @@ class Client:
         self._streams: set[object] = set()  # that are open
         self._opened: Connection | None = None
         self._limits: Limits | None = None
+
+    @classmethod
+    def from_environment(cls, **arguments: Any) -> Self:
+        """Make a client of what SENTIDO_ADDRESS and the SENTIDO_CONNECT_* variables say.
+
+        `arguments`, those of `Client`, win over variables. Raises ValueError.
+        """
+        return cls(**{**from_environment(), **arguments})
 
     def __repr__(self) -> str:
         return self._arguments.shown("Client")

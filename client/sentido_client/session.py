@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from sentido_client.client import Client
+from sentido_client.environment import VARIABLES
 from sentido_client.errors import SentidoError
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -59,7 +60,7 @@ def _seconds(value: str | float) -> float | None:
 _OPTIONS = (
     click.option(
         "--address",
-        envvar="SENTIDO_ADDRESS",
+        envvar=VARIABLES["address"],
         default="localhost:50051",
         show_default=True,
         show_envvar=True,
@@ -75,18 +76,28 @@ _OPTIONS = (
     ),
     click.option(
         "--tls-ca",
-        envvar="SENTIDO_TLS_CA",
+        envvar=VARIABLES["tls_ca"],
         type=_FILE,
         show_envvar=True,
         help="Connect over TLS; a PEM file of those who may have signed the server's certificate.",
     ),
     click.option(
-        "--tls-cert", type=_FILE, help="A PEM file of a certificate to show to the server."
+        "--tls-cert",
+        envvar=VARIABLES["tls_cert"],
+        type=_FILE,
+        show_envvar=True,
+        help="A PEM file of a certificate to show to the server.",
     ),
-    click.option("--tls-key", type=_FILE, help="A PEM file of that certificate's key."),
+    click.option(
+        "--tls-key",
+        envvar=VARIABLES["tls_key"],
+        type=_FILE,
+        show_envvar=True,
+        help="A PEM file of that certificate's key.",
+    ),
     click.option(
         "--token-file",
-        envvar="SENTIDO_TOKEN_FILE",
+        envvar=VARIABLES["token_file"],
         type=_FILE,
         show_envvar=True,
         help="A file that holds the bearer token to send.",

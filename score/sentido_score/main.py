@@ -115,15 +115,7 @@ def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
         out=arguments.out,
         options=options,
         engine=arguments.engine,
-        servers=Servers(
-            arguments.address,
-            arguments.model,
-            arguments.tls_ca,
-            arguments.tls_cert,
-            arguments.tls_key,
-            arguments.token_file,
-            arguments.insecure_tokens,
-        ),
+        servers=_servers(arguments),
         ray_address=arguments.ray_address,
         resume=arguments.resume,
         overwrite=arguments.overwrite,
@@ -131,6 +123,18 @@ def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
         watch=progress,
         say=_tell,
     )
+
+
+def _servers(arguments: argparse.Namespace) -> Servers:
+    """Return where the servers are: by flags, else by variables."""
+    names = ("address", "tls_ca", "tls_cert", "tls_key", "token_file")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    if arguments.engine == "remote":
+        with suppress(ImportError):  # the engine says what it needs
+            from sentido_client.environment import from_environment
+
+            given = {**from_environment(), **given}
+    return Servers(model=arguments.model, insecure_tokens=arguments.insecure_tokens, **given)
 
 
 def _sum_up(report: Report, out: str) -> None:
@@ -238,22 +242,20 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument("--precision", choices=[*map(str, Precision)], default="fp32")
     engine.add_argument(
         "--address",
-        default=os.environ.get("SENTIDO_ADDRESS", "localhost:50051"),
         help="servers, of remote: host:port, or dns:///name:port (default: SENTIDO_ADDRESS or"
         " localhost:50051)",
     )
     engine.add_argument(
         "--model", default="", help="of remote: the model to ask; default: the server's"
     )
-    for flag, text in (
-        ("--tls-ca", "of remote: connect over TLS; a PEM file of the authorities to trust"),
-        ("--tls-cert", "of remote: a PEM file of a certificate to show to the server"),
-        ("--tls-key", "of remote: a PEM file of that certificate's key"),
-        ("--token-file", "of remote: a file that holds the bearer token to send"),
+    for flag, variable, text in (
+        ("--tls-ca", "CA", "connect over TLS; a PEM file of the authorities to trust"),
+        ("--tls-cert", "CERT", "a PEM file of a certificate to show to the server"),
+        ("--tls-key", "KEY", "a PEM file of that certificate's key"),
+        ("--token-file", "TOKEN_FILE", "a file that holds the bearer token to send"),
     ):
-        variable = "SENTIDO_" + flag[2:].replace("-", "_").upper()
-        default = os.environ.get(variable)
-        engine.add_argument(flag, metavar="FILE", default=default, help=f"{text} ({variable})")
+        text = f"of remote: {text} (default: SENTIDO_CONNECT_{variable})"
+        engine.add_argument(flag, metavar="FILE", help=text)
     engine.add_argument(
         "--insecure-tokens",
         action="store_true",

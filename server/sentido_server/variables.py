@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 _MOST_EDITS = 2  # letters that are missing, too many or wrong
 _ELSEWHERE = {
-    *("SENTIDO_ADDRESS", "SENTIDO_TLS_CA"),  # of the client and the scorer
+    *("SENTIDO_ADDRESS", "SENTIDO_CONNECT_CA", "SENTIDO_CONNECT_CERT"),  # of client and scorer
+    *("SENTIDO_CONNECT_KEY", "SENTIDO_CONNECT_TOKEN_FILE"),
     *("SENTIDO_TAG", "SENTIDO_PORT", "SENTIDO_CPUS"),  # of docker-compose.yml
     *("SENTIDO_DATA", "SENTIDO_MODEL", "SENTIDO_MODEL_VERSION"),
 }

@@ -311,7 +311,7 @@ def test_the_command_reloads_a_model(folders: list[Path], link: Path, tokens: Pa
     with running(config(bundle=(link,), token_file=tokens)) as address:
         point(link, folders[1])
         command = [str(BIN / "sentido"), "reload", "small", "--address", address]
-        environment = {**os.environ, "SENTIDO_TOKEN_FILE": str(link.with_name("token"))}
+        environment = {**os.environ, "SENTIDO_CONNECT_TOKEN_FILE": str(link.with_name("token"))}
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=60, env=environment
         )

@@ -270,7 +270,12 @@ def test_the_command_calls_over_tls_with_a_token_and_shows_none(
 
         by_flag = call(*arguments, "--token-file", str(token))
         assert json.loads(by_flag.stdout)["label"] == "positive"
-        by_variable = call(SENTIDO_TLS_CA=str(world.ca_file), SENTIDO_TOKEN_FILE=str(token))
+        by_variable = call(
+            SENTIDO_CONNECT_CA=str(world.ca_file),
+            SENTIDO_CONNECT_TOKEN_FILE=str(token),
+            SENTIDO_TLS_CERT="/of/the/server",
+            SENTIDO_TOKEN_FILE="/of/the/server",
+        )
         assert by_variable.stdout == by_flag.stdout
         nobody = call(*arguments)
         assert (nobody.returncode, nobody.stdout) == (1, "")

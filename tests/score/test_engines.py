@@ -111,7 +111,7 @@ def test_a_server_that_wants_a_token_gets_it(tmp_path: Path) -> None:
         assert b"token" in result.stderr
         sentido_score(path, "--out", out, *flags, "--token-file", tmp_path / "token")
     result = sentido_score(path, "--out", out, *flags, "--token-file", "/nowhere", code=1)
-    assert b"/nowhere: no token can be read" in result.stderr
+    assert b"token_file: cannot read /nowhere" in result.stderr
 
 
 def test_a_server_that_stops_and_comes_back_is_waited_for(

@@ -623,3 +623,16 @@ def test_every_error_is_a_sentido_error() -> None:
     errors = [e for e in errors if issubclass(e, Exception)]
     assert len(errors) == 14
     assert all(issubclass(e, SentidoError) for e in errors)
+
+
+def test_a_client_is_made_of_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("SENTIDO_CONNECT_CA", "SENTIDO_CONNECT_CERT", "SENTIDO_CONNECT_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("SENTIDO_ADDRESS", "dns:///elsewhere:1")
+    monkeypatch.setenv("SENTIDO_CONNECT_TOKEN_FILE", "/nowhere")
+    with pytest.raises(ValueError, match="cannot read /nowhere"):
+        Client.from_environment()
+    monkeypatch.setenv("SENTIDO_CONNECT_TOKEN_FILE", "")  # is none
+    assert Client.from_environment().address == "dns:///elsewhere:1"
+    assert Client.from_environment(address="localhost:2", timeout=1).address == "localhost:2"
+    assert AsyncClient.from_environment().address == "dns:///elsewhere:1"

@@ -8,7 +8,6 @@ ends the run, and nothing of it is written.
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Event, Lock
 from typing import Literal
 
@@ -163,26 +162,16 @@ class RemoteEngine:
 
 
 def _client(servers: Servers, timeout: float = 30.0) -> Client:
-    """Make a client. Raises ValueError, or ScoreError for a token that cannot be read."""
+    """Make a client. Raises ValueError."""
     return Client(
         servers.address,
         timeout=timeout,
         tls_ca=servers.tls_ca,
         tls_cert=servers.tls_cert,
         tls_key=servers.tls_key,
-        token=_token(servers.token_file),
+        token_file=servers.token_file,
         insecure_tokens=servers.insecure_tokens,
     )
-
-
-def _token(path: str | None) -> str | None:
-    """Read a bearer token. Raises ScoreError if it cannot be read."""
-    if path is None:
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise ScoreError(f"{path}: no token can be read: {error}") from error
 
 
 def _described(error: InvalidRequestError) -> str:

@@ -1,0 +1,22 @@
+"""The variables that say where the server is, and what lets in there.
+
+The server's own variables have other names, so that both may be set in one environment.
+"""
+
+import os
+from collections.abc import Mapping
+
+VARIABLES = {
+    "address": "SENTIDO_ADDRESS",
+    "tls_ca": "SENTIDO_CONNECT_CA",
+    "tls_cert": "SENTIDO_CONNECT_CERT",
+    "tls_key": "SENTIDO_CONNECT_KEY",
+    "token_file": "SENTIDO_CONNECT_TOKEN_FILE",
+}
+"""Arguments of `Client`, and the variable that stands for each."""
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the arguments of `Client` that the environment gives. An empty variable is none."""
+    given = {argument: environ.get(variable) for argument, variable in VARIABLES.items()}
+    return {argument: value for argument, value in given.items() if value}
