@@ -15,7 +15,7 @@ IMPORTED := proto/google/rpc/status.proto
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-certificates nightly-replacing lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
+.PHONY: help setup demo test test-fast test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-certificates nightly-replacing lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,6 +28,9 @@ run: $(VENV)/ready  ## serve the default bundle; ARGS="--listen 0.0.0.0:50051" a
 
 test: $(VENV)/ready-dev  ## run all tests; what this machine lacks is skipped by name
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+test-fast: $(VENV)/ready-dev  ## run the quick tests, for while you work (about a minute)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/values tests/time tests/wire $(ARGS)
 
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nothing-missing $(ARGS)
