@@ -376,6 +376,16 @@ class AsyncClient:
         options = requests.text_options(model, truncation)
         return await self._ask(verbs.TOKENIZE, expect_bundle, text, options)
 
+    async def detokenize(
+        self,
+        token_ids: Iterable[int],
+        *,
+        model: str = "",
+        expect_bundle: answers.Expected = None,
+    ) -> list[str]:
+        """Return the word of each id; see `Client.detokenize`."""
+        return await self._ask(verbs.DETOKENIZE, expect_bundle, token_ids, model)
+
     async def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
         return await self._ask(verbs.MODEL, None, name)

@@ -412,6 +412,19 @@ class Client:
         options = requests.text_options(model, truncation)
         return self._ask(verbs.TOKENIZE, expect_bundle, text, options)
 
+    def detokenize(
+        self,
+        token_ids: Iterable[int],
+        *,
+        model: str = "",
+        expect_bundle: answers.Expected = None,
+    ) -> list[str]:
+        """Return the word of each id, as `tokenize` gives ids.
+
+        Raises InvalidRequestError, naming `token_ids[17]`, for an id that names no word, such as 0.
+        """
+        return self._ask(verbs.DETOKENIZE, expect_bundle, token_ids, model)
+
     def model(self, name: str = "") -> Model:
         """Describe a model, "" for the server's default. Raises NotFoundError."""
         return self._ask(verbs.MODEL, None, name)

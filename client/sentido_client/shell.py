@@ -204,6 +204,21 @@ def nearest(session: Session, words: Sequence[str], k: int) -> None:
 
 @sentido.command()
 @with_session
+@click.argument("token_ids", nargs=-1, required=True, type=int)
+def detokenize(session: Session, token_ids: Sequence[int]) -> None:
+    """Print the word of each id."""
+    with session.client() as client:
+        words = client.detokenize(token_ids, model=session.model)
+    if session.as_json:
+        for id, word in zip(token_ids, words, strict=True):
+            _print_json({"id": id, "word": word})
+    else:
+        rows = [(str(id), word) for id, word in zip(token_ids, words, strict=True)]
+        print_table(("id", "word"), rows)
+
+
+@sentido.command()
+@with_session
 def model(session: Session) -> None:
     """Describe a model: --model NAME, or every one that the server has."""
     with session.client() as client:

@@ -7,15 +7,17 @@ verb, add a value here and a short method to each client.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from numbers import Integral
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 from sentido.v1.model_pb2 import GetServerInfoRequest, ListModelsRequest
+from sentido.v1.tokenizer_pb2 import DetokenizeRequest
 
 from sentido_client import answers, requests, results
 from sentido_client.channel import Method
 from sentido_client.cutting import Chunk
-from sentido_client.errors import InvalidRequestError
+from sentido_client.errors import InvalidRequestError, Violation
 from sentido_client.requests import Options
 from sentido_client.results import Limits, Model, Neighbour, Prediction, Vectors
 
@@ -69,6 +71,20 @@ def _no_vectors(model: Model, options: Options) -> Vectors:
     return np.empty((0, dimension), np.float32)
 
 
+def _detokenize(token_ids: Iterable[int], model: str) -> DetokenizeRequest:
+    ids = list(token_ids)
+    for index, id in enumerate(ids):
+        field = f"token_ids[{index}]"
+        if isinstance(id, bool) or not isinstance(id, Integral):
+            raise TypeError(f"{field} is of type {type(id).__name__}, int is needed")
+        if not -(2**31) <= id < 2**31:  # which a message cannot carry; the rest is the server's
+            description = f"is {id}, which is the id of no word"
+            raise InvalidRequestError(
+                f"{field}: {description}", [Violation(field, description, index)]
+            )
+    return DetokenizeRequest(token_ids=ids, model=requests.selector(model))
+
+
 PREDICT: TextVerb[Prediction, list[Prediction], list[Prediction]] = TextVerb(
     Verb(lambda stubs: stubs.predictions.Predict, requests.predict, answers.prediction),
     ChunkVerb(
@@ -104,6 +120,9 @@ NEAREST: Verb[[str, int, str], list[Neighbour]] = Verb(
     lambda stubs: stubs.embeddings.FindNearestWords, requests.nearest, results.neighbours
 )
 TOKENIZE = Verb(lambda stubs: stubs.tokenizers.Tokenize, requests.tokenize, results.tokenization)
+DETOKENIZE = Verb(
+    lambda stubs: stubs.tokenizers.Detokenize, _detokenize, lambda answer: list(answer.words)
+)
 MODEL = Verb(lambda stubs: stubs.models.GetModel, requests.model, answers.model)
 MODELS = Verb(lambda stubs: stubs.models.ListModels, ListModelsRequest, answers.models)
 RELOAD_MODEL = Verb(lambda stubs: stubs.models.ReloadModel, requests.reload_model, answers.model)

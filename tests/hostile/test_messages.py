@@ -46,6 +46,7 @@ GOOD: dict[str, Message] = {
     "GetModel": model_pb2.GetModelRequest(name="imdb"),
     "ReloadModel": model_pb2.ReloadModelRequest(name="imdb"),
     "Tokenize": tokenizer_pb2.TokenizeRequest(text=TEXTS[4], model=MODEL),
+    "Detokenize": tokenizer_pb2.DetokenizeRequest(token_ids=[1, 2], model=MODEL),
 }
 CALLS = [(f"/{rpc.path}", GOOD[rpc.name].SerializeToString()) for rpc in RPCS]
 CALLS.append(("/grpc.health.v1.Health/Check", b"\x0a\x00"))

@@ -99,6 +99,10 @@ def test_every_subcommand_prints_json(sentido: Run) -> None:
     assert [t["text"] for t in tokens["tokens"]] == ["a", "good", "film"]  # type: ignore[attr-defined]
     assert len(tokens["vectors"]) == 3  # type: ignore[arg-type]
     assert len(lines(sentido("nearest", "good", "bad", "-k", "2"))) == 4
+    assert lines(sentido("detokenize", "1", "2")) == [
+        {"id": 1, "word": "the"},
+        {"id": 2, "word": "and"},
+    ]
     assert lines(sentido("model"))[0]["name"] == "imdb"
     assert lines(sentido("model", "--model", "imdb"))[0]["name"] == "imdb"
     assert lines(sentido("health")) == [{"status": "SERVING"}]
@@ -135,6 +139,8 @@ def test_a_bad_text_is_an_error_in_its_place_and_in_the_exit_code(
     ("arguments", "code", "message"),
     [
         (["nearest", "zzxqv"], 1, "sentido: word 'zzxqv' is not in the vocabulary"),
+        (["detokenize", "1", "0"], 1, "sentido: token_ids[1]: is 0, ids of words are 1 to"),
+        (["detokenize", "good"], 2, "'good' is not a valid integer"),
         (["predict", "a", "--model", "x"], 1, "sentido: no model 'x' is loaded"),
         (["predict", "a", "--file", "-"], 2, "give texts or --file, not both"),
         (["predict", "--file", "/nope"], 2, "does not exist"),

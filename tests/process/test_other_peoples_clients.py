@@ -55,6 +55,7 @@ def test_buf_curl_lists_every_method_by_reflection(version: str, address: str) -
         "PredictionService/BatchPredict",
         "PredictionService/Predict",
         "PredictionService/StreamPredict",
+        "TokenizerService/Detokenize",
         "TokenizerService/Tokenize",
     ]
 

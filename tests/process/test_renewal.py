@@ -171,7 +171,7 @@ class Load:
     """Callers that predict without end. `failures` must stay empty."""
 
     def __init__(self, target: str, renew_seconds: float) -> None:
-        self.failures: list[BaseException] = []
+        self.failures: list[tuple[str, BaseException, BaseException | None]] = []
         self.answers: Counter[str] = Counter()
         self._target = target
         self._renew_seconds = renew_seconds
@@ -196,7 +196,7 @@ class Load:
         try:
             body()
         except BaseException as error:
-            self.failures.append(error)
+            self.failures.append((threading.current_thread().name, error, error.__cause__))
 
     def _calls(self, client: Client) -> None:
         while not self._over.wait(0.005):

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from sentido.v1 import common_pb2 as sentido_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asentido/v1/tokenizer.proto\x12\nsentido.v1\x1a\x17sentido/v1/common.proto\"u\n\x0fTokenizeRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\"\x93\x01\n\x10TokenizeResponse\x12!\n\x06tokens\x18\x01 \x03(\x0b\x32\x11.sentido.v1.Token\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\x12 \n\x05usage\x18\x03 \x01(\x0b\x32\x11.sentido.v1.Usage\x12\'\n\tserved_by\x18\x04 \x01(\x0b\x32\x14.sentido.v1.ServedBy2Y\n\x10TokenizerService\x12\x45\n\x08Tokenize\x12\x1b.sentido.v1.TokenizeRequest\x1a\x1c.sentido.v1.TokenizeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asentido/v1/tokenizer.proto\x12\nsentido.v1\x1a\x17sentido/v1/common.proto\"u\n\x0fTokenizeRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\"\x93\x01\n\x10TokenizeResponse\x12!\n\x06tokens\x18\x01 \x03(\x0b\x32\x11.sentido.v1.Token\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\x12 \n\x05usage\x18\x03 \x01(\x0b\x32\x11.sentido.v1.Usage\x12\'\n\tserved_by\x18\x04 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"P\n\x11\x44\x65tokenizeRequest\x12\x11\n\ttoken_ids\x18\x01 \x03(\x05\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\"L\n\x12\x44\x65tokenizeResponse\x12\r\n\x05words\x18\x01 \x03(\t\x12\'\n\tserved_by\x18\x02 \x01(\x0b\x32\x14.sentido.v1.ServedBy2\xa6\x01\n\x10TokenizerService\x12\x45\n\x08Tokenize\x12\x1b.sentido.v1.TokenizeRequest\x1a\x1c.sentido.v1.TokenizeResponse\x12K\n\nDetokenize\x12\x1d.sentido.v1.DetokenizeRequest\x1a\x1e.sentido.v1.DetokenizeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENIZEREQUEST']._serialized_end=184
   _globals['_TOKENIZERESPONSE']._serialized_start=187
   _globals['_TOKENIZERESPONSE']._serialized_end=334
-  _globals['_TOKENIZERSERVICE']._serialized_start=336
-  _globals['_TOKENIZERSERVICE']._serialized_end=425
+  _globals['_DETOKENIZEREQUEST']._serialized_start=336
+  _globals['_DETOKENIZEREQUEST']._serialized_end=416
+  _globals['_DETOKENIZERESPONSE']._serialized_start=418
+  _globals['_DETOKENIZERESPONSE']._serialized_end=494
+  _globals['_TOKENIZERSERVICE']._serialized_start=497
+  _globals['_TOKENIZERSERVICE']._serialized_end=663
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class TokenizerServiceStub(object):
                 request_serializer=sentido_dot_v1_dot_tokenizer__pb2.TokenizeRequest.SerializeToString,
                 response_deserializer=sentido_dot_v1_dot_tokenizer__pb2.TokenizeResponse.FromString,
                 _registered_method=True)
+        self.Detokenize = channel.unary_unary(
+                '/sentido.v1.TokenizerService/Detokenize',
+                request_serializer=sentido_dot_v1_dot_tokenizer__pb2.DetokenizeRequest.SerializeToString,
+                response_deserializer=sentido_dot_v1_dot_tokenizer__pb2.DetokenizeResponse.FromString,
+                _registered_method=True)
 
 
 class TokenizerServiceServicer(object):
@@ -55,6 +60,16 @@ class TokenizerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Detokenize(self, request, context):
+        """Turns ids back into words.
+
+        INVALID_ARGUMENT: more ids than a call may hold, or an id that names no word, as `token_ids[17]`.
+        NOT_FOUND: `model`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TokenizerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +77,11 @@ def add_TokenizerServiceServicer_to_server(servicer, server):
                     servicer.Tokenize,
                     request_deserializer=sentido_dot_v1_dot_tokenizer__pb2.TokenizeRequest.FromString,
                     response_serializer=sentido_dot_v1_dot_tokenizer__pb2.TokenizeResponse.SerializeToString,
+            ),
+            'Detokenize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Detokenize,
+                    request_deserializer=sentido_dot_v1_dot_tokenizer__pb2.DetokenizeRequest.FromString,
+                    response_serializer=sentido_dot_v1_dot_tokenizer__pb2.DetokenizeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -92,6 +112,33 @@ class TokenizerService(object):
             '/sentido.v1.TokenizerService/Tokenize',
             sentido_dot_v1_dot_tokenizer__pb2.TokenizeRequest.SerializeToString,
             sentido_dot_v1_dot_tokenizer__pb2.TokenizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Detokenize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sentido.v1.TokenizerService/Detokenize',
+            sentido_dot_v1_dot_tokenizer__pb2.DetokenizeRequest.SerializeToString,
+            sentido_dot_v1_dot_tokenizer__pb2.DetokenizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

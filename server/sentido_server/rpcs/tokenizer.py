@@ -1,9 +1,14 @@
-"""The RPC of TokenizerService."""
+"""The RPCs of TokenizerService."""
 
 from collections.abc import Sequence
 
 from sentido.v1 import tokenizer_pb2
-from sentido.v1.tokenizer_pb2 import TokenizeRequest, TokenizeResponse
+from sentido.v1.tokenizer_pb2 import (
+    DetokenizeRequest,
+    DetokenizeResponse,
+    TokenizeRequest,
+    TokenizeResponse,
+)
 
 from sentido_server.core.rpc import Lane, Plan, Result, Rpc, Serving, served_by
 from sentido_server.rpcs.checks import SMALL_MANY, Check, bundle_of, usage
@@ -31,6 +36,28 @@ def reply_tokenize(_: TokenizeRequest, plan: Plan, __: Sequence[Result]) -> Toke
     )
 
 
+def prepare_detokenize(serving: Serving, request: DetokenizeRequest) -> Plan:
+    """Look the ids up; the notes hold the word of each."""
+    bundle, check = bundle_of(serving, request.model), Check(serving.limits)
+    words = bundle.tokenizer.vocabulary
+    if request.token_ids:
+        check.count("token_ids", len(request.token_ids))
+        check.finish()
+    for index, id in enumerate(request.token_ids):
+        check.require(
+            f"token_ids[{index}]",
+            0 < id < len(words),
+            f"is {id}, ids of words are 1 to {len(words) - 1}",
+        )
+    check.finish()
+    return Plan(bundle, notes=[words[id] for id in request.token_ids])
+
+
+def reply_detokenize(_: DetokenizeRequest, plan: Plan, __: Sequence[Result]) -> DetokenizeResponse:
+    """Give the words."""
+    return DetokenizeResponse(words=plan.notes, served_by=served_by(plan))
+
+
 RPCS = (
     Rpc(
         _METHODS["Tokenize"],
@@ -38,6 +65,14 @@ RPCS = (
         reply_tokenize,
         small=SMALL_MANY,
         bytes_per_byte=TOKEN_BYTES,
+        lane=Lane.LOOKUP,
+    ),
+    Rpc(
+        _METHODS["Detokenize"],
+        prepare_detokenize,
+        reply_detokenize,
+        rows=lambda request: len(request.token_ids),
+        small=SMALL_MANY,
         lane=Lane.LOOKUP,
     ),
 )
