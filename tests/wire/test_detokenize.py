@@ -2,11 +2,11 @@
 
 import grpc
 import pytest
+from both import Both
 from sentido.v1 import tokenizer_pb2
 from sentido.v1.tokenizer_pb2_grpc import TokenizerServiceStub
 from sentido_bundle import Bundle
 from sentido_client import BundleChangedError, Client, InvalidRequestError, NotFoundError
-from test_clients import Both
 
 
 @pytest.fixture(scope="module")
