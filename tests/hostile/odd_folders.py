@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from urllib.parse import quote
 
-from sentido_score import Counts, Options, score
+from sentido_score import Options, RunStats, score
 
 _NAMES = (
     *(
@@ -164,7 +164,7 @@ class OddFolder:
     def _leave_a_run(self) -> None:
         """Break off a run of another output in the folder, after its first part."""
 
-        def watch(counts: Counts, _share: float | None) -> None:
+        def watch(counts: RunStats, _share: float | None) -> None:
             if counts.rows > 20:
                 raise EnoughError
 

@@ -179,10 +179,17 @@ def check_columns(rows: Sequence[Row], odd: Odd, source: Path, out: Path, option
 
 
 def is_plain(odd: Odd) -> bool:
-    """Tell whether pandas reads a file: no zstd here, and lines of blanks are no rows to it."""
+    """Tell whether pandas reads a file: no zstd here, and lines of blanks are no rows to it.
+
+    Of many blanks at the beginning of a line it loses some.
+    """
     assert odd.rows is not None
     is_wide = len(odd.rows) > 0 and len(odd.rows[0]) > 1
-    return is_wide and odd.options.get("delimiter") != " " and not odd.name.endswith(".zst")
+    has_blanks = any(
+        len(value) > 1000 and value.isspace() for row in odd.rows for value in row.values()
+    )
+    is_packed = odd.name.endswith(".zst")
+    return is_wide and not has_blanks and odd.options.get("delimiter") != " " and not is_packed
 
 
 def check_frames(source: Path, out: Path, options: Options) -> None:
