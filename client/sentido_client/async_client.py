@@ -33,7 +33,6 @@ from sentido_client.environment import from_environment
 from sentido_client.errors import (
     CallCancelledError,
     InvalidRequestError,
-    OverloadedError,
     SentidoError,
     TooLargeError,
     from_rpc_error,
@@ -50,7 +49,7 @@ from sentido_client.results import (
     Vectors,
     Word,
 )
-from sentido_client.resuming import Patience
+from sentido_client.resuming import Patience, Repetition
 from sentido_client.security import File, Security
 from sentido_client.stream import leave_behind
 from sentido_client.texts import ordered
@@ -517,8 +516,8 @@ class AsyncClient:
         timeout: float | None,
         offset: int = 0,
     ) -> Any:
-        """Make a call; send it again as often as a full server asks for it, within the timeout."""
-        loop = asyncio.get_running_loop()
+        """Make a call; send it again where that helps, within the timeout."""
+        loop, repetition = asyncio.get_running_loop(), Repetition()
         end = loop.time() + requests.seconds(timeout)
         while True:
             left = None if timeout is None else max(0.0, end - loop.time())
@@ -529,11 +528,10 @@ class AsyncClient:
                 raise CallCancelledError("the client was closed") from error
             except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
                 fault = explain(error, self.address, offset)
-                if not isinstance(fault, OverloadedError) or fault.retry_after >= end - loop.time():
-                    raise fault from error
+                delay = repetition.delay(error, fault, end - loop.time())
             finally:
                 connection.end(stubs)
-            await asyncio.sleep(fault.retry_after)
+            await asyncio.sleep(delay)
 
     async def _stream(
         self,

@@ -58,6 +58,8 @@ OPTIONS = [
 ]
 """Of the channel that calls are made on."""
 
+_random = random.Random()  # of our own: a program's seeded sequence stays as it is
+
 RENEW_SECONDS = 300.0
 """After which a channel is renewed, unless the client is made with something else."""
 
@@ -89,4 +91,4 @@ def lifetime(renew_seconds: float) -> float:
 
     It varies by a fifth either way, so that clients started together do not connect together.
     """
-    return renew_seconds * random.uniform(0.8, 1.2) if renew_seconds else math.inf
+    return renew_seconds * _random.uniform(0.8, 1.2) if renew_seconds else math.inf

@@ -21,7 +21,6 @@ from sentido_client.environment import from_environment
 from sentido_client.errors import (
     CallCancelledError,
     InvalidRequestError,
-    OverloadedError,
     SentidoError,
     TooLargeError,
     from_rpc_error,
@@ -38,7 +37,7 @@ from sentido_client.results import (
     Vectors,
     Word,
 )
-from sentido_client.resuming import Patience
+from sentido_client.resuming import Patience, Repetition
 from sentido_client.security import File, Security
 from sentido_client.stream import TextStream, leave_behind
 from sentido_client.texts import ordered
@@ -570,8 +569,8 @@ class Client:
         return Sent(connection, stubs, method, request, future)
 
     def _finish(self, sent: Sent, timeout: float | None, offset: int = 0) -> Any:
-        """Wait for an answer; send the request again as often as a full server asks for it."""
-        end = time.monotonic() + requests.seconds(timeout)
+        """Wait for an answer; send the request again where that helps, within the timeout."""
+        end, repetition = time.monotonic() + requests.seconds(timeout), Repetition()
         while True:
             try:
                 return sent.result()
@@ -579,10 +578,8 @@ class Client:
                 raise CallCancelledError("the client was closed") from error
             except grpc.RpcError as error:
                 fault = from_rpc_error(error, self.address, offset)
-                left = end - time.monotonic()
-                if not isinstance(fault, OverloadedError) or fault.retry_after >= left:
-                    raise fault from error
-            time.sleep(fault.retry_after)
+                delay = repetition.delay(error, fault, end - time.monotonic())
+            time.sleep(delay)
             rest = None if timeout is None else end - time.monotonic()
             sent = self._send(sent.connection, sent.method, sent.request, rest)
 

@@ -1,4 +1,4 @@
-"""Whether a stream that broke, or has no server yet, goes on. The rules of both clients."""
+"""Whether a stream that broke goes on, and a request is sent again. The rules of both clients."""
 
 import time
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 
 from sentido_client.errors import (
+    CallCancelledError,
     DeadlineError,
     OverloadedError,
     SentidoError,
@@ -69,6 +70,29 @@ class Patience:
         if isinstance(error, TLSError) or not isinstance(error, UnavailableError):
             raise error
         return self._resumption.delay(error.__cause__, error, self.left)
+
+
+class Repetition:
+    """Says when a request is sent again. Lives as long as the call of a caller's."""
+
+    def __init__(self) -> None:
+        self._was_cancelled = False
+
+    def delay(self, error: Any, fault: BaseException, left: float) -> float:
+        """Return the seconds to wait before the request is sent again. Raises `fault` if it is not.
+
+        A full server says when. A call that is cancelled, but not by us, was on a connection that
+        went away: it is sent again once. `left`: seconds until the timeout.
+        """
+        if isinstance(fault, OverloadedError):
+            delay = fault.retry_after
+        elif isinstance(fault, CallCancelledError) and not self._was_cancelled:
+            self._was_cancelled, delay = True, _FIRST_DELAY
+        else:
+            raise fault from error
+        if delay >= left:
+            raise fault from error
+        return delay
 
 
 def is_break(error: Any) -> bool:

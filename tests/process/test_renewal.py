@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from conftest import config, running, running_server
 from names import Names, names
 from processes import Server, server
-from sentido_client import AsyncClient, Client
+from sentido_client import AsyncClient, Client, SentidoError
 from waiting import PATIENCE, wait_for
 
 CALLERS = 3  # of each client
@@ -134,6 +135,14 @@ def test_a_client_has_no_thread_before_its_first_call() -> None:
     before = threading.active_count()
     with Client(renew_seconds=0.001):
         assert threading.active_count() == before
+
+
+def test_a_programs_random_numbers_stay_as_seeded() -> None:
+    random.seed(7)
+    before = random.getstate()
+    with Client("127.0.0.1:1", timeout=0.1) as client, pytest.raises(SentidoError):
+        client.predict("good")
+    assert random.getstate() == before
 
 
 @both_clients
