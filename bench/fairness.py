@@ -24,7 +24,7 @@ HOGS = TESTS / "hostile" / "hogs.py"
 ATTACKS = (
     *("empty texts", "long words", "long texts", "token vectors", "nearest words"),
     *("large batches", "large messages begun", "calls half sent", "streams half sent"),
-    *("long headers", "10,000 watches", "streams that are not read"),
+    *("long headers", "repeated headers", "10,000 watches", "streams that are not read"),
 )
 SECONDS = 8.0  # of each attack
 PAUSE = 0.01  # between calls

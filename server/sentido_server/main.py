@@ -15,6 +15,16 @@ def main() -> int:
         return _main()
     except KeyboardInterrupt:  # before the signals are the server's
         return 130
+    except RuntimeError as error:
+        if str(error) != "can't start new thread":
+            raise
+        print(
+            "sentido-server: the system gives no more threads: raise its limit of processes"
+            " (ulimit -u, or the container's limit of pids)",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)  # those that were started may wait for those that were not
 
 
 def _main() -> int:

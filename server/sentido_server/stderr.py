@@ -47,10 +47,10 @@ def into_the_log(log_format: str) -> Iterator[None]:
     others, theirs = os.pipe()
     with suppress(OSError):  # a limit of this machine: it stays as small as pipes are
         fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    os.dup2(theirs, _STDERR)
-    os.close(theirs)
     reading = threading.Thread(target=_read, args=(others,), name="stderr", daemon=True)
     reading.start()
+    os.dup2(theirs, _STDERR)
+    os.close(theirs)
     try:
         yield
     finally:

@@ -36,11 +36,13 @@ def frame(
 
 def block(headers: Headers) -> bytes:
     """Headers as literals that nobody remembers: what is refused spoils nothing that follows."""
-    return b"".join(b"\0" + _text(name) + _text(value) for name, value in headers)
+    return b"".join(b"\0" + text(name) + text(value) for name, value in headers)
 
 
-def _text(text: bytes) -> bytes:
-    return bytes(encode_integer(len(text), 7)) + text
+def text(value: bytes) -> bytes:
+    """A name or a value of a header, as it is."""
+    length = encode_integer(len(value), 7)
+    return bytes(length) + value
 
 
 def headers_frames(stream: int, headers: Headers, ends: bool) -> bytes:

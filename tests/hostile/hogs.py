@@ -17,7 +17,18 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from frames import HEALTH, Conversation, Outcome, call_headers, message
+from frames import (
+    END_HEADERS,
+    HEADERS,
+    HEALTH,
+    Conversation,
+    Outcome,
+    block,
+    call_headers,
+    frame,
+    message,
+    text,
+)
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -145,6 +156,29 @@ def long_headers(address: str, seconds: float) -> Counts:
     return counts
 
 
+def repeated_headers(address: str, seconds: float) -> Counts:
+    """Send a header of 4 kB once, and name it a thousand times in each call, by a byte each.
+
+    The settings of the connection, which bound headers, are never confirmed.
+    """
+    big = b"\x40" + text(b"x") + text(b"a" * 4000)
+    with ExitStack() as stack:
+        opened = []
+        for _ in range(CONNECTIONS):
+            raw = stack.enter_context(Conversation(address))
+            first = block(call_headers(PREDICTION + "Predict"))
+            raw.send(frame(HEADERS, END_HEADERS, raw.next_stream(), first + big))
+            streams = [raw.next_stream() for _ in range(CALLS - 1)]
+            for stream in streams:
+                raw.send(frame(HEADERS, END_HEADERS, stream, first + b"\xbe" * 1000))
+            opened.append((raw, streams))
+        print("ready", flush=True)
+        end = time.monotonic() + seconds
+        for raw, streams in opened:
+            raw.wait(streams, max(0.01, end - time.monotonic()))
+        return Counter(raw.outcome(stream).code for raw, streams in opened for stream in streams)
+
+
 @dataclass(frozen=True)
 class Watches:
     """Health Watches, a hundred on each of so many connections."""
@@ -239,6 +273,7 @@ ATTACKS: dict[str, Callable[[str, float], Counts]] = {
     "calls half sent": half_sent(PREDICTION + "Predict"),
     "streams half sent": half_sent(PREDICTION + "StreamPredict"),
     "long headers": long_headers,
+    "repeated headers": repeated_headers,
     "1,000 watches": Watches(10),
     "10,000 watches": Watches(100),
     "streams that are not read": stalls,

@@ -1,11 +1,15 @@
 """Callers who stand still, or leave in the midst of a message: nobody else waits for them."""
 
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import grpc
 import pytest
+from certificates import authority, certificate
 from conftest import raw_unary
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from processes import Server, server
@@ -15,6 +19,7 @@ from sentido.v1.prediction_pb2 import PredictRequest
 from sentido_client import Client
 from waiting import PATIENCE, wait_for
 
+GRPC_SECONDS = 90.0  # less than the two minutes that gRPC gives a handshake
 HEALTH = "/grpc.health.v1.Health/Check"
 BODY = PredictRequest(text="good").SerializeToString()
 HALF = framed(b"x", length=1000)
@@ -81,3 +86,41 @@ def test_a_stream_that_is_silent_between_messages_is_left_alone(transport: str) 
     flags = ("--transport", transport, "--stall-seconds", "1")
     with server(*flags) as running, Client(running.address) as client:
         assert len(list(client.predict(texts()))) == 2
+
+
+@pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0"])
+def test_connections_that_say_nothing_keep_nobody_out(sent: bytes) -> None:
+    with server("--transport=grpcio", "--max-connections=3", "--stall-seconds=1") as running:
+        take_all_places(running.address, sent)
+        answers(running)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x01"])
+def test_half_handshakes_of_tls_keep_nobody_out(sent: bytes, tmp_path: Path) -> None:
+    ca, trusted = authority(tmp_path, "ca")
+    own = certificate(ca, tmp_path, "server")
+    tls = (f"--tls-cert={own.cert}", f"--tls-key={own.key}")
+    with server(*tls, "--max-connections=3", "--stall-seconds=1") as running:
+        take_all_places(running.address, sent)
+        context = ssl.create_default_context(cafile=str(trusted))
+        with socket.create_connection(host_and_port(running.address)) as plain:
+            context.wrap_socket(plain, server_hostname="localhost").close()
+
+
+def take_all_places(address: str, sent: bytes) -> None:
+    """Open three connections that go no further, and wait until the server closes them."""
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(host_and_port(address), GRPC_SECONDS))
+            for _ in range(3)
+        ]
+        for each in silent:
+            each.sendall(sent)
+        for each in silent:
+            while each.recv(1000):
+                pass
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)

@@ -43,8 +43,9 @@ class OneCpu:
         with self._lock:
             self._threads.append(threading.current_thread())
             if not self._watched:
-                self._watched = True
-                threading.Thread(target=self._watch, name="one-cpu", daemon=True).start()
+                with suppress(RuntimeError):  # the system has no more threads; the next one tries
+                    threading.Thread(target=self._watch, name="one-cpu", daemon=True).start()
+                    self._watched = True
             _bind(0, self._cpu)
         _yield_to_who_wakes()
 

@@ -90,6 +90,11 @@ class Turns:
         turn.acquire()
         self.take()
 
+    def add(self) -> None:
+        """Give a turn, beyond the bound, to a thread that is woken and gives it up at once."""
+        with self._lock:
+            self._taken += 1
+
     def take(self) -> None:
         """Note that this thread was woken by `wake`: it is its turn."""
         self._of_thread.is_mine = True
@@ -121,11 +126,15 @@ class Turns:
 class CallThreads(Executor):
     """A thread for each call in progress, up to a bound; more calls wait for one to be free.
 
-    The thread that was used last is used next, and one that has had nothing to do for a while ends.
+    The thread that was used last is used next, and one that has had nothing to do for a while ends,
+    but for the last one: it is there from the start, since the system may have no more later.
     """
 
     def __init__(self, most: int, awake: int = _MOST_AWAKE, cpu: OneCpu | None = None) -> None:
-        """Make at most so many; `cpu`: whereon they run, and so does whoever submits."""
+        """Make at most so many; `cpu`: whereon they run, and so does whoever submits.
+
+        Raises RuntimeError if the system has no thread at all.
+        """
         self.turns = Turns(awake)
         self._cpu = cpu
         self._most = most
@@ -133,9 +142,29 @@ class CallThreads(Executor):
         self._count = 0
         self._idle: list[SimpleQueue[_Job]] = []  # of idle threads, most recently used last
         self._waiting: deque[_Job] = deque()
+        self._start(None)
+
+    def has_spare(self) -> bool:
+        """Whether one more thread is there, or can be: who keeps one leaves one to others."""
+        with self._lock:
+            return bool(self._idle) or (not self._waiting and self._started(None))
+
+    def start(self, job: _Job) -> bool:
+        """Do a job that gives up its turn at once; False: there is no thread for it now."""
+        with self._lock:
+            self.turns.add()
+            if self._idle:
+                self._idle.pop().put(job)
+            elif self._waiting or not self._started(job):
+                self.turns.pass_on()
+                return False
+            return True
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """Call the function on a thread; the future is done when it has returned or raised."""
+        """Call the function on a thread; the future is done when it has returned or raised.
+
+        Raises nothing: it is called by a thread of gRPC's, without which there is no server.
+        """
         if self._cpu is not None:
             self._cpu.join()
         future: Future[Any] = Future()
@@ -162,39 +191,46 @@ class CallThreads(Executor):
             self._waiting.append(job)
             return False
 
-    def _started(self, job: _Job) -> bool:
-        """Start a thread for a job, under the lock; tell whether there could be one more."""
+    def _started(self, job: _Job | None) -> bool:
+        """Start a thread, under the lock, for a job or to be idle; tell whether there could be."""
         if self._count >= self._most:
             return False
-        thread = threading.Thread(target=self._work, args=(job,), name="call", daemon=True)
         try:
-            thread.start()
+            self._start(job)
         except RuntimeError:  # the system has no more
-            if self._count == 0:
-                raise
             return False
-        self._count += 1
         return True
+
+    def _start(self, job: _Job | None) -> None:
+        threading.Thread(target=self._work, args=(job,), name="call", daemon=True).start()
+        self._count += 1
 
     def _work(self, job: _Job | None) -> None:
         inbox: SimpleQueue[_Job] = SimpleQueue()
         if self._cpu is not None:
             self._cpu.join()
-        self.turns.take()
+        if job is None:
+            job = self._next(inbox)
+        else:
+            self.turns.take()
         while job:
             job()
             job = None  # while the thread waits, it must not keep what the job holds
             self.turns.end()
-            with self._lock:
-                if self._waiting:
-                    job = self._waiting.popleft()
-                else:
-                    self._idle.append(inbox)
+            job = self._next(inbox)
+
+    def _next(self, inbox: "SimpleQueue[_Job]") -> _Job | None:
+        """Wait for a job, in whose turn the thread then is; None: the thread is to end."""
+        with self._lock:
+            job = self._waiting.popleft() if self._waiting else None
             if job is None:
-                job = self._wait(inbox)
-                self.turns.take()
-            else:
-                self.turns.begin()
+                self._idle.append(inbox)
+        if job is None:
+            job = self._wait(inbox)
+            self.turns.take()
+        else:
+            self.turns.begin()
+        return job
 
     def _wait(self, inbox: "SimpleQueue[_Job]") -> _Job | None:
         """Wait for a job; None: none has come for so long that the thread is to end."""

@@ -234,7 +234,10 @@ class _Server(ThreadingHTTPServer):
         self._places.acquire()
         with self._lock:
             self._open.append(request)
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # the system has no more threads
+            self.process_request_thread(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection, and let the next one have its place."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc
 
 from sentido_server import log
+from sentido_server.transports.grpcio import stop
 
 _LOOK_SECONDS = 1.0
 
@@ -38,7 +39,7 @@ class Fallback:
         """Stop; what is still open has so many seconds. As a server of gRPC's does."""
         self._stopping.set()
         self._watching.join()
-        *earlier, last = [server.stop(seconds) for server in self._servers]
+        *earlier, last = [stop(server, seconds) for server in self._servers]
         for stopped in earlier:
             stopped.wait()
         return last

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
@@ -26,12 +27,47 @@ from sentido_server.transports.stalls import Stalls
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _REFUSAL_SECONDS = 0.1  # that a call waits for being refused because the server is full
+_OVERHEAD = 32  # bytes that HTTP/2 counts for an entry beside its name and value
 _RETRY_SECONDS = 1.0  # after which a caller may try again to open a stream
 
 
 def new_server(threads: CallThreads, options: Sequence[tuple[str, int]]) -> grpc.Server:
     """Make a server whose calls run on these threads; it does nothing but submit to them."""
-    return grpc.server(threads, options=options)  # type: ignore[arg-type]
+    most = dict(options)["grpc.absolute_max_metadata_size"]
+    limits: list[grpc.ServerInterceptor] = [_MetadataLimit(most)]
+    return grpc.server(threads, options=options, interceptors=limits)  # type: ignore[arg-type]
+
+
+def stop(server: grpc.Server, seconds: float) -> threading.Event:
+    """Stop a server; what is still open has so many seconds. The event is set when it has."""
+    try:
+        return server.stop(seconds)
+    except RuntimeError:  # the system has no thread that would wait: wait here
+        server.wait_for_termination(seconds)
+        return server.stop(None)
+
+
+class _MetadataLimit(grpc.ServerInterceptor):
+    """Refuses calls whose metadata is over a limit, so that none is kept while a call waits.
+
+    gRPC does so once the caller has confirmed the settings of the connection. A caller who never
+    confirms them may send 16 MiB per call, which HTTP/2 compresses to a thousandth.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._refusing: Any = grpc.stream_unary_rpc_method_handler(self._refuse)
+
+    def intercept_service(
+        self, continuation: Callable[[Any], Any], details: grpc.HandlerCallDetails
+    ) -> Any:
+        """Return what answers a call."""
+        size = sum(len(key) + len(value) + _OVERHEAD for key, value in details.invocation_metadata)
+        return continuation(details) if size <= self._most else self._refusing
+
+    def _refuse(self, _: Requests, context: grpc.ServicerContext) -> NoReturn:
+        message = f"the metadata of a call has at most {self._most:,} bytes; send less"
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
 
 
 class Receiver:
@@ -140,7 +176,9 @@ class GrpcioCalls:
             ):
                 stream = Stream(self._pipeline, rpc, call, entry)
                 self._opened(call, stream)
-                self._threads.submit(self._read, stream, requests)
+                if not self._threads.start(partial(self._read, stream, requests)):
+                    raise no_thread()
+                check_threads(self._threads)
                 for answer in stream.answers():
                     with self._stalls.watched(context):
                         yield answer
@@ -238,3 +276,14 @@ def abort(context: grpc.ServicerContext, fault: Fault) -> NoReturn:
     details = fault.status().SerializeToString()
     context.set_trailing_metadata((("grpc-status-details-bin", details),))
     context.abort(_STATUS_CODES[fault.code], fault.message)
+
+
+def check_threads(threads: CallThreads) -> None:
+    """Raise QueueFull unless a call that keeps its thread for long leaves one to others."""
+    if not threads.has_spare():
+        raise no_thread()
+
+
+def no_thread() -> QueueFull:
+    """Return why a call that keeps its thread for long is refused."""
+    return QueueFull("the server has no more threads; try again", _RETRY_SECONDS, "streams")

@@ -12,7 +12,7 @@ from sentido_server.core.admission import Allowance, Slots
 from sentido_server.core.one_cpu import OneCpu
 from sentido_server.core.rpc import Rpc
 from sentido_server.core.threads import CallThreads
-from sentido_server.transports.grpcio import GrpcioCalls, Receiver, new_server
+from sentido_server.transports.grpcio import GrpcioCalls, Receiver, new_server, stop
 from sentido_server.transports.options import connection_options
 from sentido_server.transports.reflection import Reflection
 from sentido_server.transports.stalls import Stalls
@@ -45,12 +45,13 @@ class Answering:
         shared, threads = self._shared, self._threads
         server = new_server(threads, self._options)
         self.calls.register(server, self._rpcs)
-        shared.health.register(server, _probes_receiver(shared.stalls, threads), shared.stalls)
+        receiver = _probes_receiver(shared.stalls, threads)
+        shared.health.register(server, receiver, shared.stalls, threads)
         if shared.config.reflection:
             services = dict.fromkeys(rpc.service for rpc in shared.rpcs)
             names = (*services, health.SERVICE_NAME)
             check, stalls = shared.check_reflection, shared.stalls
-            Reflection(names, check, self._streams, stalls, threads.turns).register(server)
+            Reflection(names, check, self._streams, stalls, threads).register(server)
         return server
 
 
@@ -82,7 +83,7 @@ class GrpcioTransport:
 
     def stop(self, seconds: float) -> None:
         """Close every connection."""
-        self._server.stop(seconds).wait()
+        stop(self._server, seconds).wait()
 
 
 class Probes:
@@ -98,7 +99,7 @@ class Probes:
         small = ("grpc.max_receive_message_length", _PROBE_BYTES)
         self._server = new_server(threads, [*options, small])
         shared.health.register(
-            self._server, _probes_receiver(shared.stalls, threads), shared.stalls
+            self._server, _probes_receiver(shared.stalls, threads), shared.stalls, threads
         )
 
     def start(self) -> str:
@@ -117,7 +118,7 @@ class Probes:
 
     def stop(self, seconds: float) -> None:
         """Close every connection."""
-        self._server.stop(seconds).wait()
+        stop(self._server, seconds).wait()
 
 
 def _probes_receiver(stalls: Stalls, threads: CallThreads) -> Receiver:

@@ -18,7 +18,8 @@ from sentido_server.core.faults import (
     Unavailable,
     Violation,
 )
-from sentido_server.transports.grpcio import Receiver, abort
+from sentido_server.core.threads import CallThreads
+from sentido_server.transports.grpcio import Receiver, abort, check_threads
 from sentido_server.transports.stalls import Stalls
 
 _Status = health_pb2.HealthCheckResponse
@@ -58,8 +59,10 @@ class Health:
         for inbox in self._inboxes:
             inbox.put(None)
 
-    def register(self, server: grpc.Server, receiver: Receiver, stalls: Stalls) -> None:
-        """Answer for health on a server."""
+    def register(
+        self, server: grpc.Server, receiver: Receiver, stalls: Stalls, threads: CallThreads
+    ) -> None:
+        """Answer for health on a server, whose calls run on these threads."""
 
         def check(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
             try:
@@ -71,7 +74,9 @@ class Health:
 
         def watch(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
             try:
-                for status in self._watch(receiver.message(requests, context), context):
+                body = receiver.message(requests, context)
+                check_threads(threads)
+                for status in self._watch(body, context):
                     with stalls.watched(context):
                         yield status
             except Left:

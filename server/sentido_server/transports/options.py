@@ -7,6 +7,7 @@ _NO_LIMIT = 2**31 - 1
 _PENDING = 8192  # calls, of all connections: eight that are as full as they can be
 _DEALLOCATING = 4  # times the calls that a connection may have
 _WINDOW_BYTES = 64 * 1024  # that a call may send before its message is received
+_HANDSHAKE_SECONDS = 10  # that a new connection may take for TLS and HTTP/2; then it is closed
 _PING_SECONDS = 30  # between pings of a connection without data: our client sends one a minute
 _PING_STRIKES = 2  # pings that come earlier, after which the connection is closed
 
@@ -37,6 +38,11 @@ def connection_options(config: Config, behind_native: bool) -> list[tuple[str, i
         # refuses more. By default that meets callers who keep to the number above.
         ("grpc.http2.max_deallocating_streams", _DEALLOCATING * config.max_connection_calls),
         ("grpc.max_allowed_incoming_connections", config.max_connections),
+        # gRPC's two minutes let whoever connects and says nothing keep others out.
+        (
+            "grpc.server_handshake_timeout_ms",
+            1000 * min(_HANDSHAKE_SECONDS, config.stall_seconds),
+        ),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _PING_SECONDS * 1000),
         ("grpc.http2.max_ping_strikes", _PING_STRIKES),

@@ -12,8 +12,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from sentido_server.core.admission import Allowance, source_of
 from sentido_server.core.call import Metadata
 from sentido_server.core.faults import Fault, QueueFull
-from sentido_server.core.threads import Turns
-from sentido_server.transports.grpcio import abort
+from sentido_server.core.threads import CallThreads
+from sentido_server.transports.grpcio import abort, check_threads
 from sentido_server.transports.stalls import Stalls
 
 _RETRY_SECONDS = 1.0  # after which a caller may try again to open a stream
@@ -45,14 +45,14 @@ class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
         check: Callable[[Metadata], None],
         streams: Allowance,
         stalls: Stalls,
-        turns: Turns,
+        threads: CallThreads,
     ) -> None:
         """Take the names of the other services, what refuses who may not see them, and bounds."""
         super().__init__((*services, *SERVICE_NAMES))
         self._check = check
         self._streams = streams
         self._stalls = stalls
-        self._turns = turns
+        self._threads = threads
 
     def register(self, server: grpc.Server) -> None:
         """Answer for reflection on a server, in both versions."""
@@ -69,10 +69,11 @@ class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
         self, requests: Iterator[Any], context: grpc.ServicerContext
     ) -> Iterator[Any]:
         """Answer ServerReflection/ServerReflectionInfo."""
-        self._turns.end()
+        self._threads.turns.end()
         source = source_of(context.peer(), context)
         try:
             self._check(context.invocation_metadata() or ())
+            check_threads(self._threads)
             if not self._streams.take(source, 1):
                 raise QueueFull("too many streams are open; try again", _RETRY_SECONDS, "streams")
         except Fault as fault:
