@@ -3,7 +3,9 @@
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -73,3 +75,27 @@ def test_it_is_not_made_in_a_folder_that_others_can_write_to(
     lost.chmod(0o700)
     running.wait_for("socket made again")
     wait_for(lambda: is_whole(running))
+
+
+def test_a_server_that_takes_no_more_connections_holds_up_no_other_ones_start(
+    tmp_path: Path,
+) -> None:
+    old = tmp_path / "sentido-hangs"
+    old.mkdir(mode=0o700)
+    path = str(old / "grpcio.sock")
+    with ExitStack() as stack:
+        hanging = stack.enter_context(socket.socket(socket.AF_UNIX))
+        hanging.bind(path)
+        hanging.listen(0)
+
+        def is_taken() -> bool:
+            caller = stack.enter_context(socket.socket(socket.AF_UNIX))
+            caller.setblocking(False)
+            return caller.connect_ex(path) == 0
+
+        while is_taken():
+            pass
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        with server("--transport", "native", **environment) as running:
+            assert is_whole(running)
+    assert old.exists()

@@ -82,6 +82,22 @@ def test_calls_are_awake_one_after_another_until_they_wait() -> None:
     other.result(PATIENCE)
 
 
+def test_a_job_for_which_there_is_no_thread_is_refused_and_holds_nobody_up() -> None:
+    threads = CallThreads(1, awake=1)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def call() -> bool:
+        entered.set()
+        assert go_on.wait(PATIENCE)
+        return threads.has_spare() or threads.start(lambda: None)
+
+    first, second = threads.submit(call), threads.submit(lambda: 2)  # which waits for its turn
+    assert entered.wait(PATIENCE)
+    go_on.set()
+    assert first.result(PATIENCE) is False
+    assert second.result(PATIENCE) == 2
+
+
 def test_any_number_of_calls_may_wait_for_a_thread() -> None:
     threads = CallThreads(1, awake=1)
     begun, go_on = threading.Event(), threading.Event()
@@ -155,6 +171,49 @@ def test_all_of_them_move_together() -> None:
         group.move(other)
         assert [os.sched_getaffinity(thread) for thread in joined] == [{other}] * 2
         stop.set()
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_they_follow_the_process_to_the_cpus_that_it_is_given() -> None:
+    group = one_cpu.OneCpu()
+    stop = threading.Event()
+
+    def join() -> None:
+        group.join()
+        assert stop.wait(PATIENCE)
+
+    before = os.sched_getaffinity(os.getpid())
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(join)
+        wait_for(group.members)
+        (joined,) = group.members()
+        other = min(before - os.sched_getaffinity(joined))
+        try:
+            os.sched_setaffinity(os.getpid(), {other})  # as `taskset -p` does
+            group.look_at_what_is_allowed()
+            assert os.sched_getaffinity(joined) == {other}
+        finally:
+            os.sched_setaffinity(os.getpid(), before)
+            stop.set()
+
+
+def test_threads_that_have_ended_are_not_taken_for_others_who_crowd() -> None:
+    before = one_cpu.Times(0.0, {0: 5.0, 1: 0.0}, {11: 4.0, 12: 90.0})
+    now = one_cpu.Times(2.0, {0: 6.0, 1: 0.0}, {11: 5.0, 13: 70.0})
+    busy, own = now.since(before)
+    assert (busy, own) == ({0: 0.5, 1: 0.0}, 0.5)
+    assert one_cpu.better(0, busy, own) == 0
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_a_way_of_scheduling_that_somebody_has_chosen_stays() -> None:
+    def join() -> int:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # as `chrt --idle` does
+        one_cpu.OneCpu().join()
+        return os.sched_getscheduler(0)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(join).result(PATIENCE) == os.SCHED_IDLE
 
 
 def test_what_a_call_raises_is_its_futures() -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 _STAT = Path("/proc/stat")
 _TICKS = os.sysconf("SC_CLK_TCK")  # per second
@@ -52,15 +53,21 @@ class OneCpu:
     def _watch(self) -> None:
         before = self._times()
         while not self._is_over():
-            began = time.monotonic()
             time.sleep(random.uniform(*_LOOK_SECONDS))
-            now, seconds = self._times(), time.monotonic() - began
-            if before is not None and now is not None:
-                busy = {cpu: (now[0][cpu] - before[0][cpu]) / seconds for cpu in self._cpus}
-                cpu = better(self._cpu, busy, (now[1] - before[1]) / seconds)
+            self.look_at_what_is_allowed()
+            now = self._times()
+            if before is not None and now is not None and before.busy.keys() == now.busy.keys():
+                cpu = better(self._cpu, *now.since(before))
                 if cpu != self._cpu:
                     self.move(cpu)
             before = now
+
+    def look_at_what_is_allowed(self) -> None:
+        """Follow the process when it is given other CPUs, as by `taskset` or a cpuset."""
+        allowed = sorted(_allowed())
+        if allowed != self._cpus:
+            self._cpus = allowed
+            self.move(self._cpu if self._cpu in allowed else random.choice(allowed))
 
     def members(self) -> list[int]:
         """Return the system's ids of the threads that have joined and still run."""
@@ -83,15 +90,32 @@ class OneCpu:
             self._watched = bool(self._alive())
             return not self._watched
 
-    def _times(self) -> tuple[dict[int, float], float] | None:
-        """Return what was used so far: of each CPU, and by the threads here (seconds)."""
+    def _times(self) -> "Times | None":
+        """Return what was used so far."""
         threads = self.members()
         if len(threads) > _MOST_THREADS:
             return None
         try:
-            return _busy(self._cpus), sum(map(_used, threads))
+            busy, used = _busy(self._cpus), {each: _used(each) for each in threads}
         except (OSError, LookupError, ValueError):  # another kind of system: stay where we are
             return None
+        own = {each: seconds for each, seconds in used.items() if seconds is not None}
+        return Times(time.monotonic(), busy, own)
+
+
+class Times(NamedTuple):
+    """What was used so far, in seconds."""
+
+    when: float
+    busy: Mapping[int, float]  # of each CPU
+    own: Mapping[int, float]  # by each thread
+
+    def since(self, before: "Times") -> tuple[dict[int, float], float]:
+        """Return the shares of time since then: of each CPU, and by the threads of both times."""
+        seconds = self.when - before.when
+        own = sum(used - before.own[each] for each, used in self.own.items() if each in before.own)
+        busy = {cpu: (used - before.busy[cpu]) / seconds for cpu, used in self.busy.items()}
+        return busy, own / seconds
 
 
 def better(cpu: int, busy: Mapping[int, float], own: float) -> int:
@@ -107,7 +131,7 @@ def better(cpu: int, busy: Mapping[int, float], own: float) -> int:
 def _allowed() -> Sequence[int]:
     if not hasattr(os, "sched_setaffinity"):
         return ()
-    return tuple(os.sched_getaffinity(0))
+    return tuple(os.sched_getaffinity(os.getpid()))  # of the main thread, which is never bound
 
 
 def _bind(thread: int, cpu: int) -> None:
@@ -121,7 +145,8 @@ def _yield_to_who_wakes() -> None:
     Source: man 7 sched, SCHED_BATCH.
     """
     with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:  # else somebody has chosen another one
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _busy(cpus: Sequence[int]) -> dict[int, float]:
@@ -132,10 +157,10 @@ def _busy(cpus: Sequence[int]) -> dict[int, float]:
     return {cpu: sum((*(row := times[f"cpu{cpu}"])[:3], *row[5:8])) / _TICKS for cpu in cpus}
 
 
-def _used(thread: int) -> float:
-    """Return the seconds that a thread was on a CPU; 0 if it has ended."""
+def _used(thread: int) -> float | None:
+    """Return the seconds that a thread was on a CPU; None if it has ended."""
     try:
         text = Path(f"/proc/self/task/{thread}/schedstat").read_text()
     except OSError:
-        return 0.0
+        return None
     return int(text.split()[0]) / 1e9

@@ -151,14 +151,15 @@ class CallThreads(Executor):
 
     def start(self, job: _Job) -> bool:
         """Do a job that gives up its turn at once; False: there is no thread for it now."""
+        self.turns.add()
         with self._lock:
-            self.turns.add()
             if self._idle:
                 self._idle.pop().put(job)
-            elif self._waiting or not self._started(job):
-                self.turns.pass_on()
-                return False
-            return True
+                return True
+            if not self._waiting and self._started(job):
+                return True
+        self.turns.pass_on()  # not under the lock, which who is woken takes
+        return False
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Call the function on a thread; the future is done when it has returned or raised.

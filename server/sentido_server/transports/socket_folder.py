@@ -70,6 +70,7 @@ def _clear_one(path: Path, descriptor: int) -> None:
 def _is_dead(path: Path) -> bool:
     """Whether nobody listens: a folder that was made again is not locked."""
     with closing(socket.socket(socket.AF_UNIX)) as probe:
+        probe.setblocking(False)  # one that hangs takes no more connections, and is not dead
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
