@@ -230,7 +230,7 @@ def test_the_public_names_of_the_client_are_these() -> None:
     verbs = {name for name in vars(sentido_client.Client) if not name.startswith("_")}
     assert verbs == {
         *("predict", "embed", "embed_tokens", "lookup", "nearest", "tokenize", "model", "models"),
-        *("detokenize", "reload_model"),
+        *("detokenize", "from_environment", "reload_model"),
         *("health", "limits", "wait_until_ready", "close"),
     }
     assert verbs == {name for name in vars(sentido_client.AsyncClient) if not name.startswith("_")}
