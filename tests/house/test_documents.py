@@ -102,3 +102,10 @@ def test_every_rpc_is_in_the_architecture() -> None:
 def test_a_documents_links_lead_somewhere(document: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", document.read_text(encoding="utf-8")):
         assert (document.parent / link).exists(), link
+
+
+def test_every_decision_has_an_id_of_its_own() -> None:
+    text = (ROOT / "docs" / "decisions.md").read_text()
+    ids = re.findall(r"^### D(\d+)\. ", text, re.MULTILINE)
+    assert [int(id) for id in ids] == list(range(1, len(ids) + 1))
+    assert not re.findall(r"^\*\*.*", text, re.MULTILINE)  # which were headings
