@@ -1,7 +1,6 @@
 """What the server counts while it runs, in plain numbers, so that counting costs little.
 
-`telemetry/prometheus.py` shows them to
-    Prometheus. Made only if somebody wants to see them.
+`telemetry/prometheus.py` shows them to Prometheus. Made only if somebody wants to see them.
 """
 
 import threading
