@@ -33,6 +33,9 @@ def check_bundle(expected: Expected, digest: str, precision: str) -> None:
     """Raise BundleChangedError unless bundle and, for a Model, precision are as expected."""
     if expected is None:
         return
+    if not isinstance(expected, str | Model):
+        kind = type(expected).__name__
+        raise TypeError(f"expect_bundle is of type {kind}: a bundle's digest or a Model is needed")
     wanted, wanted_precision = expected, None
     if isinstance(expected, Model):
         wanted, wanted_precision = expected.bundle_digest, expected.precision

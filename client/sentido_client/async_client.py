@@ -29,7 +29,7 @@ from sentido_client.async_connection import AsyncConnection
 from sentido_client.async_stream import AsyncTextStream, Texts, explain
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, RENEW_SECONDS, Method
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
-from sentido_client.environment import from_environment
+from sentido_client.environment import with_environment
 from sentido_client.errors import (
     CallCancelledError,
     InvalidRequestError,
@@ -105,7 +105,7 @@ class AsyncClient:
 
         `arguments`, those of `AsyncClient`, win over variables. Raises ValueError.
         """
-        return cls(**{**from_environment(), **arguments})
+        return cls(**with_environment(arguments))
 
     def __repr__(self) -> str:
         return self._arguments.shown("AsyncClient")
@@ -135,6 +135,7 @@ class AsyncClient:
 
     async def wait_until_ready(self, timeout: float | None = 30.0) -> None:
         """Wait until a server is SERVING; see `Client.wait_until_ready`."""
+        requests.check_timeout(timeout)
         connection = self._connection
         stubs = connection.take()
         try:

@@ -17,7 +17,7 @@ from sentido_client.arguments import Arguments
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, RENEW_SECONDS, Method
 from sentido_client.connection import Connection, Sent
 from sentido_client.cutting import WINDOW, Chunk, check_text, cut
-from sentido_client.environment import from_environment
+from sentido_client.environment import with_environment
 from sentido_client.errors import (
     CallCancelledError,
     InvalidRequestError,
@@ -110,7 +110,7 @@ class Client:
 
         `arguments`, those of `Client`, win over variables. Raises ValueError.
         """
-        return cls(**{**from_environment(), **arguments})
+        return cls(**with_environment(arguments))
 
     def __repr__(self) -> str:
         return self._arguments.shown("Client")
@@ -143,6 +143,7 @@ class Client:
 
         Raises UnavailableError after `timeout` seconds.
         """
+        requests.check_timeout(timeout)
         connection = self._connection
         stubs, ready = connection.begin(lambda stubs: grpc.channel_ready_future(stubs.channel))
         try:

@@ -5,6 +5,7 @@ The server's own variables have other names, so that both may be set in one envi
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 VARIABLES = {
     "address": "SENTIDO_ADDRESS",
@@ -20,3 +21,11 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the arguments of `Client` that the environment gives. An empty variable is none."""
     given = {argument: environ.get(variable) for argument, variable in VARIABLES.items()}
     return {argument: value for argument, value in given.items() if value}
+
+
+def with_environment(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return these arguments of `Client`, and what the environment says besides."""
+    found = from_environment()
+    if arguments.get("token") is not None:
+        found.pop("token_file", None)
+    return {**found, **arguments}

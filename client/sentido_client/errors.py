@@ -64,7 +64,18 @@ _INDEXED = re.compile(r"\b(texts|words)\[(\d+)\]")
 
 
 class SentidoError(Exception):
-    """Anything that went wrong with a call."""
+    """Anything that went wrong with a call. Can be pickled and copied, as pools of processes do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args, vars(self))
+
+
+def _made_again(kind: type[SentidoError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
+    """Make a copy without the constructor, which takes more than the message."""
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(facts)
+    return error
 
 
 @dataclass(frozen=True)

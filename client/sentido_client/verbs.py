@@ -4,7 +4,7 @@ A client runs them in three shapes: one request, a list in several requests, and
 verb, add a value here and a short method to each client.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from numbers import Integral
@@ -72,6 +72,9 @@ def _no_vectors(model: Model, options: Options) -> Vectors:
 
 
 def _detokenize(token_ids: Iterable[int], model: str) -> DetokenizeRequest:
+    kind = type(token_ids).__name__
+    if isinstance(token_ids, str | bytes | Mapping | Set) or not isinstance(token_ids, Iterable):
+        raise TypeError(f"token_ids is of type {kind}: pass a list of int")
     ids = list(token_ids)
     for index, id in enumerate(ids):
         field = f"token_ids[{index}]"

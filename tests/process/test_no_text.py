@@ -35,6 +35,8 @@ def filled(message: Message, text: str, names: str) -> Message:
                 getattr(message, field.name).extend([value, "good", value])
             else:
                 setattr(message, field.name, value)
+        elif field.type == FieldDescriptor.TYPE_INT32 and field.is_repeated:
+            getattr(message, field.name).append(3)
         elif field.type == FieldDescriptor.TYPE_INT32:
             setattr(message, field.name, 3)
     return message
@@ -94,6 +96,21 @@ def call_everything(address: str) -> set[str]:
     return codes
 
 
+def answered(process: "subprocess.Popen[str]") -> tuple[str, set[str], str]:
+    """Call everything and stop the server; return its log, the codes, and its metrics."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if re.search(r"\bserving\b", line):
+            break
+    codes = call_everything(said(lines[-1], "address"))
+    with urlopen(f"http://{said(lines[-1], 'metrics')}/metrics") as response:
+        metrics = response.read().decode()
+    process.send_signal(signal.SIGTERM)
+    return "".join([*lines, process.stdout.read()]), codes, metrics
+
+
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_no_text_is_in_logs_metrics_or_spans_of_any_rpc(log_format: str, transport: str) -> None:
     flags = ["--transport", transport, "--log-format", log_format, "--max-text-characters", "9000"]
@@ -106,17 +123,10 @@ def test_no_text_is_in_logs_metrics_or_spans_of_any_rpc(log_format: str, transpo
             text=True,
             env={**os.environ, "GRPC_VERBOSITY": "DEBUG"},
         ) as process:
-            assert process.stdout is not None
-            lines = []
-            for line in process.stdout:
-                lines.append(line)
-                if re.search(r"\bserving\b", line):
-                    break
-            codes = call_everything(said(lines[-1], "address"))
-            with urlopen(f"http://{said(lines[-1], 'metrics')}/metrics") as response:
-                metrics = response.read().decode()
-            process.send_signal(signal.SIGTERM)
-            log = "".join([*lines, process.stdout.read()])
+            try:
+                log, codes, metrics = answered(process)
+            finally:
+                process.kill()  # else a test that fails would wait for it
     assert codes >= {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "DEADLINE_EXCEEDED"}
     assert log.count("BatchPredict") >= 10
     assert "BatchPredict" in metrics
