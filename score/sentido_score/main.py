@@ -249,12 +249,20 @@ def _parser() -> argparse.ArgumentParser:
         "--model", default="", help="of remote: the model to ask; default: the server's"
     )
     for flag, variable, text in (
-        ("--tls-ca", "CA", "connect over TLS; a PEM file of the authorities to trust"),
-        ("--tls-cert", "CERT", "a PEM file of a certificate to show to the server"),
-        ("--tls-key", "KEY", "a PEM file of that certificate's key"),
-        ("--token-file", "TOKEN_FILE", "a file that holds the bearer token to send"),
+        (
+            "--tls-ca",
+            "SENTIDO_CONNECT_CA",
+            "connect over TLS; a PEM file of the authorities to trust",
+        ),
+        ("--tls-cert", "SENTIDO_CONNECT_CERT", "a PEM file of a certificate to show to the server"),
+        ("--tls-key", "SENTIDO_CONNECT_KEY", "a PEM file of that certificate's key"),
+        (
+            "--token-file",
+            "SENTIDO_CONNECT_TOKEN_FILE",
+            "a file that holds the bearer token to send",
+        ),
     ):
-        text = f"of remote: {text} (default: SENTIDO_CONNECT_{variable})"
+        text = f"of remote: {text} (default: {variable})"
         engine.add_argument(flag, metavar="FILE", help=text)
     engine.add_argument(
         "--insecure-tokens",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 _STAT = Path("/proc/stat")
 _TICKS = os.sysconf("SC_CLK_TCK")  # per second
+_RANDOM = random.Random()  # a program that seeds its own finds it as it left it
 _LOOK_SECONDS = 1.0, 2.0  # between looks at what else is on the CPU: at random, so as not to meet
 _CROWDED = 0.3  # of a CPU's time, which others use
 _GAIN = 0.2  # of a CPU's time that another one must have more
@@ -34,7 +35,7 @@ class OneCpu:
         self._joined = threading.local()
         self._threads: list[threading.Thread] = []
         self._watched = False
-        self._cpu = random.choice(self._cpus) if self._cpus else -1
+        self._cpu = _RANDOM.choice(self._cpus) if self._cpus else -1
 
     def join(self) -> None:
         """Run the calling thread on the CPU of the others from now on."""
@@ -53,7 +54,7 @@ class OneCpu:
     def _watch(self) -> None:
         before = self._times()
         while not self._is_over():
-            time.sleep(random.uniform(*_LOOK_SECONDS))
+            time.sleep(_RANDOM.uniform(*_LOOK_SECONDS))
             self.look_at_what_is_allowed()
             now = self._times()
             if before is not None and now is not None and before.busy.keys() == now.busy.keys():
@@ -67,7 +68,7 @@ class OneCpu:
         allowed = sorted(_allowed())
         if allowed != self._cpus:
             self._cpus = allowed
-            self.move(self._cpu if self._cpu in allowed else random.choice(allowed))
+            self.move(self._cpu if self._cpu in allowed else _RANDOM.choice(allowed))
 
     def members(self) -> list[int]:
         """Return the system's ids of the threads that have joined and still run."""
