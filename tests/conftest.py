@@ -57,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--score-kills",
         type=int,
-        default=8,
+        default=3,
         metavar="N",
         help="times that the tests of scoring kill each engine's runs (default: %(default)s)",
     )
@@ -78,14 +78,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--hostile-files",
         type=int,
-        default=40,
+        default=16,
         metavar="N",
         help="files of hostile shape that the tests score (default: %(default)s)",
     )
     parser.addoption(
         "--disturbed-runs",
         type=int,
-        default=2,
+        default=1,
         metavar="N",
         help="inputs per engine whose runs are ended and disturbed (default: %(default)s)",
     )

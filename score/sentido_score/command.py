@@ -11,6 +11,8 @@ def main() -> NoReturn:
     """Run the command, and end the process with its exit code."""
     signals.leave_at_once()
     _hold_standard_streams()
+    # Arrow's own allocator keeps up to a third more than is used; read when pyarrow is imported.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         from sentido_score.main import main as run
 

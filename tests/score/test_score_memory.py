@@ -1,6 +1,7 @@
 """Memory follows neither the length of the input nor the width of its rows."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -118,7 +119,8 @@ def test_memory_does_not_grow_with_the_width_of_rows(format: str, tmp_path: Path
     few = write_wide(tmp_path / f"few.{format}", 10, 1)
     wide = [write_wide(tmp_path / f"{w}.{format}", rows, w) for w, rows in WIDTHS.items()]
     program = [sys.executable, "-c", PROGRAM, str(MEMORY), *map(str, (few, *wide))]
-    result = subprocess.run(program, capture_output=True, check=True, text=True)
+    as_the_command = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    result = subprocess.run(program, capture_output=True, check=True, text=True, env=as_the_command)
     least, *peaks = (int(line) / 1024 for line in result.stdout.split())
     shown = ", ".join(f"{w} KB {p:.0f}" for w, p in zip(WIDTHS, peaks, strict=True))
     print(f"\n{format}, {MEMORY >> 20}MiB; MiB at most: few rows {least:.0f}, {shown}")
