@@ -9,8 +9,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
-
 from sentido_server import log
 from sentido_server.address import available, check_address
 from sentido_server.config import Config, StartError
@@ -20,9 +18,7 @@ from sentido_server.core.pipeline import Access, Pipeline
 from sentido_server.core.registry import Registry
 from sentido_server.core.rpc import RequestLimits, Rpc, Serving
 from sentido_server.loading import Loader
-from sentido_server.rpcs import embedding, prediction
-from sentido_server.rpcs import model as models
-from sentido_server.rpcs import tokenizer as tokenization
+from sentido_server.rpcs import embedding, model, prediction, tokenizer
 from sentido_server.security.secrets import read_secrets
 from sentido_server.transports.choice import choose
 from sentido_server.transports.grpcio_server import Probes
@@ -36,16 +32,10 @@ if TYPE_CHECKING:
 RPCS: tuple[Rpc[Any], ...] = (
     *prediction.RPCS,
     *embedding.RPCS,
-    *tokenization.RPCS,
-    *models.RPCS,
+    *tokenizer.RPCS,
+    *model.RPCS,
 )
-SERVICES = tuple(
-    service.full_name
-    for file in (prediction_pb2, embedding_pb2, tokenizer_pb2, model_pb2)
-    for service in file.DESCRIPTOR.services_by_name.values()
-)
-
-
+SERVICES = tuple(dict.fromkeys(rpc.service for rpc in RPCS))
 _GOODBYE_SECONDS = 1.0  # for what is still open after draining: answers on the wire, reflection
 
 

@@ -200,6 +200,15 @@ def test_a_probe_is_answered_while_loading_and_while_draining(bundle: Bundle) ->
         made.close()
 
 
+def test_a_reload_that_ends_while_draining_lets_no_call_in_again(
+    pipeline: Pipeline, bundle: Bundle
+) -> None:
+    pipeline.drain()
+    pipeline.open(Serving(Registry([bundle]), RequestLimits(1000, 10, 10**6), "test"))
+    with pytest.raises(Unavailable, match="shutting down"):
+        pipeline.begin(rpc(), Call())
+
+
 def test_a_flush_comes_after_every_outcome_on_whatever_thread(pipeline: Pipeline) -> None:
     finished: list[int] = []
     flushed = threading.Semaphore(0)

@@ -88,12 +88,11 @@ class Pipeline:
 
     def open(self, serving: Serving) -> None:
         """Answer from `serving` from now on; what has begun is finished with what it began with."""
-        self._serving = replace(serving, is_ready=not self._draining)
+        self._serving = serving
 
     def drain(self) -> None:
         """Refuse new calls from now on; what was accepted is finished."""
         self._draining = True
-        self._serving = replace(self._serving, is_ready=False)
 
     def abandon(self) -> None:
         """Compute nothing more of what waits: nobody will get the answers."""
@@ -131,7 +130,8 @@ class Pipeline:
         )
         try:
             is_probe, is_admin = rpc.lane is Lane.PROBE, rpc.lane is Lane.ADMIN
-            if not (is_probe or self._serving.is_ready):
+            is_ready = self._serving.is_ready and not self._draining
+            if not (is_probe or is_ready):
                 raise Unavailable(_SHUTTING_DOWN if self._draining else _IS_LOADING)
             if is_admin or (self._access.asks and not is_probe):
                 self._access.check(rpc.name, is_admin, call.metadata)
@@ -185,6 +185,8 @@ class Pipeline:
         try:
             message.check_wanted()
             serving = self._serving
+            if self._draining:  # which probes are told
+                serving = replace(serving, is_ready=False)
             most = serving.limits.max_texts
             request = message.call.codec.decode(message.rpc.request, body, most)
             if not message.hold(_ROW_BYTES * message.rpc.rows(request)):
