@@ -1,0 +1,125 @@
+"""One node of a graph with all that is known of what goes into it: what the rules are given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sentido_bundle.graphs.sizes import (
+    Dimensions,
+    Size,
+    add,
+    at_most,
+    evaluate,
+    has_rows,
+    multiply,
+)
+from sentido_bundle.graphs.values import DataType, Value
+
+
+@dataclass
+class Step:
+    """A node, its attributes and its inputs. Collects what it costs beside what it returns."""
+
+    operator: str
+    opset: int
+    inputs: Sequence[Value | None]  # None: left out
+    attributes: Mapping[str, Any]
+    outputs: int
+    least_tokens: int  # of the longest text in a batch
+    multiplications: list[Size] = field(default_factory=list)
+    working_bytes: list[Size] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return an attribute."""
+        return self.attributes[name]
+
+    def optional(self, index: int) -> Value | None:
+        """Return an input, or None where it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def value(self, index: int) -> Value:
+        """Return an input that must be there."""
+        value = self.optional(index)
+        if value is None:
+            raise ValueError(f"input {index} is left out")
+        return value
+
+    def all(self) -> list[Value]:
+        """Return all inputs, none of which may be left out."""
+        return [self.value(index) for index in range(len(self.inputs))]
+
+    def integers(self, index: int) -> tuple[int, ...]:
+        """Return the elements of an input, which must be known numbers: a list of a few."""
+        value = self.value(index)
+        numbers = value.integers()
+        if numbers is None or value.rank > 1:
+            raise ValueError(f"input {index} is not a stored list of a few whole numbers")
+        return numbers
+
+    def sizes(self, index: int) -> tuple[Size, ...]:
+        """Return the elements of an input, which must follow from stored numbers and shapes."""
+        value = self.value(index)
+        sizes = value.sizes()
+        if sizes is None or value.rank > 1:
+            raise ValueError(f"input {index} does not follow from stored numbers and shapes alone")
+        return sizes
+
+    def number(self, index: int) -> float:
+        """Return the only element of an input, which must be a known number."""
+        known = self.value(index).known
+        if known is None or len(known) != 1 or not isinstance(known[0], (int, float)):
+            raise ValueError(f"input {index} is not a stored number")
+        return known[0]
+
+    def least(self, size: Size) -> int:
+        """Return what a size is at least."""
+        return evaluate(size, 1, self.least_tokens)
+
+    def multiply(self, *sizes: Size) -> None:
+        """Count multiplications: the product of the sizes."""
+        self.multiplications.append(multiply(*sizes))
+
+    def work_on(self, type: DataType, *sizes: Size) -> None:
+        """Count memory beside the outputs: so many elements of a type."""
+        self.working_bytes.append(multiply(*sizes, type.bytes))
+
+    def pack(self, *values: Value | None) -> None:
+        """Count the copies that ONNX Runtime makes of stored weights when it opens a graph."""
+        for value in values:
+            if value is not None:
+                self.work_on(value.type, *value.shape)
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """Return an axis counted from the first one. Raises ValueError if there is no such axis."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} of {rank}")
+    return axis % rank
+
+
+def axes_of(axes: Sequence[int], rank: int) -> list[int]:
+    """Return different axes, in order and counted from the first one."""
+    found = sorted(axis_of(axis, rank) for axis in axes)
+    if len(set(found)) < len(found):
+        raise ValueError(f"the axes {tuple(axes)} name one twice")
+    return found
+
+
+def within_texts(size: Size) -> Size:
+    """Return a size that an operator works along. Raises ValueError if it would mix up texts."""
+    if has_rows(size):
+        raise ValueError(f"works along the size {size}: across the texts of a batch")
+    return size
+
+
+def expect(what: str, found: Dimensions, wanted: Dimensions) -> None:
+    """Raise ValueError unless a shape is the one that is needed."""
+    if found != wanted:
+        raise ValueError(f"{what} has the shape {found}, {wanted} is needed")
+
+
+def expect_span(what: str, value: Value, size: Size, least: int = 0) -> None:
+    """Raise ValueError unless all elements are known to be within `least` to below a size."""
+    span = value.range
+    if span is None or span[0] < least or not at_most(add(span[1], 1), size):
+        raise ValueError(f"{what} are not known to be below {size}")
