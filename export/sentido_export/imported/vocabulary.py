@@ -1,0 +1,177 @@
+"""What words become in the user's program: which ids, by which rules, and what unknown ones become.
+
+Whoever reads a file of words returns a `Vocabulary`. All of them end in `vocabulary_of`, which
+follows Keras' `Tokenizer.texts_to_sequences` (source: `keras.src.legacy.preprocessing.text`) to the
+letter, also where a word index was changed by hand; and `check_rows` holds it to the model.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sentido_bundle import bounds
+
+from sentido_export.errors import ExportError
+
+KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+"""The default of Keras' Tokenizer."""
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """The arguments of Keras' `Tokenizer`, with its defaults."""
+
+    num_words: int | None = None
+    filters: str = KERAS_FILTERS
+    lower: bool = True
+    split: str = " "
+    char_level: bool = False
+    oov_token: str | None = None
+
+    def may_give(self, word: str) -> bool:
+        """Whether a text can hold this word after these rules have been applied."""
+        if self.lower and word != word.lower():
+            return False
+        if self.char_level:
+            return len(word) == 1
+        apart = {*self.filters} - {*self.split}
+        return word != "" and self.split not in word and not apart & {*word}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words with their ids, each 1 or more and no two the same, and the rules that give words.
+
+    A word that is not among them becomes `oov_id`, or is dropped where that is None. `start_id`
+    stands before the first word of each text. `notes` are sentences that the user must read.
+    """
+
+    ids: Mapping[str, int]
+    options: TextOptions
+    oov_id: int | None
+    start_id: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def largest_id(self) -> int:
+        """The largest id that a text can be given."""
+        possible = (id for word, id in self.ids.items() if self.options.may_give(word))
+        return max([*possible, self.oov_id or 0, self.start_id or 0])
+
+    def words(self, rows: int) -> list[str | None]:
+        """Return the word of each id, None for an id that has none; id 0 is padding, ""."""
+        words: list[str | None] = [""] + [None] * (rows - 1)
+        for word, id in self.ids.items():
+            if id < rows:
+                words[id] = word
+        return words
+
+
+def vocabulary_of(
+    where: str, word_index: Mapping[str, int], options: TextOptions, notes: Iterable[str] = ()
+) -> Vocabulary:
+    """Return what Keras' `Tokenizer` makes of a word index and its options.
+
+    Words whose id is `num_words` or more are left out. Raises ExportError that begins with `where`
+    for a word index that cannot be meant: empty, with a word for padding, two words for one id.
+    """
+    if not word_index:
+        raise ExportError(
+            f"{where}: holds no words: it was saved before fit_on_texts was called; save it again"
+            " from the program that trained the model"
+        )
+    if options.num_words is not None and options.num_words < 0:
+        raise ExportError(f"{where}: num_words is {options.num_words}, 1 or more is needed")
+    oov_id = _oov_id(where, word_index, options.oov_token)
+    ids = {
+        word: id
+        for word, id in word_index.items()
+        if (not options.num_words or id < options.num_words)
+        and (id != oov_id or word == options.oov_token)
+    }
+    kept = _distinct(where, ids, options)
+    if not any(options.may_give(word) for word in kept):
+        raise ExportError(
+            f"{where}: no text can have a word of it: of {len(word_index):,} words"
+            f" {len(ids):,} have an id below num_words ({options.num_words}), and none of these"
+            f" is left by lower={options.lower}, char_level={options.char_level} and the filters"
+        )
+    return Vocabulary(kept, options, oov_id, None, tuple(notes))
+
+
+def check_rows(where: str, vocabulary: Vocabulary, rows: int) -> None:
+    """Raise ExportError if a text can be given an id that the model's Embedding has no row for."""
+    largest, limit = vocabulary.largest_id, vocabulary.options.num_words
+    if largest < rows:
+        return
+    cut = f"num_words={limit}" if limit else "no num_words"
+    if largest == rows and not limit:
+        why = (
+            "one too few: input_dim must be the number of words + 1. Keras fails on texts with this"
+            f" word; to leave it out give --num-words {rows}"
+        )
+    else:
+        why = (
+            "is it another model's vocabulary? If the program that trained the model left out"
+            f" rarer words, give the number it used, such as --num-words {rows}"
+        )
+    raise ExportError(
+        f"{where}: with {cut} its ids go up to {largest:,}, but the model's Embedding has"
+        f" {rows:,} rows, ids 0 to {rows - 1:,}: {why}"
+    )
+
+
+def limited(
+    options: TextOptions, word_index: Mapping[str, int], rows: int
+) -> tuple[TextOptions, str]:
+    """Return options whose `num_words` are the Embedding's rows, and the sentence that says so."""
+    beyond = sum(id >= rows for id in word_index.values())
+    note = (
+        f"num_words was not given: it is {rows:,}, the rows of the model's Embedding, which makes"
+        f" {beyond:,} of {len(word_index):,} words out-of-vocabulary"
+    )
+    return dataclasses.replace(options, num_words=rows), note
+
+
+def _oov_id(where: str, word_index: Mapping[str, int], token: str | None) -> int | None:
+    if token is None:
+        return None
+    if (id := word_index.get(token)) is None:
+        raise ExportError(
+            f"{where}: its oov_token {token!r:.60} has no id among its words, so that Keras fails"
+            " on the first text with an unknown word: name the one that the model was trained with"
+        )
+    if id < 1:
+        raise ExportError(f"{where}: its oov_token {token!r:.60} has the id {id}, that of padding")
+    return id
+
+
+def _distinct(where: str, ids: Mapping[str, int], options: TextOptions) -> dict[str, int]:
+    """Return the words that may be kept: what no text can hold gives way where it is in the way."""
+    words: dict[int, str] = {}
+    for word, id in ids.items():
+        is_possible = options.may_give(word)
+        if id < 1:
+            if is_possible:
+                raise ExportError(
+                    f"{where}: the word {word!r:.60} has the id {id}, but 0 is padding and words"
+                    " begin at 1: if ids are counted from 0 in a list, see --first-id; a model"
+                    " that reads 0 as a word cannot be exported"
+                )
+            continue
+        if is_possible and len(word) > bounds.WORD_CHARACTERS:
+            raise ExportError(
+                f"{where}: the word {word!r:.60}... has {len(word):,} characters, at most"
+                f" {bounds.WORD_CHARACTERS:,} are possible: leave it out with --num-words, or"
+                " train without it"
+            )
+        other = words.get(id)
+        if other is not None and is_possible and options.may_give(other):
+            raise ExportError(
+                f"{where}: {other!r:.60} and {word!r:.60} both have the id {id}; two words of one"
+                " id are possible only for the id of --oov-token"
+            )
+        is_text = word.encode("utf-8", "ignore").decode() == word  # no lone surrogates
+        if (other is None or is_possible) and is_text and len(word) <= bounds.WORD_CHARACTERS:
+            words[id] = word
+    return {word: id for id, word in words.items()}

@@ -1,0 +1,151 @@
+"""The options of the command that say where words and ids come from, and what they amount to."""
+
+import argparse
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentido_export.errors import ExportError
+from sentido_export.imported.keras_imdb import read_keras_imdb
+from sentido_export.imported.keras_tokenizer import read_tokenizer
+from sentido_export.imported.vocabulary import (
+    KERAS_FILTERS,
+    TextOptions,
+    Vocabulary,
+    check_rows,
+)
+from sentido_export.imported.word_index import read_list, read_word_index
+
+KERAS_IMDB = "keras-imdb"
+
+
+@dataclass(frozen=True)
+class VocabularyOptions:
+    """What was given of these options; None for what was not."""
+
+    tokenizer: Path | None = None
+    word_index: Path | None = None
+    vocabulary: str | None = None
+    first_id: int | None = None
+    num_words: int | None = None
+    oov_token: str | None = None
+    filters: str | None = None
+    lower: bool | None = None
+    char_level: bool | None = None
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> "VocabularyOptions":
+        """Return what stands in the arguments that `add_vocabulary_options` declared."""
+        return cls(
+            **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(cls)}
+        )
+
+    def read(self, rows: int) -> Vocabulary:
+        """Read the vocabulary of a model whose Embedding has so many rows. Raises ExportError."""
+        self._check()
+        options = self._text_options()
+        if self.tokenizer is not None:
+            where, found = str(self.tokenizer), read_tokenizer(self.tokenizer, self.num_words)
+        elif self.vocabulary == KERAS_IMDB:
+            where, found = KERAS_IMDB, read_keras_imdb(self.word_index, options, rows)
+        elif self.word_index is not None:
+            where, found = str(self.word_index), read_word_index(self.word_index, options, rows)
+        else:
+            where = str(self.vocabulary)
+            found = read_list(Path(where), options, self.first_id)
+        check_rows(where, found, rows)
+        return found
+
+    def _text_options(self) -> TextOptions:
+        return TextOptions(
+            num_words=self.num_words,
+            filters=KERAS_FILTERS if self.filters is None else self.filters,
+            lower=self.lower is not False,
+            char_level=bool(self.char_level),
+            oov_token=self.oov_token,
+        )
+
+    def _check(self) -> None:
+        """Raise ExportError for options that do not go together."""
+        sources = {
+            "--tokenizer": self.tokenizer,
+            "--word-index": self.word_index,
+            "--vocabulary": self.vocabulary,
+        }
+        given = [name for name, value in sources.items() if value is not None]
+        is_imdb = self.vocabulary == KERAS_IMDB
+        if is_imdb and given == ["--word-index", "--vocabulary"]:
+            given = ["--vocabulary"]
+        if len(given) != 1:
+            raise ExportError(
+                f"{' and '.join(given) or 'no vocabulary'} given: one of {', '.join(sources)} says"
+                " which words have which ids"
+            )
+        if self.first_id is not None and (is_imdb or given != ["--vocabulary"]):
+            raise ExportError("--first-id counts the words of --vocabulary FILE: leave it out here")
+        settings = {
+            "--oov-token": self.oov_token,
+            "--filters": self.filters,
+            "--no-lower": self.lower,
+            "--char-level": self.char_level,
+        }
+        told = [name for name, value in settings.items() if value is not None]
+        if self.tokenizer is not None and told:
+            raise ExportError(
+                f"{', '.join(told)}: the Tokenizer itself says so: leave it out, or give its words"
+                " with --word-index"
+            )
+
+
+def add_vocabulary_options(parser: argparse._ArgumentGroup) -> None:
+    """Declare the options of a vocabulary."""
+    parser.add_argument(
+        "--tokenizer",
+        type=Path,
+        metavar="FILE",
+        help="Keras' Tokenizer: what tokenizer.to_json() returned, or a pickle (of joblib too),"
+        " which is read as data and never run",
+    )
+    parser.add_argument(
+        "--word-index",
+        type=Path,
+        metavar="FILE",
+        help="words and their ids, as JSON or pickled: what tokenizer.word_index holds",
+    )
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="one word per line, the first with id 1; or a JSON list, whose first item has id 0;"
+        f" or {KERAS_IMDB}, the words of Keras' data set imdb",
+    )
+    parser.add_argument(
+        "--first-id", type=int, metavar="N", help="the id of the first word of --vocabulary FILE"
+    )
+    parser.add_argument(
+        "--num-words",
+        type=int,
+        metavar="N",
+        help="leave out words whose id is N or more, as Keras' num_words does (default: what the"
+        " Tokenizer says; for a word index the rows of the Embedding)",
+    )
+    parser.add_argument(
+        "--oov-token", metavar="WORD", help="the word whose id unknown words become"
+    )
+    parser.add_argument(
+        "--filters",
+        metavar="CHARACTERS",
+        help="characters that separate words (default: as Keras' Tokenizer)",
+    )
+    parser.add_argument(
+        "--no-lower",
+        dest="lower",
+        action="store_const",
+        const=False,
+        help="leave upper case as it is",
+    )
+    parser.add_argument(
+        "--char-level",
+        action="store_const",
+        const=True,
+        help="each character is a word",
+    )
