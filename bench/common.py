@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
 from report import Report, rate
 from sentido_bundle import Bundle, cpus, default_bundle
-from sentido_bundle.bundle import graph_inputs
+from sentido_bundle.layouts import Lengths
 from sentido_export.data import load
 from servers import BENCH, Server
 
@@ -86,7 +86,7 @@ def kernel(
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    inputs = [graph_inputs(batch) for batch in batches]
+    inputs = [Lengths().inputs(batch) for batch in batches]
 
     def work(first: int) -> float:
         turns = iter(range(first, 10**9, threads))

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from sentido_bundle import (
     Bundle,
-    Dimensions,
     Tokenizer,
+    Vectors,
     default_bundle,
     fit_vocabulary,
     pack_bundle,
@@ -39,17 +39,22 @@ def main(folder: Path) -> None:
     shipped = Bundle.load(default_bundle()).manifest
     for name, (words, dimensions, units) in SIZES.items():
         recipe = replace(RECIPES["tutorial"], words=words, dimensions=dimensions, units=units)
-        preprocessing = replace(shipped.preprocessing, num_words=words, max_tokens=2000)
-        vocabulary, _ = fit_vocabulary(texts, preprocessing)
+        rules = replace(shipped.tokenizer, num_words=words)
+        inputs = replace(shipped.inputs, length=2000)
+        vocabulary, _ = fit_vocabulary(texts, rules)
         layers = build(recipe, len(vocabulary), 2)
         manifest = replace(
             shipped,
             name="bench",
-            preprocessing=preprocessing,
-            dimensions=Dimensions(len(vocabulary), dimensions, units),
+            tokenizer=rules,
+            vocabulary_size=len(vocabulary),
+            inputs=inputs,
+            hidden=Vectors(units),
+            steps=Vectors(units),
+            word_vectors=Vectors(dimensions),
             int8=None,
         )
-        golden = verify.golden_answers(layers, Tokenizer(vocabulary, preprocessing))
+        golden = verify.golden_answers(layers.answer, Tokenizer(vocabulary, rules, inputs))
         write_bundle(folder / name, pack_bundle(manifest, vocabulary, convert(layers), golden))
 
 

@@ -34,7 +34,7 @@ def main() -> None:
 
 def keras_tokenizer(bundle: Bundle) -> Any:
     """Give Keras' own tokenizer with the bundle's settings and vocabulary."""
-    rules, words = bundle.manifest.preprocessing, bundle.tokenizer.vocabulary
+    rules, words = bundle.manifest.tokenizer, bundle.tokenizer.vocabulary
     tokenizer = Tokenizer(
         num_words=rules.num_words,
         filters=rules.filters,

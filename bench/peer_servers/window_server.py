@@ -11,7 +11,6 @@ from sentido.v1.prediction_pb2_grpc import (
     add_PredictionServiceServicer_to_server,
 )
 from sentido_bundle import Bundle, default_bundle
-from sentido_bundle.bundle import graph_inputs
 
 _WINDOW_SECONDS = 0.005
 _ROWS = 32
@@ -52,7 +51,7 @@ class Service(PredictionServiceServicer):
                 answer.set_result(row)
 
     def _compute(self, texts: list[str]) -> list[list[float]]:
-        inputs = graph_inputs([self.bundle.tokenizer.encode(text).ids for text in texts])
+        inputs = self.bundle.inputs([self.bundle.tokenizer.encode(text).ids for text in texts])
         rows: list[list[float]] = self.bundle._model.run(["probabilities"], inputs)[0].tolist()
         return rows
 

@@ -16,39 +16,58 @@ from pathlib import Path
 # user's home, unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from sentido_bundle.bundle import Bundle, Neighbour, Outputs, normalize
-from sentido_bundle.errors import BundleError
+from sentido_bundle.bundle import Bundle
+from sentido_bundle.errors import BundleError, MissingCapabilityError
 from sentido_bundle.golden import GoldenText
-from sentido_bundle.manifest import (
-    Dimensions,
+from sentido_bundle.manifest import Manifest, check_plain_name
+from sentido_bundle.outputs import Outputs
+from sentido_bundle.sections import (
+    Against,
+    Inputs,
     Int8,
-    Manifest,
+    Layout,
+    Logits,
+    Padding,
     Parity,
     Precision,
-    Preprocessing,
+    Task,
+    TaskKind,
+    TokenizerKind,
+    TokenizerRules,
     Truncation,
-    check_plain_name,
+    Vectors,
 )
 from sentido_bundle.tokenizer import Encoding, Token, Tokenizer, fit_vocabulary
+from sentido_bundle.word_vectors import Neighbour, WordVectors, normalize
 from sentido_bundle.write import Graphs, check_target, pack_bundle, write_bundle
 
 __all__ = [
+    "Against",
     "Bundle",
     "BundleError",
-    "Dimensions",
     "Encoding",
     "GoldenText",
     "Graphs",
+    "Inputs",
     "Int8",
+    "Layout",
+    "Logits",
     "Manifest",
+    "MissingCapabilityError",
     "Neighbour",
     "Outputs",
+    "Padding",
     "Parity",
     "Precision",
-    "Preprocessing",
+    "Task",
+    "TaskKind",
     "Token",
     "Tokenizer",
+    "TokenizerKind",
+    "TokenizerRules",
     "Truncation",
+    "Vectors",
+    "WordVectors",
     "check_plain_name",
     "check_target",
     "default_bundle",

@@ -10,7 +10,7 @@ exporter, which must not write what nobody can load.
 MANIFEST_BYTES = 1 << 18
 VOCABULARY_BYTES = 1 << 25
 GOLDEN_BYTES = 1 << 24
-GRAPH_BYTES = 1 << 22  # of model.onnx and tokens.onnx, whose large tensors are in weights.bin
+GRAPH_BYTES = 1 << 22  # of model.onnx and steps.onnx, whose large tensors are in weights.bin
 INT8_GRAPH_BYTES = 1 << 26  # holds the quantized weights
 WEIGHTS_BYTES = 1 << 28  # the embedding matrix, vocabulary * embedding, among them
 
@@ -19,7 +19,7 @@ FILE_BYTES = {
     "vocabulary.json": VOCABULARY_BYTES,
     "golden.json": GOLDEN_BYTES,
     "model.onnx": GRAPH_BYTES,
-    "tokens.onnx": GRAPH_BYTES,
+    "steps.onnx": GRAPH_BYTES,
     "model.int8.onnx": INT8_GRAPH_BYTES,
     "weights.bin": WEIGHTS_BYTES,
 }
@@ -41,8 +41,7 @@ FILTERS_CHARACTERS = 1000
 MAX_TOKENS = 100_000
 
 # The model.
-EMBEDDING = 4096
-HIDDEN = 4096
+VECTOR = 4096  # elements of a vector of any kind
 WEIGHT = 1e5  # the largest number of a stored tensor: what a graph makes of such cannot overflow
 GRAPH_FIELDS = 256  # of one message in an ONNX file: the nodes and tensors of a graph among them
 GRAPH_NAME_BYTES = 1000

@@ -6,6 +6,7 @@ BundleError is longer than a screen or holds a character that is not printable, 
 """
 
 import reprlib
+from typing import Self
 
 _MESSAGE_CHARACTERS = 1000
 
@@ -20,6 +21,29 @@ class BundleError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+
+class MissingCapabilityError(BundleError):
+    """A bundle was asked for something that its model cannot do; `capability` names it."""
+
+    def __init__(self, model: str, capability: str, what_to_do: str = "") -> None:
+        self.model = model
+        self.capability = capability
+        lacks = f"model {quoted(model)} has no {_IN_WORDS.get(capability, capability)}"
+        super().__init__(f"{lacks} (capability {capability}){what_to_do}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Let it be pickled, with what it is about."""
+        return type(self), (self.model, self.capability)
+
+
+_IN_WORDS = {
+    "hidden": "hidden states",
+    "steps": "hidden states of single tokens",
+    "word_vectors": "word vectors",
+    "logits": "logits",
+    "int8": "int8 twin",
+}
 
 
 def quoted(value: object) -> str:

@@ -7,14 +7,14 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from sentido_bundle import bounds
 from sentido_bundle.errors import BundleError, quoted
 from sentido_bundle.manifest import Manifest
-from sentido_bundle.strict_json import STRING, parse_array
+from sentido_bundle.strict_json import WORD, parse_array
 
 _PIECE_BYTES = 1 << 16  # of the vocabulary that is parsed at once; over those of the longest word
 
@@ -43,30 +43,32 @@ def check_digests(manifest: Manifest, files: Mapping[str, bytes]) -> None:
             raise BundleError(f"{name}: SHA-256 is {digest}, the manifest says {facts.sha256}")
 
 
-def parse_vocabulary(data: bytes, manifest: Manifest) -> list[str]:
-    """Read `vocabulary.json`: index = id. Raises BundleError."""
-    words: list[str] = []
+def parse_vocabulary(data: bytes, manifest: Manifest) -> list[str | None]:
+    """Read `vocabulary.json`: index = id, None for one without a word. Raises BundleError."""
+    words: list[str | None] = []
     distinct: set[str] = set()
-    wanted = manifest.dimensions.vocabulary
-    for piece in parse_array("vocabulary.json", data, STRING, "words", _PIECE_BYTES):
-        check_word_lengths(piece)
+    wanted, count = manifest.vocabulary_size, 0
+    for piece in parse_array("vocabulary.json", data, WORD, "words", _PIECE_BYTES):
+        known = [word for word in piece if word is not None]
+        check_word_lengths(known)
         words += piece
-        distinct.update(piece)
+        distinct.update(known)
+        count += len(known)
         if len(words) > bounds.VOCABULARY:
             raise BundleError(f"vocabulary.json: has over {bounds.VOCABULARY:,} words")
     if len(words) != wanted:
         raise BundleError(f"vocabulary.json: {len(words)} words, the manifest says {wanted}")
-    if words[0] != "":
-        raise BundleError('vocabulary.json: "" must stand at index 0, for padding, and only there')
-    if len(distinct) != len(words):
+    if words[0] is not None:
+        raise BundleError("vocabulary.json: null must stand at index 0, which is padding")
+    if len(distinct) != count:
         raise BundleError("vocabulary.json: a word stands in it twice")
-    oov = manifest.preprocessing.oov_token
+    oov = manifest.tokenizer.oov_token
     if oov is not None and oov not in distinct:
         raise BundleError(f"vocabulary.json: the oov_token {quoted(oov)} is not in it")
     return words
 
 
-def check_word_lengths(words: Sequence[str]) -> None:
+def check_word_lengths(words: Iterable[str]) -> None:
     """Raise BundleError if a word is longer than one of a bundle may be."""
     longest = max(words, key=len, default="")
     if len(longest) > bounds.WORD_CHARACTERS:

@@ -1,11 +1,12 @@
 """The golden texts of a bundle: what Keras answered to some awkward texts, to compare with.
 
-`golden.json` is an array of objects: the text, the ids that the tokenizer must give, and the
-hidden state and probabilities that Keras gave for them.
+`golden.json` is an array of objects: the text, the ids that the tokenizer must give, and what
+Keras gave for them, by the name of the output: `probabilities` and, where the bundle has them,
+`hidden` and `logits`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +24,11 @@ class GoldenText:
 
     text: str
     ids: NDArray[np.int32]  # (tokens,)
-    hidden: NDArray[np.float32]  # (hidden,)
-    probabilities: NDArray[np.float32]  # (labels,)
+    answers: Mapping[str, NDArray[np.float32]]  # by output: "probabilities", "hidden", ...
 
 
-def parse_golden(data: bytes, hidden: int, labels: int) -> list[GoldenText]:
-    """Read `golden.json`; `hidden` and `labels` are the sizes that each vector must have.
+def parse_golden(data: bytes, sizes: Mapping[str, int]) -> list[GoldenText]:
+    """Read `golden.json`; `sizes`: what each text must have beside its ids, and of which size.
 
     Raises BundleError, also for more texts or tokens than a bundle may hold.
     """
@@ -38,7 +38,7 @@ def parse_golden(data: bytes, hidden: int, labels: int) -> list[GoldenText]:
         "golden.json", data, FLAT_OBJECT, "one or more texts", bounds.GOLDEN_TEXT_BYTES
     ):
         for item in piece:
-            texts.append(_parse_text(item, len(texts), hidden, labels))
+            texts.append(_parse_text(item, len(texts), sizes))
             tokens += len(texts[-1].ids)
             if len(texts) > bounds.GOLDEN_TEXTS or tokens > bounds.GOLDEN_TOKENS:
                 raise BundleError(
@@ -49,13 +49,12 @@ def parse_golden(data: bytes, hidden: int, labels: int) -> list[GoldenText]:
 
 
 def dump_golden(texts: Sequence[GoldenText]) -> bytes:
-    """Give the bytes of `golden.json`; floats in the fewest digits that give the same float32."""
+    """Return the bytes of `golden.json`; floats in the fewest digits that give the same float32."""
     items = [
         {
             "text": golden.text,
             "ids": golden.ids.tolist(),
-            "hidden": [float(str(x)) for x in golden.hidden],
-            "probabilities": [float(str(x)) for x in golden.probabilities],
+            **{name: [float(str(x)) for x in row] for name, row in golden.answers.items()},
         }
         for golden in texts
     ]
@@ -69,23 +68,19 @@ def _whole_numbers(values: Any) -> NDArray[np.int32]:
     return np.array(values, dtype=np.int32)
 
 
-def _parse_text(item: Any, index: int, hidden: int, labels: int) -> GoldenText:
+def _parse_text(item: Any, index: int, sizes: Mapping[str, int]) -> GoldenText:
     where = f"golden.json: text {index}"
     try:
         golden = GoldenText(
             text=item["text"],
             ids=_whole_numbers(item["ids"]),
-            hidden=np.array(item["hidden"], dtype=np.float32),
-            probabilities=np.array(item["probabilities"], dtype=np.float32),
+            answers={name: np.array(item[name], dtype=np.float32) for name in sizes},
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BundleError(f"{where} cannot be read: {quoted(error)}") from error
     if not isinstance(golden.text, str) or golden.ids.ndim != 1:
         raise BundleError(f"{where} is not a text with an array of ids")
-    for name, vector, size in (
-        ("hidden", golden.hidden, hidden),
-        ("probabilities", golden.probabilities, labels),
-    ):
-        if vector.shape != (size,) or not np.isfinite(vector).all():
-            raise BundleError(f"{where}: {name} is not {size} finite numbers")
+    for name, vector in golden.answers.items():
+        if vector.shape != (sizes[name],) or not np.isfinite(vector).all():
+            raise BundleError(f"{where}: {name} is not {sizes[name]} finite numbers")
     return golden

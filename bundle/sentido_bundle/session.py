@@ -16,7 +16,7 @@ from sentido_bundle.graph import (
     Node,
     read_graph,
 )
-from sentido_bundle.manifest import INT8_MODEL, Dimensions
+from sentido_bundle.manifest import INT8_MODEL, STEPS_MODEL, Dimensions, Manifest
 from sentido_bundle.shapes import BATCH, TIME, Shape
 
 MATRIX = "embedding_matrix"
@@ -27,14 +27,11 @@ _INPUT_TYPE, _OUTPUT_TYPE = "tensor(int32)", "tensor(float)"
 _FLOAT32, _INT8 = 1, 3  # TensorProto.DataType
 
 
-def outputs_of(name: str, sizes: Dimensions, labels: int) -> Mapping[str, Shape]:
+def outputs_of(name: str, manifest: Manifest) -> Mapping[str, Shape]:
     """Return the names and shapes of what the graph `name` must give."""
-    if name == "tokens.onnx":
-        return {
-            "embeddings": (BATCH, TIME, sizes.embedding),
-            "hidden_steps": (BATCH, TIME, sizes.hidden),
-        }
-    return {"probabilities": (BATCH, labels), "hidden": (BATCH, sizes.hidden)}
+    if name == STEPS_MODEL:
+        return {"steps": (BATCH, TIME, manifest.steps.size if manifest.steps else 0)}
+    return {output: (BATCH, size) for output, size in manifest.outputs().items()}
 
 
 def check_graph(name: str, files: Mapping[str, bytes], sizes: Dimensions) -> Graph:
@@ -73,9 +70,10 @@ def _check_quantized(name: str, graph: Graph, lstm: Node, sizes: Dimensions) -> 
 def embedding_matrix(
     graphs: Mapping[str, Graph], weights: bytes, sizes: Dimensions
 ) -> NDArray[np.float32]:
-    """Give the embedding matrix as a view of `weights.bin`: (vocabulary, embedding).
+    """Return the rows of ids in the embedding matrix, a view of `weights.bin`: (ids, embedding).
 
-    Raises BundleError unless each graph has it, in the right shape and at the same place.
+    Raises BundleError unless each graph has it, in the right shape and at the same place. It may
+    have more rows than there are ids.
     """
     wanted = (sizes.vocabulary, sizes.embedding)
     offsets = set()
@@ -83,12 +81,12 @@ def embedding_matrix(
         tensor = graph.tensors.get(MATRIX)
         if tensor is None or tensor.location is None or tensor.data_type != _FLOAT32:
             raise BundleError(f"{name}: no float32 tensor {MATRIX!r} in weights.bin")
-        if tensor.shape != wanted:
+        if tensor.shape[1:] != wanted[1:] or tensor.shape[0] < wanted[0]:
             raise BundleError(f"{name}: tensor {MATRIX!r} has shape {tensor.shape}, not {wanted}")
         offsets.add(tensor.offset)
     if len(offsets) != 1:
         names = " and ".join(graphs)
-        raise BundleError(f"{names}: tensor {MATRIX!r} is not the same one in both")
+        raise BundleError(f"{names}: tensor {MATRIX!r} is not the same one in each")
     return np.frombuffer(weights, "<f4", wanted[0] * wanted[1], offsets.pop()).reshape(wanted)
 
 

@@ -16,7 +16,9 @@ from sentido_bundle.errors import BundleError, quoted
 
 _SPACE = rb"[ \t\r\n]*"
 STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
-"""What a word of the vocabulary looks like."""
+
+WORD = rb"(?:" + STRING + rb"|null)"
+"""What an entry of the vocabulary looks like: a word, or none."""
 
 _FLAT = rb'[^"\[\]{}]*'  # numbers, commas, colons
 FLAT_OBJECT = (

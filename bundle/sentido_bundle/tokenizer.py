@@ -4,10 +4,12 @@ The one place in Sentido where this happens, in training, serving and scoring al
 (source: `keras.src.legacy.preprocessing.text`, checked against it in the tests): lower-case the
 whole text, turn every character of `filters` into `split`, split on `split` alone and drop empty
 strings (so no-break spaces, `\r` and ideographic spaces stay inside words), look each word up,
-drop unknown words or give them the id of `oov_token`; then keep the last `max_tokens` ids.
+drop unknown words or give them the id of `oov_token`; then keep as many ids as the model reads.
+With `char_level` each character of the lower-cased text is a token, and nothing is filtered.
 """
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sentido_bundle.manifest import Preprocessing, Truncation
+from sentido_bundle.sections import Inputs, TokenizerRules, Truncation
 from sentido_bundle.texts import listed
 from sentido_bundle.words import WordTable
 
@@ -60,44 +62,55 @@ class Token:
     out_of_vocabulary: bool
 
 
-def fit_vocabulary(texts: Iterable[str], preprocessing: Preprocessing) -> tuple[list[str], int]:
+def fit_vocabulary(texts: Iterable[str], rules: TokenizerRules) -> tuple[list[str | None], int]:
     """Build a vocabulary as Keras' `fit_on_texts` does: the most frequent words first.
 
-    Returns the vocabulary (index = id, "" at 0, at most `num_words` entries) and the number of
+    Returns the vocabulary (index = id, None at 0, at most `num_words` entries) and the number of
     different words found. Words of equal count keep the order of their first appearance. Raises
     ValueError if `oov_token` is one of them.
     """
     counts: Counter[str] = Counter()
-    splitter = Tokenizer([""], preprocessing)
+    splitter = Tokenizer([None], rules)
     for text in texts:
         counts.update(splitter.words(text))
     words = [word for word, _ in counts.most_common()]
-    oov = [] if preprocessing.oov_token is None else [preprocessing.oov_token]
+    oov = [] if rules.oov_token is None else [rules.oov_token]
     if counts.keys() & oov:
         raise ValueError(f"oov_token {oov[0]!r} is a word of the texts: choose one that is not")
-    return ["", *oov, *words][: preprocessing.num_words], len(words)
+    most = None if rules.num_words is None else max(rules.num_words, 1 + len(oov))
+    return [None, *oov, *words][:most], len(words)
 
 
 class Tokenizer:
     """Turns texts into ids. Immutable, safe to use from any thread."""
 
-    def __init__(self, vocabulary: Sequence[str], preprocessing: Preprocessing) -> None:
+    def __init__(
+        self,
+        vocabulary: Sequence[str | None],
+        rules: TokenizerRules,
+        inputs: Inputs | None = None,
+    ) -> None:
+        """Take the word of each id, None for one without. Without `inputs` nothing is truncated."""
         self.vocabulary = tuple(vocabulary)
-        self.preprocessing = preprocessing
-        self._ids = {word: id for id, word in enumerate(vocabulary) if id}
-        oov = preprocessing.oov_token
+        self.rules = rules
+        self._most = inputs.length if inputs else sys.maxsize
+        self._truncation = inputs.truncation if inputs else Truncation.POST
+        self._ids = {word: id for id, word in enumerate(vocabulary) if id and word is not None}
+        oov = rules.oov_token
         self._oov_id = self._ids.get(oov) if oov is not None else None
-        self._filters = {ord(c): preprocessing.split for c in preprocessing.filters}
-        self._bytes = _Bytes.made(self._ids, preprocessing)
+        self._filters = {ord(c): rules.split for c in rules.filters}
+        self._bytes = _Bytes.made(self._ids, rules)
 
     def words(self, text: str) -> list[str]:
         """Split a text into words, known or not.
 
         With Keras' default settings, "Isn't it, GOOD?" gives ["isn't", "it", "good"].
         """
-        if self.preprocessing.lower:
+        if self.rules.lower:
             text = text.lower()
-        pieces = text.translate(self._filters).split(self.preprocessing.split)
+        if self.rules.char_level:
+            return list(text)
+        pieces = text.translate(self._filters).split(self.rules.split)
         return [word for word in pieces if word]
 
     def encode(self, text: str, truncation: Truncation | None = None) -> Encoding:
@@ -160,13 +173,12 @@ class Tokenizer:
 
     def lookup(self, word: str) -> int | None:
         """Give the id of a single word, lower-cased first if texts are; None if there is none."""
-        return self._ids.get(word.lower() if self.preprocessing.lower else word)
+        return self._ids.get(word.lower() if self.rules.lower else word)
 
     def _truncate(self, items: Sliced, truncation: Truncation | None) -> Sliced:
-        limit = self.preprocessing.max_tokens
-        if (truncation or self.preprocessing.truncation) is Truncation.PRE:
-            return items[-limit:]
-        return items[:limit]
+        if (truncation or self._truncation) is Truncation.PRE:
+            return items[-self._most :]
+        return items[: self._most]
 
     def _tokens(self, text: str) -> Iterator[Token]:
         """Walk the words of the text, mapping each back to the characters it came from.
@@ -174,12 +186,15 @@ class Tokenizer:
         Two steps change positions: lower-casing (only "İ" becomes two characters) and a `split`
         that is not one character long. Both are undone by a list of source positions.
         """
-        lowered = text.lower() if self.preprocessing.lower else text
-        split = self.preprocessing.split
+        lowered = text.lower() if self.rules.lower else text
         source: Sequence[int] | NDArray[np.int32] = range(len(text))  # of each lowered character
         if len(lowered) != len(text):
             source = [i for i, c in enumerate(text) for _ in c.lower()]
-        translated = lowered.translate(self._filters)
+        if self.rules.char_level:
+            for character, start in zip(lowered, source, strict=True):
+                yield self._token(character, int(start), int(start) + 1)
+            return
+        split, translated = self.rules.split, lowered.translate(self._filters)
         if len(split) != 1 and len(translated) != len(lowered):
             lengths = (len(self._filters.get(ord(c), c)) for c in lowered)
             counts = np.fromiter(lengths, np.int32, len(lowered))
@@ -188,14 +203,13 @@ class Tokenizer:
         starts = accumulate((len(piece) + len(split) for piece in pieces), initial=0)
         for word, start in zip(pieces, starts, strict=False):
             if word:
-                found = self._ids.get(word)
-                yield Token(
-                    id=found if found is not None else (self._oov_id or 0),
-                    text=word,
-                    start=int(source[start]),
-                    end=int(source[start + len(word) - 1]) + 1,
-                    out_of_vocabulary=found is None,
-                )
+                end = int(source[start + len(word) - 1]) + 1
+                yield self._token(word, int(source[start]), end)
+
+    def _token(self, word: str, start: int, end: int) -> Token:
+        id = self._ids.get(word)
+        known = self._oov_id or 0 if id is None else id
+        return Token(known, word, start, end, out_of_vocabulary=id is None)
 
 
 def _windows(texts: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -222,33 +236,33 @@ class _Bytes:
     _SPECIAL_IN = re.compile(f"[{_SPECIAL}]")
     _NO_CHARACTER = "\xff"
 
-    def __init__(self, ids: Mapping[str, int], preprocessing: Preprocessing) -> None:
+    def __init__(self, ids: Mapping[str, int], rules: TokenizerRules) -> None:
         self._ids = {word.encode("utf-8", "surrogatepass"): id for word, id in ids.items()}
         self._words = WordTable(self._ids)
-        self._lower = preprocessing.lower
+        self._lower = rules.lower
         table = [chr(code) for code in range(256)]
-        if preprocessing.lower:
+        if rules.lower:
             table[:128] = [c.lower() for c in table[:128]]
         for c in self._SPECIAL:
             table[ord(c)] = self._NO_CHARACTER
-        for c in preprocessing.filters:
+        for c in rules.filters:
             # A filtered upper-case letter is lower-cased first, so it is no longer there to filter.
-            if not (preprocessing.lower and c.isupper()):
+            if not (rules.lower and c.isupper()):
                 table[ord(c)] = " "
-                if preprocessing.lower:
+                if rules.lower:
                     table[ord(c.upper())] = " "
         self._table = "".join(table).encode("latin-1")
 
     @classmethod
-    def made(cls, ids: Mapping[str, int], preprocessing: Preprocessing) -> Self | None:
+    def made(cls, ids: Mapping[str, int], rules: TokenizerRules) -> Self | None:
         """Give one, or None where the settings or the vocabulary need the general way."""
-        if preprocessing.split != " " or not preprocessing.filters.isascii():
+        if rules.char_level or rules.split != " " or not rules.filters.isascii():
             return None
         words = list(ids)
         pieces = (words[i : i + _PIECE_WORDS] for i in range(0, len(words), _PIECE_WORDS))
         if any(cls._SPECIAL_IN.search("".join(piece)) for piece in pieces):
             return None
-        return cls(ids, preprocessing)
+        return cls(ids, rules)
 
     def found(self, text: str) -> tuple[list[int], int]:
         """Give the ids of the known words of a text, and the number of all its words."""

@@ -17,16 +17,17 @@ from pathlib import Path
 from sentido_bundle.bundle import Bundle
 from sentido_bundle.errors import BundleError
 from sentido_bundle.golden import GoldenText, dump_golden
-from sentido_bundle.manifest import INT8_MODEL, FileFacts, Manifest, Precision
+from sentido_bundle.manifest import INT8_MODEL, MODEL, STEPS_MODEL, FileFacts, Manifest
+from sentido_bundle.sections import Precision
 
 
 @dataclass(frozen=True)
 class Graphs:
-    """The serialized ONNX models and the bytes of the tensors that they share."""
+    """The serialized ONNX models by what they give, and the tensors that they share."""
 
     model: bytes
-    tokens: bytes
     weights: bytes
+    steps: bytes | None = None  # gives `steps`, in bundles that have them
     int8: bytes | None = None  # the quantized twin of `model`
 
 
@@ -43,7 +44,10 @@ def check_target(directory: Path) -> None:
 
 
 def pack_bundle(
-    manifest: Manifest, vocabulary: Sequence[str], graphs: Graphs, golden: Sequence[GoldenText]
+    manifest: Manifest,
+    vocabulary: Sequence[str | None],
+    graphs: Graphs,
+    golden: Sequence[GoldenText],
 ) -> dict[str, bytes]:
     """Give the files of a bundle by name. `manifest.files` is filled in here.
 
@@ -51,13 +55,13 @@ def pack_bundle(
     """
     files = {
         "vocabulary.json": json.dumps(list(vocabulary), ensure_ascii=False, indent=0).encode(),
-        "model.onnx": graphs.model,
-        "tokens.onnx": graphs.tokens,
+        MODEL: graphs.model,
         "weights.bin": graphs.weights,
         "golden.json": dump_golden(golden),
     }
-    if graphs.int8 is not None:
-        files[INT8_MODEL] = graphs.int8
+    for name, graph in ((STEPS_MODEL, graphs.steps), (INT8_MODEL, graphs.int8)):
+        if graph is not None:
+            files[name] = graph
     facts = {
         name: FileFacts(len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()
     }

@@ -36,23 +36,16 @@ def convert(layers: Layers) -> Graphs:
         return {"probabilities": layers.probabilities(hidden), "hidden": hidden}
 
     @tf.function(input_signature=[ids])  # type: ignore[untyped-decorator]
-    def tokens(token_ids: Any) -> dict[str, Any]:
-        vectors = tf.gather(embeddings, token_ids)
-        return {"embeddings": vectors, "hidden_steps": stepping(vectors)}
+    def steps(token_ids: Any) -> dict[str, Any]:
+        return {"steps": stepping(tf.gather(embeddings, token_ids))}
 
     hidden, labels = layers.lstm.units, layers.label_count
     model_graph = _convert(model, {"probabilities": ["batch", labels], "hidden": ["batch", hidden]})
-    token_graph = _convert(
-        tokens,
-        {
-            "embeddings": ["batch", "time", embeddings.shape[1]],
-            "hidden_steps": ["batch", "time", hidden],
-        },
-    )
+    step_graph = _convert(steps, {"steps": ["batch", "time", hidden]})
     weights = _Weights()
     return Graphs(
         model=weights.move_out(model_graph, np.asarray(embeddings)),
-        tokens=weights.move_out(token_graph, np.asarray(embeddings)),
+        steps=weights.move_out(step_graph, np.asarray(embeddings)),
         weights=bytes(weights.data),
     )
 
@@ -100,7 +93,7 @@ def _read_lengths(graph: onnx.GraphProto) -> None:
     node.input.extend(inputs)
     hidden = next((n for n in graph.node if "hidden" in n.output), None)
     if hidden is None:
-        return  # tokens.onnx has no final state
+        return  # steps.onnx has no final state
     if len(node.output) < 2:
         node.output.append("")
     node.output[1] = "final_state"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sentido_bundle import Tokenizer, fit_vocabulary
 
 from sentido_export.errors import ExportError
-from sentido_export.export import keras_preprocessing
+from sentido_export.export import keras_rules
 
 TEXTS = ("This is a text", "This is not a text")
 WORDS, LENGTH, DIMENSIONS = 10, 6, 3
@@ -17,18 +17,18 @@ WORDS, LENGTH, DIMENSIONS = 10, 6, 3
 
 def explain_embedding(seed: int) -> None:
     """Print the walk-through. Raises ExportError if what it shows does not agree."""
-    preprocessing = keras_preprocessing(WORDS, LENGTH)
+    rules = keras_rules(WORDS)
     print("Two texts are to become numbers that a network can learn from:")
     for sentence in TEXTS:
         print(f"  {sentence!r}")
 
     print("\n1. Every different word gets an id, the most frequent word first. Id 0 stays free.")
-    vocabulary, found = fit_vocabulary(TEXTS, preprocessing)
+    vocabulary, found = fit_vocabulary(TEXTS, rules)
     print(f"Found {found} unique tokens.")
     print("  " + ", ".join(f"{word!r} = {index}" for index, word in enumerate(vocabulary) if index))
 
     print(f"\n2. Each text becomes the ids of its words, padded with 0 on the left to {LENGTH}.")
-    tokenizer = Tokenizer(vocabulary, preprocessing)
+    tokenizer = Tokenizer(vocabulary, rules)
     sequences = [tokenizer.encode(sentence).ids for sentence in TEXTS]
     padded = keras.utils.pad_sequences(sequences, maxlen=LENGTH)  # (texts, time)
     for row, sentence in zip(padded, TEXTS, strict=True):

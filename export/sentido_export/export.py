@@ -1,37 +1,43 @@
-"""The export, step by step: load, split, fit, train, evaluate, convert, verify, write."""
+"""The export of a model that is trained here, in three steps: train, adapt, package.
+
+A model that was trained elsewhere enters at the second, with an `Adapted` of its own.
+"""
 
 import dataclasses
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sentido_bundle import (
+    Against,
     Bundle,
     BundleError,
-    Dimensions,
-    GoldenText,
-    Graphs,
-    Manifest,
-    Parity,
-    Precision,
-    Preprocessing,
+    Inputs,
+    Layout,
+    Task,
+    TaskKind,
     Tokenizer,
+    TokenizerKind,
+    TokenizerRules,
     Truncation,
+    Vectors,
     bounds,
     check_target,
     fit_vocabulary,
-    pack_bundle,
-    write_bundle,
 )
+from sentido_bundle.fields import require_within
 from sentido_bundle.files import check_word_lengths
-from sentido_bundle.manifest import check_cost, check_labels
+from sentido_bundle.manifest import check_cost
+from sentido_bundle.sections import check_labels
 
 from sentido_export import data
 from sentido_export.errors import ExportError
+from sentido_export.package import Adapted, Facts, package
 from sentido_export.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sentido_export.model import Layers
 
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 """The default of Keras' Tokenizer."""
@@ -58,80 +64,106 @@ class Options:
     seed: int
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What training gave: a Keras model, its vocabulary, and what was measured of it."""
+
+    layers: "Layers"
+    tokenizer: Tokenizer
+    inputs: Inputs
+    parts: data.Split
+    facts: Facts
+
+
 def export(options: Options) -> Bundle:
     """Train a classifier and write it as a bundle. Raises ExportError or BundleError."""
-    recipe, seed = options.recipe, options.seed
     check_target(options.out)
-    preprocessing = keras_preprocessing(recipe.words, recipe.max_tokens)
-    _check_sizes(preprocessing, recipe)
+    trained = train(options)
+    print("Converting to ONNX and comparing with Keras ...")
+    model, parts = adapt(trained), trained.parts
+    held_out = [*parts.test.texts, *parts.validation.texts, *parts.train.texts]
+    twin = parts.test if options.int8 else None
+    return package(options.out, model, trained.facts, held_out[:_PARITY_TEXTS], twin)
+
+
+def train(options: Options) -> Trained:
+    """Load, split, fit a vocabulary, train and evaluate."""
+    recipe, seed = options.recipe, options.seed
+    rules = keras_rules(recipe.words)
+    inputs = Inputs(Layout.LENGTHS, recipe.max_tokens, Truncation.PRE)
+    _check_sizes(inputs, recipe)
     parts = _load(options)
-    vocabulary, found = fit_vocabulary(parts.train.texts, preprocessing)
+    vocabulary, found = fit_vocabulary(parts.train.texts, rules)
     print(f"Found {found:,} unique tokens.", flush=True)
     if found == 0:
         raise ExportError(f"{options.data}: the training texts hold no word")
     _check_data(options.data, parts.train.label_names, vocabulary, recipe)
-    tokenizer = Tokenizer(vocabulary, preprocessing)
+    tokenizer = Tokenizer(vocabulary, rules, inputs)
 
     print("Starting TensorFlow ...", flush=True)  # only now: what is wrong is said at once
     import tensorflow
 
-    from sentido_export import train, verify
-    from sentido_export.convert import convert
+    from sentido_export import train as training
     from sentido_export.model import build, set_seed
 
     set_seed(seed)
     layers = build(recipe, len(vocabulary), len(parts.train.label_names))
     layers.model.summary()
-    weights_of = train.train(layers, tokenizer, parts, recipe, seed)
-    metrics = train.evaluate(layers, tokenizer, parts.test)
+    weights_of = training.train(layers, tokenizer, parts, recipe, seed)
+    metrics = training.evaluate(layers, tokenizer, parts.test)
     if metrics["accuracy"] < options.min_accuracy:
         raise ExportError(
             f"accuracy is {metrics['accuracy']:.4f} on {len(parts.test)} held-out texts,"
             f" --min-accuracy asks for {options.min_accuracy:g}: no bundle was written"
         )
-
-    print("Converting to ONNX and comparing with Keras ...")
-    graphs = convert(layers)
-    golden = verify.golden_answers(layers, tokenizer)
-    manifest = Manifest(
-        schema_version=1,
+    facts = Facts(
         name=options.name,
         version=options.model_version,
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        labels=parts.train.label_names,
-        preprocessing=preprocessing,
-        dimensions=Dimensions(len(vocabulary), recipe.dimensions, recipe.units),
         training=_training_facts(options, parts, found, weights_of),
         metrics=metrics,
-        parity=Parity(texts=0, largest_difference=0.0, tolerance=verify.TOLERANCE),
-        tools={"tensorflow": tensorflow.__version__, **_tool_versions()},
+        tools={"tensorflow": tensorflow.__version__},
     )
-    unproven = Bundle.parse(pack_bundle(manifest, vocabulary, graphs, golden))
-    held_out = [*parts.test.texts, *parts.validation.texts, *parts.train.texts]
-    parity = verify.compare(layers, unproven, held_out[:_PARITY_TEXTS])
-    manifest = dataclasses.replace(manifest, parity=parity)
-    if options.int8:
-        print("Quantizing to int8 and comparing with fp32 ...")
-        manifest, graphs = _add_int8(manifest, vocabulary, graphs, golden, parts.test)
-    return write_bundle(options.out, pack_bundle(manifest, vocabulary, graphs, golden))
+    return Trained(layers, tokenizer, inputs, parts, facts)
 
 
-def _check_sizes(preprocessing: Preprocessing, recipe: Recipe) -> None:
+def adapt(trained: Trained) -> Adapted:
+    """Turn a trained model into graphs. Raises ExportError."""
+    from sentido_export.convert import convert
+
+    layers, tokenizer = trained.layers, trained.tokenizer
+    state = Vectors(layers.lstm.units)
+    return Adapted(
+        labels=trained.parts.train.label_names,
+        task=Task(TaskKind.SINGLE),
+        tokenizer=tokenizer.rules,
+        vocabulary=tokenizer.vocabulary,
+        inputs=trained.inputs,
+        graphs=convert(layers),
+        answer=layers.answer,
+        against=Against.KERAS,
+        same_bits=True,
+        hidden=state,
+        steps=state,
+        word_vectors=Vectors(layers.embedding.output_dim),
+    )
+
+
+def _check_sizes(inputs: Inputs, recipe: Recipe) -> None:
     """Raise ExportError if a bundle of such a model would be refused: before it is trained."""
     try:
-        sizes = Dimensions(recipe.words, recipe.dimensions, recipe.units)
-        check_cost(preprocessing, sizes)
+        require_within("num_words", recipe.words, 1, bounds.VOCABULARY)
+        check_cost(inputs, Vectors(recipe.dimensions), Vectors(recipe.units))
     except ValueError as error:
         raise ExportError(f"a bundle of this model could not be loaded: {error}") from error
 
 
 def _check_data(
-    source: str, labels: Sequence[str], vocabulary: Sequence[str], recipe: Recipe
+    source: str, labels: Sequence[str], vocabulary: Sequence[str | None], recipe: Recipe
 ) -> None:
     """Raise ExportError if a bundle with these labels and words would be refused."""
     try:
         check_labels(labels)
-        check_word_lengths(vocabulary)
+        check_word_lengths(word for word in vocabulary if word is not None)
     except (ValueError, BundleError) as error:
         raise ExportError(f"{source}: {error}: no bundle could hold that") from error
     inputs, units = recipe.dimensions, recipe.units
@@ -144,39 +176,16 @@ def _check_data(
         )
 
 
-def keras_preprocessing(num_words: int, max_tokens: int) -> Preprocessing:
-    """Give the defaults of Keras' `Tokenizer` and `pad_sequences`."""
-    return Preprocessing(
+def keras_rules(num_words: int) -> TokenizerRules:
+    """Return the defaults of Keras' `Tokenizer`."""
+    return TokenizerRules(
+        kind=TokenizerKind.KERAS,
         lower=True,
         filters=KERAS_FILTERS,
         split=" ",
         num_words=num_words,
         oov_token=None,
-        max_tokens=max_tokens,
-        truncation=Truncation.PRE,
     )
-
-
-def _add_int8(
-    manifest: Manifest,
-    vocabulary: Sequence[str],
-    graphs: Graphs,
-    golden: Sequence[GoldenText],
-    held_out: data.Dataset,
-) -> tuple[Manifest, Graphs]:
-    """Add the int8 twin and what it gives up; or nothing but a line that says why not."""
-    from sentido_export import quantize
-
-    try:
-        with_twin = dataclasses.replace(graphs, int8=quantize.quantize(graphs))
-        unmeasured = dataclasses.replace(manifest, int8=quantize.UNMEASURED)
-        files = pack_bundle(unmeasured, vocabulary, with_twin, golden)
-        fp32, int8 = Bundle.parse(files), Bundle.parse(files, Precision.INT8)
-        found = quantize.measure(fp32, int8, held_out, golden, manifest.metrics["accuracy"])
-    except (BundleError, ExportError) as error:
-        print(f"The bundle will hold no int8 twin: {error}")
-        return manifest, graphs
-    return dataclasses.replace(manifest, int8=found), with_twin
 
 
 def _load(options: Options) -> data.Split:
@@ -209,9 +218,3 @@ def _training_facts(
         "seed": options.seed,
         "weights": weights_of,
     }
-
-
-def _tool_versions() -> dict[str, str]:
-    packages = ("sentido-export", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    return {"python": platform.python_version(), **versions}

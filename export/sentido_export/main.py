@@ -83,7 +83,7 @@ def _print_result(bundle: Bundle, options: Options) -> None:
         f" {metrics['accuracy_high']:.4f}) on {metrics['texts']:,.0f} held-out texts",
         "loss": f"{metrics['loss']:.4f}",
         "labels": ", ".join(manifest.labels),
-        "vocabulary": f"{manifest.dimensions.vocabulary:,} ids",
+        "vocabulary": f"{manifest.vocabulary_size:,} ids",
         "parity": f"Keras and ONNX differ by {parity.largest_difference:.1e} at most,"
         f" over {parity.texts:,} texts",
         "int8": "left out",
@@ -96,7 +96,7 @@ def _print_result(bundle: Bundle, options: Options) -> None:
             f"accuracy {int8.accuracy:.4f}, {abs(int8.accuracy_loss):.4f}"
             f" {'lost' if int8.accuracy_loss >= 0 else 'gained'}; probabilities differ from fp32's"
             f" by {int8.largest_difference_probabilities:.1e} at most, hidden states by"
-            f" {int8.largest_difference_hidden:.1e}"
+            f" {int8.largest_difference_hidden or 0:.1e}"
         )
     print(f"\nBundle {manifest.name} {manifest.version}")
     for name, value in rows.items():
@@ -190,8 +190,8 @@ def _parser() -> argparse.ArgumentParser:
             bounds.MAX_TOKENS,
             "tokens of a text that the model reads, the last",
         ),
-        ("dimensions", 1, bounds.EMBEDDING, "elements of a word's vector"),
-        ("units", 1, bounds.HIDDEN, "of the LSTM"),
+        ("dimensions", 1, bounds.VECTOR, "elements of a word's vector"),
+        ("units", 1, bounds.VECTOR, "of the LSTM"),
         ("epochs", 1, 10_000, "passes over the training texts"),
         ("batch_size", 1, 100_000, "texts a training step"),
     ):

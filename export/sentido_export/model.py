@@ -1,6 +1,6 @@
 """The Keras model: Embedding -> LSTM -> Dense, with the mask and what only training needs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from sentido_bundle.bundle import pad
+from sentido_bundle.layouts import pad
 
 from sentido_export.recipe import Recipe
+
+Answers = Mapping[str, NDArray[np.float32]]
+"""What a model says of some texts: by the name of the output, (texts, size) each."""
 
 
 def set_seed(seed: int) -> None:
@@ -40,10 +43,8 @@ class Layers:
             return output  # a softmax
         return tf.concat([1 - output, output], axis=-1)  # the sigmoid is the second label's
 
-    def answer(
-        self, sequences: Sequence[NDArray[np.int32]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Let Keras, with its mask, answer: (texts, hidden) and (texts, labels)."""
+    def answer(self, sequences: Sequence[NDArray[np.int32]]) -> Answers:
+        """Let Keras, with its mask, answer: `probabilities` and `hidden`, a row per text."""
 
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[tf.TensorSpec([None, None], tf.int32)]
@@ -59,7 +60,7 @@ class Layers:
         for start in range(0, len(order), 64):
             rows = order[start : start + 64]
             hidden[rows], probabilities[rows] = run(pad([sequences[i] for i in rows]))
-        return hidden, probabilities
+        return {"probabilities": probabilities, "hidden": hidden}
 
 
 def build(recipe: Recipe, vocabulary_size: int, label_count: int) -> Layers:

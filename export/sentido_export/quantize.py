@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
 from sentido_bundle import Bundle, GoldenText, Graphs, Int8, Outputs
-from sentido_bundle.manifest import MOST_INT8_TOLERANCE
+from sentido_bundle.sections import MOST_INT8_TOLERANCE
 
 from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
@@ -23,7 +23,7 @@ from sentido_export.errors import ExportError
 _MARGIN = 2  # of the tolerance over what was measured: another CPU rounds some activations else
 _LEAST_TOLERANCE = 1e-4  # golden answers are Keras', which fp32 itself meets within 1e-5
 
-UNMEASURED = Int8(0, 0.0, 0.0, 0.0, 0.0, MOST_INT8_TOLERANCE)
+UNMEASURED = Int8(0, 0.0, 0.0, 0.0, MOST_INT8_TOLERANCE)
 """What the manifest says while a twin is being measured."""
 
 
@@ -59,10 +59,10 @@ def measure(
     """
     ids = [fp32.tokenizer.encode(text).ids for text in held_out.texts]
     exact, quantized = fp32.run(ids), int8.run(ids)
-    probabilities, hidden = _differences(quantized, exact)
+    differences = _differences(quantized, exact)
     golden_ids = [text.ids for text in golden]
     of_golden = _differences(int8.run(golden_ids), fp32.run(golden_ids))
-    tolerance = _MARGIN * max(probabilities, hidden, *of_golden)
+    tolerance = _MARGIN * max(*differences.values(), *of_golden.values())
     if not tolerance <= MOST_INT8_TOLERANCE:  # not: NaN is not within it
         raise ExportError(
             f"its answers differ from fp32's by {tolerance / _MARGIN:.2g}, at most"
@@ -73,18 +73,15 @@ def measure(
         texts=len(held_out),
         accuracy=float(right.mean()),
         accuracy_loss=accuracy - float(right.mean()),
-        largest_difference_probabilities=probabilities,
-        largest_difference_hidden=hidden,
+        largest_difference_probabilities=differences["probabilities"],
+        largest_difference_hidden=differences.get("hidden"),
         tolerance=max(tolerance, _LEAST_TOLERANCE),
     )
 
 
-def _differences(a: Outputs, b: Outputs) -> tuple[float, float]:
-    """Give the largest difference of the probabilities, and that of the hidden states."""
-    return (
-        float(np.abs(a.probabilities - b.probabilities).max()),
-        float(np.abs(a.hidden - b.hidden).max()),
-    )
+def _differences(a: Outputs, b: Outputs) -> dict[str, float]:
+    """Return the largest difference of each output."""
+    return {name: float(np.abs(rows - b[name]).max()) for name, rows in a.arrays.items()}
 
 
 def _quantize(model: onnx.ModelProto) -> onnx.ModelProto:

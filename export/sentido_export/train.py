@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from sentido_bundle import Tokenizer
-from sentido_bundle.bundle import pad
+from sentido_bundle.layouts import pad
 
 from sentido_export.data import Dataset, Split
 from sentido_export.model import Layers
@@ -145,7 +145,7 @@ class _Snapshots(keras.callbacks.Callback):  # type: ignore[misc]
 def evaluate(layers: Layers, tokenizer: Tokenizer, data: Dataset) -> dict[str, float]:
     """Measure on texts that training never saw: accuracy with its 95 % interval, and the loss."""
     encoded = encode(tokenizer, data)
-    _, probabilities = layers.answer(encoded.sequences)  # (texts, labels)
+    probabilities = layers.answer(encoded.sequences)["probabilities"]  # (texts, labels)
     of_label = probabilities[np.arange(len(data)), encoded.labels]
     accuracy = float(np.mean(probabilities.argmax(axis=1) == encoded.labels))
     low, high = wilson_interval(accuracy, len(data))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from sentido_bundle import Precision, cpus, default_bundle
-from sentido_bundle.bundle import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
+from sentido_bundle.batches import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
 from sentido_bundle.command_line import Parser
 
 from sentido_server import memory, settings

@@ -9,9 +9,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from sentido_bundle import Dimensions, Graphs
+from sentido_bundle import Graphs
 from sentido_bundle.manifest import INT8_MODEL
-from sentido_bundle.session import open_session, outputs_of
+from sentido_bundle.session import open_session
+from sentido_bundle.shapes import BATCH
 from sentido_export.quantize import quantize
 
 Files = dict[str, bytes]
@@ -29,7 +30,7 @@ class Sizes:
     word: str = "w{}"
 
 
-def sized(sizes: Sizes, **preprocessing: object) -> Files:
+def sized(sizes: Sizes, **rules: object) -> Files:
     """Make a bundle that loads, if a bundle may have these sizes and settings at all."""
     random = np.random.default_rng(0)
     hidden, count = sizes.hidden, len(sizes.labels)
@@ -60,48 +61,50 @@ def sized(sizes: Sizes, **preprocessing: object) -> Files:
         hidden,
     )
     del stored["D"]
-    tokens = _model(
+    steps = _model(
         [
-            helper.make_node("Squeeze", ["steps", "axis"], ["squeezed"]),
-            helper.make_node("Transpose", ["squeezed"], ["hidden_steps"], perm=[1, 0, 2]),
+            helper.make_node("Squeeze", ["states", "axis"], ["squeezed"]),
+            helper.make_node("Transpose", ["squeezed"], ["steps"], perm=[1, 0, 2]),
         ],
         [*stored.values(), steps_axis],
-        {"embeddings": ["b", "t", sizes.embedding], "hidden_steps": ["b", "t", hidden]},
+        {"steps": ["b", "t", hidden]},
         hidden,
     )
-    words = ["", *(sizes.word.format(i) for i in range(1, sizes.vocabulary))]
+    words = [None, *(sizes.word.format(i) for i in range(1, sizes.vocabulary))]
     files = {
         "model.onnx": model,
-        "tokens.onnx": tokens,
+        "steps.onnx": steps,
         "weights.bin": bytes(data),
         "vocabulary.json": json.dumps(words, indent=0).encode(),
     }
-    split = str(preprocessing.get("split", " "))
+    split = str(rules.get("split", " "))
     files["golden.json"] = json.dumps([golden_text(files, sizes, words, split)]).encode()
     manifest = {
-        "schema_version": 1,
+        "schema_version": 2,
         "name": "made",
         "version": "1",
         "created": "2026-01-01T00:00:00Z",
         "labels": list(sizes.labels),
-        "preprocessing": {
+        "task": {"kind": "single"},
+        "tokenizer": {
+            "kind": "keras",
             "lower": True,
             "filters": "!.",
             "split": " ",
             "num_words": max(2, sizes.vocabulary),
             "oov_token": None,
-            "max_tokens": sizes.max_tokens,
-            "truncation": "pre",
-            **preprocessing,
+            **rules,
         },
-        "dimensions": {
-            "vocabulary": sizes.vocabulary,
-            "embedding": sizes.embedding,
-            "hidden": hidden,
-        },
+        "vocabulary_size": sizes.vocabulary,
+        "inputs": {"layout": "lengths", "length": sizes.max_tokens, "truncation": "pre"},
+        "same_bits": True,
+        "cleaned_by_caller": False,
+        "hidden": {"size": hidden},
+        "steps": {"size": hidden},
+        "word_vectors": {"size": sizes.embedding},
         "training": {},
         "metrics": {"accuracy": 0.5},
-        "parity": {"texts": 0, "largest_difference": 0.0, "tolerance": 1e-5},
+        "parity": {"against": "keras", "texts": 0, "largest_difference": 0.0, "tolerance": 1e-5},
         "tools": {},
         "files": {},
     }
@@ -137,7 +140,7 @@ def _model(
         helper.make_node("Gather", ["embedding_matrix", "token_ids"], ["embeddings"], axis=0),
         helper.make_node("Transpose", ["embeddings"], ["turned"], perm=[1, 0, 2]),
         helper.make_node(
-            "LSTM", ["turned", "W", "R", "B", "lengths"], ["steps", "last"], hidden_size=hidden
+            "LSTM", ["turned", "W", "R", "B", "lengths"], ["states", "last"], hidden_size=hidden
         ),
         *head,
     ]
@@ -152,11 +155,10 @@ def _model(
 
 
 def golden_text(
-    files: Files, sizes: Sizes, words: Sequence[str], split: str = " "
+    files: Files, sizes: Sizes, words: Sequence[str | None], split: str = " "
 ) -> dict[str, object]:
     """Ask ONNX Runtime itself for one golden text."""
-    dimensions = Dimensions(sizes.vocabulary, sizes.embedding, sizes.hidden)
-    shapes = outputs_of("model.onnx", dimensions, len(sizes.labels))
+    shapes = {"probabilities": (BATCH, len(sizes.labels)), "hidden": (BATCH, sizes.hidden)}
     ids: NDArray[np.int32] = np.arange(1, min(4, sizes.vocabulary), dtype=np.int32)
     ids = ids[-sizes.max_tokens :]
     session = open_session("model.onnx", files, shapes)
@@ -165,13 +167,13 @@ def golden_text(
         {"token_ids": ids.reshape(1, -1), "lengths": np.array([len(ids)], np.int32)},
     )
     hidden, probabilities = (np.asarray(answer)[0].tolist() for answer in answers)
-    text = split.join(words[i] for i in ids)
+    text = split.join(words[i] or "" for i in ids)
     return {"text": text, "ids": ids.tolist(), "hidden": hidden, "probabilities": probabilities}
 
 
 def with_twin(files: Files) -> Files:
     """Add an int8 twin to a made bundle."""
-    graphs = Graphs(files["model.onnx"], files["tokens.onnx"], files["weights.bin"])
+    graphs = Graphs(files["model.onnx"], files["weights.bin"], files["steps.onnx"])
     manifest = json.loads(files["manifest.json"])
     manifest["int8"] = {
         "texts": 1,

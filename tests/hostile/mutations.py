@@ -56,7 +56,7 @@ def mutated(files: Files, seed: int) -> Files:
     """Spoil a bundle in one to three ways."""
     random, spoiled = Random(seed), dict(files)
     for _ in range(random.choice((1, 1, 2, 3))):
-        name = random.choice((*files, "manifest.json", "model.onnx", "tokens.onnx", INT8_MODEL))
+        name = random.choice((*files, "manifest.json", "model.onnx", "steps.onnx", INT8_MODEL))
         if random.random() < 0.2:
             spoiled[name] = _changed_bytes(random, spoiled[name])
         elif name.endswith(".json"):

@@ -62,18 +62,21 @@ def put(*keys: Any, value: object) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (put("preprocessing", "split", value="x" * 500_000), "has 501,284 bytes, at most 262,144"),
-        (put("preprocessing", "split", value="x" * 9), "split: has 9 characters, at most 8"),
-        (put("preprocessing", "filters", value="e" * 1001), "filters: has 1,001 characters"),
-        (put("preprocessing", "oov_token", value="e" * 1001), "oov_token: has 1,001 characters"),
-        (put("preprocessing", "max_tokens", value=2**31 - 1), "it must be 1 to 100000"),
+        (put("tokenizer", "split", value="x" * 500_000), "has 501,454 bytes, at most 262,144"),
+        (put("tokenizer", "split", value="x" * 9), "split: has 9 characters, at most 8"),
+        (put("tokenizer", "filters", value="e" * 1001), "filters: has 1,001 characters"),
+        (put("tokenizer", "oov_token", value="e" * 1001), "oov_token: has 1,001 characters"),
+        (put("inputs", "length", value=2**31 - 1), "it must be 1 to 100000"),
         (put("labels", value=["a" * 101, "b"]), "labels[0]: has 101 characters, at most 100"),
         (put("labels", value=[str(i) for i in range(1001)]), "labels: has 1,001 labels"),
         (put("labels", value=[f"{i:0100}" for i in range(200)]), "has 20,000 bytes together"),
-        (put("dimensions", "embedding", value=1_000_000), "embedding is 1000000, it must be 1"),
-        (put("dimensions", "hidden", value=4097), "hidden is 4097, it must be 1 to 4096"),
-        (put("dimensions", "vocabulary", value=500_001), "vocabulary is 500001, it must be"),
-        (put("preprocessing", "num_words", value=2**31), "num_words is 2147483648"),
+        (
+            put("word_vectors", "size", value=1_000_000),
+            "word_vectors.size is 1000000, it must be 1",
+        ),
+        (put("hidden", "size", value=4097), "hidden.size is 4097, it must be 1 to 4096"),
+        (put("vocabulary_size", value=500_001), "vocabulary_size is 500001, it must be"),
+        (put("tokenizer", "num_words", value=2**31), "num_words is 2147483648"),
         (put("metrics", value={str(i): 1.0 for i in range(101)}), "metrics: has 101 entries"),
         (put("tools", value={str(i): "1" for i in range(101)}), "tools: has 101 entries"),
         (put("training", value=[[]]), "training is [[]], an object is needed"),
@@ -89,10 +92,10 @@ def test_what_is_over_a_bound_of_the_manifest_is_refused_by_name(
 
 def test_two_sizes_that_are_harmless_apart_are_not_allowed_together(files: Files) -> None:
     def edit(manifest: Any) -> None:
-        manifest["preprocessing"]["max_tokens"] = 100_000
-        manifest["dimensions"]["embedding"] = 4096
+        manifest["inputs"]["length"] = 100_000
+        manifest["word_vectors"]["size"] = 4096
 
-    assert "max_tokens * (embedding + 4 * hidden) is 410,800,000, at most" in refusal(
+    assert "length * (word_vectors.size + 4 * hidden.size) is 410,800,000, at most" in refusal(
         edited(files, edit)
     )
 
@@ -145,11 +148,15 @@ def test_json_that_is_made_to_hurt_is_refused(files: Files, manifest: bytes, mes
         ("golden.json", b'[{"text":"' + b"x" * (1 << 19) + b'"}]', "it is none from byte 1"),
         ("golden.json", b"[" + b"{}," * 2000 + b"{}]", "text 0 cannot be read: KeyError('text')"),
         ("vocabulary.json", b"[" + b"[]," * 50_000 + b"[]]", "it is none from byte 1"),
-        ("vocabulary.json", b'["",' + b'"a",' * 600_000 + b'"a"]', "has over 500,000 words"),
-        ("vocabulary.json", b'["","' + b"a" * 1001 + b'"]', "has 1,001 characters, at most 1,000"),
-        ("vocabulary.json", b'["","' + b"a" * 70_000 + b'"]', "it is none from byte 4"),
-        ("vocabulary.json", b'["","\\ud800"]', "surrogates not allowed"),
-        ("vocabulary.json", b'["","\xff"]', "not valid JSON"),
+        ("vocabulary.json", b"[null," + b'"a",' * 600_000 + b'"a"]', "has over 500,000 words"),
+        (
+            "vocabulary.json",
+            b'[null,"' + b"a" * 1001 + b'"]',
+            "has 1,001 characters, at most 1,000",
+        ),
+        ("vocabulary.json", b'[null,"' + b"a" * 70_000 + b'"]', "it is none from byte 6"),
+        ("vocabulary.json", b'[null,"\\ud800"]', "surrogates not allowed"),
+        ("vocabulary.json", b'[null,"\xff"]', "not valid JSON"),
     ],
 )
 def test_a_long_array_that_is_no_array_of_its_kind_is_refused_unparsed(
@@ -191,8 +198,8 @@ def test_names_from_a_bundle_are_escaped_and_short_in_messages(files: Files) -> 
         put("name", value=evil),
         put("created", value=evil),
         put("labels", value=[evil, evil]),
-        put("preprocessing", "lower", value=evil),
-        put("preprocessing", "truncation", value=evil),
+        put("tokenizer", "lower", value=evil),
+        put("inputs", "truncation", value=evil),
         put("metrics", value={evil: evil}),
         put("files", evil, value={"bytes": 1, "sha256": "0" * 64}),
     ):

@@ -70,9 +70,9 @@ def check_answers(bundle: Bundle) -> None:
         ids = bundle.tokenizer.encode(text).ids
         assert [token.id for token in tokens] == ids.tolist()
         assert bundle.run_steps(ids).shape == (len(ids), sizes.hidden)
-        assert bundle.embed_mean(ids).shape == (sizes.embedding,)
+        assert bundle.word_vectors.mean(ids).shape == (sizes.embedding,)
     if sizes.vocabulary > 1:
-        assert len(bundle.nearest(1, 5)) <= 5
+        assert len(bundle.word_vectors.nearest(1, 5)) <= 5
 
 
 def peak_bytes() -> int:

@@ -156,7 +156,7 @@ def test_reloads_under_load_fail_no_call_and_keep_answers_and_bundles_together(
 
 def breakages() -> Iterator[tuple[str, Callable[[Path], object]]]:
     """Twenty ways in which a folder is no bundle."""
-    names = ["manifest.json", "vocabulary.json", "model.onnx", "tokens.onnx", "weights.bin"]
+    names = ["manifest.json", "vocabulary.json", "model.onnx", "steps.onnx", "weights.bin"]
     names.append("golden.json")
     for name in names:
         yield f"{name} is missing", partial(remove, name)

@@ -332,7 +332,7 @@ def test_vectors_are_float32_of_a_fixed_size(kind: str, tmp_path: Path, bundle: 
     wanted = bundle.predict(TEXTS).hidden
     if kind == "mean":
         ids = [bundle.tokenizer.encode(text).ids for text in TEXTS]
-        wanted = np.stack([bundle.embed_mean(each) for each in ids])
+        wanted = np.stack([bundle.word_vectors.mean(each) for each in ids])
     assert found.type == pa.list_(pa.float32(), wanted.shape[1])
     vectors = found.to_pylist()
     assert vectors.pop(1) is None

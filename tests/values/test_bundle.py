@@ -63,26 +63,28 @@ def test_the_last_step_is_the_final_state_and_word_vectors_are_rows(bundle: Bund
     steps = bundle.run_steps(ids)
     assert steps.shape == (4, bundle.manifest.dimensions.hidden)
     np.testing.assert_allclose(steps[-1], bundle.run([ids]).hidden[0], atol=1e-6)
-    assert np.array_equal(bundle.embed_words(ids), bundle.embeddings[ids])
-    np.testing.assert_allclose(bundle.embed_mean(ids), bundle.embeddings[ids].mean(0), atol=1e-7)
-    assert not bundle.embed_mean(ids[:0]).any()
+    assert np.array_equal(bundle.word_vectors.rows(ids), bundle.word_vectors.matrix[ids])
+    np.testing.assert_allclose(
+        bundle.word_vectors.mean(ids), bundle.word_vectors.matrix[ids].mean(0), atol=1e-7
+    )
+    assert not bundle.word_vectors.mean(ids[:0]).any()
 
 
 def test_neighbours_are_the_most_similar_words(bundle: Bundle) -> None:
     word = bundle.tokenizer.lookup("Wonderful")
     assert word is not None
-    found = bundle.nearest(word, 5)
-    unit = normalize(bundle.embeddings)
+    found = bundle.word_vectors.nearest(word, 5)
+    unit = normalize(bundle.word_vectors.matrix)
     similarities = unit @ unit[word]
     similarities[[0, word]] = -2
     assert [n.id for n in found] == list(np.argsort(-similarities, kind="stable")[:5])
     assert all(n.text == bundle.tokenizer.vocabulary[n.id] for n in found)
     assert all(-1 <= n.similarity <= 1 for n in found)
-    assert len(bundle.nearest(word, 10**9)) == len(bundle.tokenizer.vocabulary) - 2
+    assert len(bundle.word_vectors.nearest(word, 10**9)) == len(bundle.tokenizer.vocabulary) - 2
 
 
 def test_padding_is_nobodys_neighbour(bundle: Bundle) -> None:
-    everyone = bundle.nearest(5, 10**9)
+    everyone = bundle.word_vectors.nearest(5, 10**9)
     assert 0 not in [n.id for n in everyone]
     assert 5 not in [n.id for n in everyone]
 

@@ -7,7 +7,6 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 from sentido_bundle import Bundle, Graphs, Precision, default_bundle, pack_bundle
-from sentido_bundle.bundle import graph_inputs
 from sentido_bundle.golden import parse_golden
 from sentido_bundle.manifest import INT8_MODEL
 from sentido_bundle.session import MATRIX, open_session
@@ -27,7 +26,7 @@ def shipped(name: str) -> bytes:
 
 
 def shipped_graphs() -> Graphs:
-    return Graphs(shipped("model.onnx"), shipped("tokens.onnx"), shipped("weights.bin"))
+    return Graphs(shipped("model.onnx"), shipped("weights.bin"), shipped("steps.onnx"))
 
 
 def largest_difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -49,7 +48,7 @@ def test_what_it_gives_up_is_found_again_on_the_same_held_out_reviews(
     distinct, _ = data.drop_duplicates(data.load("reviews", "text", "label"))
     held_out = data.split(distinct, 0.105, bundle.manifest.training["seed"]).test
     accuracy = bundle.manifest.metrics["accuracy"]
-    golden = parse_golden(shipped("golden.json"), 100, 2)
+    golden = parse_golden(shipped("golden.json"), bundle.manifest.outputs())
     found = measure(bundle, int8, held_out, golden, accuracy)
     assert found.texts == recorded.texts == bundle.manifest.metrics["texts"]
     # Another CPU may round some activations the other way; on one kind all is equal.
@@ -76,7 +75,7 @@ def test_a_text_alone_and_in_a_batch_differ_by_less_than_the_tolerance(
 def test_steps_and_word_vectors_are_those_of_fp32(bundle: Bundle, int8: Bundle) -> None:
     ids = bundle.tokenizer.encode("a wonderful little film").ids
     assert int8.run_steps(ids).tobytes() == bundle.run_steps(ids).tobytes()
-    assert int8.embeddings.tobytes() == bundle.embeddings.tobytes()
+    assert int8.word_vectors.matrix.tobytes() == bundle.word_vectors.matrix.tobytes()
     assert int8.run([ids]).hidden.tobytes() != bundle.run([ids]).hidden.tobytes()
 
 
@@ -124,7 +123,7 @@ def test_a_model_with_initial_states_is_quantized_with_them(bundle: Bundle) -> N
         "probabilities": ("batch", 2),
         "hidden": ("batch", 100),
     }
-    inputs = graph_inputs([bundle.tokenizer.encode(text).ids for text in ("good", "a dull film")])
+    inputs = bundle.inputs([bundle.tokenizer.encode(text).ids for text in ("good", "a dull film")])
     exact, quantized = (
         open_session(name, files, outputs).run(["hidden"], inputs)[0]
         for name in ("model.onnx", "int8")
@@ -137,7 +136,7 @@ def test_a_model_with_initial_states_is_quantized_with_them(bundle: Bundle) -> N
 def test_a_twin_that_differs_too_much_is_an_export_error(bundle: Bundle) -> None:
     # One whose recurrent weights are a third too large, in a bundle that tolerates that.
     manifest = dataclasses.replace(bundle.manifest, int8=UNMEASURED)
-    golden = parse_golden(shipped("golden.json"), 100, 2)
+    golden = parse_golden(shipped("golden.json"), bundle.manifest.outputs())
     twin = onnx.load_model_from_string(shipped(INT8_MODEL))
     scale = next(t for t in twin.graph.initializer if t.name.startswith("R") and "scale" in t.name)
     scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * 1.3, scale.name))

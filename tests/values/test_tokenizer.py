@@ -2,6 +2,7 @@
 
 import random
 import unicodedata
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,18 +10,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sentido_bundle import Encoding, Preprocessing, Tokenizer, Truncation, fit_vocabulary
+from sentido_bundle import (
+    Encoding,
+    Inputs,
+    Layout,
+    Tokenizer,
+    TokenizerKind,
+    TokenizerRules,
+    Truncation,
+    fit_vocabulary,
+)
 from sentido_export.export import KERAS_FILTERS
 from sentido_export.golden_texts import GOLDEN_TEXTS
 
-DEFAULT = Preprocessing(
+DEFAULT = TokenizerRules(
+    kind=TokenizerKind.KERAS,
     lower=True,
     filters=KERAS_FILTERS,
     split=" ",
     num_words=5000,
     oov_token=None,
-    max_tokens=100_000,
-    truncation=Truncation.PRE,
 )
 VARIANTS = {
     "defaults": {},
@@ -33,6 +42,14 @@ VARIANTS = {
     "unknown words kept": {"oov_token": "<unk>", "num_words": 50},
     "split on commas": {"split": ",", "filters": ".!? "},
     "split on two characters": {"split": "ab", "filters": ".!? "},
+    "an empty unknown token": {"oov_token": "", "num_words": 50},
+    "only the unknown token": {"oov_token": "<unk>", "num_words": 1},
+    "any number of words": {"num_words": None},
+    "characters": {"char_level": True},
+    "characters, case kept, unknown ones too": {
+        **{"char_level": True, "lower": False, "num_words": 20},
+        "oov_token": "<unk>",
+    },
 }
 AWKWARD = st.text(
     st.one_of(
@@ -48,20 +65,23 @@ AWKWARD = st.text(
 LONG_WORDS = st.text(st.sampled_from("ab\0é "), min_size=12, max_size=60)
 
 
-def keras_and_ours(texts: list[str], changes: dict[str, object]) -> tuple[Any, Tokenizer]:
+def keras_and_ours(
+    texts: list[str], changes: dict[str, Any], limit: int = 100_000
+) -> tuple[Any, Tokenizer]:
     from keras.src.legacy.preprocessing.text import Tokenizer as KerasTokenizer  # takes seconds
 
-    rules = Preprocessing(**{**vars(DEFAULT), **changes})
+    rules = replace(DEFAULT, **changes)
     keras = KerasTokenizer(
         num_words=rules.num_words,
         filters=rules.filters,
         lower=rules.lower,
         split=rules.split,
         oov_token=rules.oov_token,
+        char_level=rules.char_level,
     )
     keras.fit_on_texts(texts)
     vocabulary, _ = fit_vocabulary(texts, rules)
-    return keras, Tokenizer(vocabulary, rules)
+    return keras, Tokenizer(vocabulary, rules, Inputs(Layout.LENGTHS, limit, Truncation.PRE))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +90,7 @@ def sample(reviews: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
-def test_real_reviews_give_keras_ids(changes: dict[str, object], sample: list[str]) -> None:
+def test_real_reviews_give_keras_ids(changes: dict[str, Any], sample: list[str]) -> None:
     keras, ours = keras_and_ours(sample[:1000], changes)
     texts = [*sample, *GOLDEN_TEXTS]
     assert [ours.encode(text).ids.tolist() for text in texts] == keras.texts_to_sequences(texts)
@@ -84,7 +104,7 @@ def test_the_vocabulary_is_keras_word_index(sample: list[str]) -> None:
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 @settings(max_examples=60, deadline=None)
 @given(texts=st.lists(AWKWARD, min_size=1, max_size=6))
-def test_awkward_texts_give_keras_ids(changes: dict[str, object], texts: list[str]) -> None:
+def test_awkward_texts_give_keras_ids(changes: dict[str, Any], texts: list[str]) -> None:
     keras, ours = keras_and_ours(texts, changes)
     assert [ours.encode(text).ids.tolist() for text in texts] == keras.texts_to_sequences(texts)
 
@@ -92,9 +112,9 @@ def test_awkward_texts_give_keras_ids(changes: dict[str, object], texts: list[st
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 @settings(max_examples=60, deadline=None)
 @given(text=AWKWARD)
-def test_every_word_is_found_where_its_offsets_say(changes: dict[str, object], text: str) -> None:
+def test_every_word_is_found_where_its_offsets_say(changes: dict[str, Any], text: str) -> None:
     _, ours = keras_and_ours([text[:20]], changes)
-    rules = ours.preprocessing
+    rules = ours.rules
     tokens = ours.tokens(text)
     assert [token.text for token in tokens] == ours.words(text)
     assert [token.id for token in ours.read_tokens(text)] == ours.encode(text).ids.tolist()
@@ -111,7 +131,7 @@ def test_every_word_is_found_where_its_offsets_say(changes: dict[str, object], t
 @settings(max_examples=100, deadline=None)
 @given(text=AWKWARD)
 def test_awkward_texts_give_keras_ids_with_an_ordinary_vocabulary(
-    changes: dict[str, object], text: str
+    changes: dict[str, Any], text: str
 ) -> None:
     keras, ours = keras_and_ours(["a ab b ba aba bab ǆ 👍 i̇ ß e.", "b a\u3000a d\u00a0d"], changes)
     encoding = ours.encode(text)
@@ -128,9 +148,9 @@ def rows(encodings: list[Encoding]) -> list[list[object]]:
 @settings(max_examples=60, deadline=None)
 @given(texts=st.lists(AWKWARD | LONG_WORDS, min_size=1, max_size=6), limit=st.integers(1, 20))
 def test_many_texts_at_once_give_what_each_gives(
-    changes: dict[str, object], texts: list[str], limit: int
+    changes: dict[str, Any], texts: list[str], limit: int
 ) -> None:
-    _, ours = keras_and_ours(texts[::2], {**changes, "max_tokens": limit})
+    _, ours = keras_and_ours(texts[::2], changes, limit)
     many = [*texts, "", "a " * 4000, *reversed(texts)]  # "a " * 4000: enough for the bulk way
     for truncation in (None, Truncation.POST):
         each = [ours.encode(text, truncation) for text in many]
@@ -139,7 +159,7 @@ def test_many_texts_at_once_give_what_each_gives(
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_many_real_reviews_at_once_give_keras_ids(
-    changes: dict[str, object], sample: list[str]
+    changes: dict[str, Any], sample: list[str]
 ) -> None:
     keras, ours = keras_and_ours(sample[:1000], changes)
     texts = [*sample, *GOLDEN_TEXTS]
@@ -150,7 +170,7 @@ def test_many_real_reviews_at_once_give_keras_ids(
 
 def test_words_are_told_apart_up_to_their_last_byte() -> None:
     words = ["a" * n for n in range(1, 40)] + [f"{'b' * 14}{c}" for c in "abcdefgh"]
-    ours = Tokenizer(["", *words], DEFAULT)
+    ours = Tokenizer([None, *words], DEFAULT)
     texts = [f"{word} {word}x x{word}\0 {word}\0 {word}" for word in words]
     ids = [encoding.ids.tolist() for encoding in ours.encode_all(texts * 20)]
     assert ids[: len(words)] == [ours.encode(text).ids.tolist() for text in texts]
@@ -158,8 +178,8 @@ def test_words_are_told_apart_up_to_their_last_byte() -> None:
 
 
 def test_unknown_words_are_counted_also_where_a_token_stands_for_them() -> None:
-    rules = Preprocessing(**{**vars(DEFAULT), "oov_token": "<unk>"})
-    encoding = Tokenizer(["", "<unk>", "a"], rules).encode("a b a c")
+    rules = replace(DEFAULT, oov_token="<unk>")
+    encoding = Tokenizer([None, "<unk>", "a"], rules).encode("a b a c")
     assert encoding.ids.tolist() == [2, 1, 2, 1]
     assert encoding.out_of_vocabulary_count == 2
 
@@ -183,8 +203,8 @@ def test_offsets_survive_the_turkish_capital() -> None:
 
 
 def test_truncation_keeps_the_end_that_is_asked_for() -> None:
-    vocabulary = ["", "a", "b", "c"]
-    tokenizer = Tokenizer(vocabulary, Preprocessing(**{**vars(DEFAULT), "max_tokens": 2}))
+    inputs = Inputs(Layout.LENGTHS, 2, Truncation.PRE)
+    tokenizer = Tokenizer([None, "a", "b", "c"], DEFAULT, inputs)
     encoding = tokenizer.encode("a x b c")
     assert encoding.ids.tolist() == [2, 3]
     assert (encoding.token_count, encoding.truncated_token_count) == (2, 1)

@@ -332,7 +332,7 @@ def test_vectors_come_as_arrays(both: Both, bundle: Bundle) -> None:
     assert np.linalg.norm(unit, axis=1).tolist() == [pytest.approx(1), 0]
     tokens, vectors = both("embed_tokens", "A Good zzxqv film")
     assert [t.text for t in tokens] == ["a", "good", "film"]
-    assert vectors.tobytes() == bundle.embeddings[[t.id for t in tokens]].tobytes()
+    assert vectors.tobytes() == bundle.word_vectors.matrix[[t.id for t in tokens]].tobytes()
     assert both("embed_tokens", "good film", kind="hidden").vectors.shape == (2, 100)
     assert vectors.flags.writeable
 

@@ -102,7 +102,7 @@ def test_embed_and_batch_embed_give_the_bundles_own_vectors(
     ids = [bundle.tokenizer.encode(text).ids for text in texts]
     want = bundle.run(ids).hidden
     if kind == embedding_pb2.EMBEDDING_KIND_MEAN:
-        want = np.stack([bundle.embed_mean(each) for each in ids])
+        want = np.stack([bundle.word_vectors.mean(each) for each in ids])
     want = normalize(want) if unit_length else want
     stub = EmbeddingServiceStub(channel)
     batch = stub.BatchEmbed(
@@ -147,7 +147,7 @@ def test_embed_tokens_gives_a_row_a_token(channel: grpc.Channel, bundle: Bundle)
     ids = [token.id for token in words.tokens]
     assert [t.text for t in words.tokens] == ["a", "wonderful", "little", "film", "warm", "funny"]
     assert all(TEXT[t.start : t.end].lower() == t.text for t in words.tokens)
-    assert array(words.embeddings).tobytes() == bundle.embeddings[ids].tobytes()
+    assert array(words.embeddings).tobytes() == bundle.word_vectors.matrix[ids].tobytes()
     steps = stub.EmbedTokens(
         embedding_pb2.EmbedTokensRequest(text=TEXT, kind=embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN)
     )
@@ -172,7 +172,7 @@ def test_lookup_words_marks_what_is_unknown(channel: grpc.Channel, bundle: Bundl
     assert [w.text for w in answer.words] == ["Good", "zzxqv"]
     assert [w.out_of_vocabulary for w in answer.words] == [False, True]
     rows = array(answer.embeddings)
-    assert rows[0].tobytes() == bundle.embeddings[answer.words[0].id].tobytes()
+    assert rows[0].tobytes() == bundle.word_vectors.matrix[answer.words[0].id].tobytes()
     assert answer.words[1].id == 0
     assert not rows[1].any()
 
@@ -184,7 +184,7 @@ def test_find_nearest_words_gives_the_bundles_own_neighbours(
     answer = stub.FindNearestWords(embedding_pb2.FindNearestWordsRequest(word="awful", limit=3))
     word = bundle.tokenizer.lookup("awful")
     assert word is not None
-    assert [w.text for w in answer.words] == [n.text for n in bundle.nearest(word, 3)]
+    assert [w.text for w in answer.words] == [n.text for n in bundle.word_vectors.nearest(word, 3)]
     default = stub.FindNearestWords(embedding_pb2.FindNearestWordsRequest(word="awful"))
     assert len(default.words) == 10
 
@@ -232,7 +232,7 @@ def test_the_server_says_what_it_is_and_what_it_has(channel: grpc.Channel, bundl
     assert model.vocabulary_size == len(bundle.tokenizer.vocabulary)
     assert (model.embedding_dimension, model.hidden_units) == (32, 100)
     assert model.preprocessing.max_tokens == 500
-    assert model.preprocessing.filters == bundle.manifest.preprocessing.filters
+    assert model.preprocessing.filters == bundle.manifest.tokenizer.filters
     assert dict(model.metrics) == bundle.manifest.metrics
     assert model.precision == "fp32"
 

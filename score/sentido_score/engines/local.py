@@ -60,7 +60,7 @@ def compute(
     elif embed == "mean":
         vectors = np.empty((len(sequences), bundle.manifest.dimensions.embedding), np.float32)
         for row, ids in zip(vectors, sequences, strict=True):
-            row[:] = bundle.embed_mean(ids)
+            row[:] = bundle.word_vectors.mean(ids)
     return Scores(
         probabilities,
         np.array([len(ids) for ids in sequences], np.int32),

@@ -125,7 +125,7 @@ def reply_embed_tokens(
         assert isinstance(results[0], Steps)
         rows = results[0].hidden
     else:
-        rows = plan.bundle.embed_words(encoding.ids)
+        rows = plan.bundle.word_vectors.rows(encoding.ids)
     return EmbedTokensResponse(
         tokens=token_messages(plan.notes),
         embeddings=_tensor(rows, request.normalize),
@@ -147,10 +147,11 @@ def reply_lookup_words(
 ) -> LookupWordsResponse:
     """Give the ids and rows."""
     assert plan.bundle is not None
-    rows = np.zeros((len(plan.notes), plan.bundle.embeddings.shape[1]), np.float32)
+    vectors = plan.bundle.word_vectors
+    rows = np.zeros((len(plan.notes), vectors.size), np.float32)
     for row, id in zip(rows, plan.notes, strict=True):
         if id is not None:
-            row[:] = plan.bundle.embeddings[id]
+            row[:] = vectors.matrix[id]
     return LookupWordsResponse(
         words=[
             Word(text=word, id=id or 0, out_of_vocabulary=id is None)
@@ -184,7 +185,7 @@ def reply_find_nearest_words(
     return FindNearestWordsResponse(
         words=[
             NearestWord(text=word.text, id=word.id, similarity=word.similarity)
-            for word in plan.bundle.nearest(*plan.notes)
+            for word in plan.bundle.word_vectors.nearest(*plan.notes)
         ],
         served_by=served_by(plan),
     )
@@ -200,7 +201,7 @@ def _plan_embed(kind: int, bundle: Bundle, encodings: Sequence[Encoding]) -> Pla
 def _embeddings(plan: Plan, results: Sequence[Result]) -> list[NDArray[np.float32]]:
     if not plan.items:
         assert plan.bundle is not None
-        return [plan.bundle.embed_mean(encoding.ids) for encoding in plan.encodings]
+        return [plan.bundle.word_vectors.mean(encoding.ids) for encoding in plan.encodings]
     return [result.hidden for result in results if isinstance(result, Final)]
 
 

@@ -81,7 +81,7 @@ def reply_reload_model(
 
 def _describe(bundle: Bundle) -> Model:
     manifest = bundle.manifest
-    rules = manifest.preprocessing
+    rules, inputs, sizes = manifest.tokenizer, manifest.inputs, manifest.dimensions
     metrics = dict(manifest.metrics)
     if bundle.precision is Precision.INT8:
         metrics.update({f"int8_{name}": value for name, value in vars(manifest.int8).items()})
@@ -95,12 +95,12 @@ def _describe(bundle: Bundle) -> Model:
             filters=rules.filters,
             split=rules.split,
             out_of_vocabulary_token=rules.oov_token or "",
-            max_tokens=rules.max_tokens,
-            truncation=rules.truncation,
+            max_tokens=inputs.length,
+            truncation=inputs.truncation,
         ),
-        vocabulary_size=manifest.dimensions.vocabulary,
-        embedding_dimension=manifest.dimensions.embedding,
-        hidden_units=manifest.dimensions.hidden,
+        vocabulary_size=sizes.vocabulary,
+        embedding_dimension=sizes.embedding,
+        hidden_units=sizes.hidden,
         metrics=metrics,
         created=manifest.created,
         precision=bundle.precision,

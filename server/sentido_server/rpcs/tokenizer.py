@@ -46,7 +46,7 @@ def prepare_detokenize(serving: Serving, request: DetokenizeRequest) -> Plan:
     for index, id in enumerate(request.token_ids):
         check.require(
             f"token_ids[{index}]",
-            0 < id < len(words),
+            0 < id < len(words) and words[id] is not None,
             f"is {id}, ids of words are 1 to {len(words) - 1}",
         )
     check.finish()

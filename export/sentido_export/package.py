@@ -1,0 +1,143 @@
+"""The last step of an export: from graphs and Keras' answers to a verified bundle on disk.
+
+A model that was trained elsewhere enters here, too: what this step needs to know of it is an
+`Adapted`, whoever made it.
+"""
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sentido_bundle import (
+    Against,
+    Bundle,
+    BundleError,
+    GoldenText,
+    Graphs,
+    Inputs,
+    Logits,
+    Manifest,
+    Parity,
+    Precision,
+    Task,
+    Tokenizer,
+    TokenizerRules,
+    Vectors,
+    pack_bundle,
+    write_bundle,
+)
+
+from sentido_export import verify
+from sentido_export.data import Dataset
+from sentido_export.errors import ExportError
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A model as graphs, with all that a bundle says of them and the Keras model behind them."""
+
+    labels: tuple[str, ...]
+    task: Task
+    tokenizer: TokenizerRules
+    vocabulary: Sequence[str | None]  # index = id; None: an id without a word, 0 among them
+    inputs: Inputs
+    graphs: Graphs  # `int8` is made by `package`
+    answer: verify.Answer  # Keras' own, for every output of `graphs.model`
+    against: Against
+    same_bits: bool
+    cleaned_by_caller: bool = False
+    hidden: Vectors | None = None
+    steps: Vectors | None = None
+    word_vectors: Vectors | None = None
+    logits: Logits | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the manifest also records: of the model, its training and the tools."""
+
+    name: str
+    version: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)  # beside those of `tool_versions`
+
+
+def package(
+    out: Path, model: Adapted, facts: Facts, texts: Sequence[str], held_out: Dataset | None = None
+) -> Bundle:
+    """Write a bundle to the new folder `out`; return it, loaded from there.
+
+    Parity is measured on the golden texts and on `texts`. An int8 twin is made if its accuracy can
+    be measured on `held_out`, the texts of the metrics' accuracy. Raises ExportError or
+    BundleError, and writes nothing then.
+    """
+    golden = verify.golden_answers(
+        model.answer, Tokenizer(model.vocabulary, model.tokenizer, model.inputs)
+    )
+    manifest = _manifest(model, facts)
+    unproven = Bundle.parse(pack_bundle(manifest, model.vocabulary, model.graphs, golden))
+    parity = verify.compare(model.answer, unproven, texts, model.against)
+    manifest, graphs = replace(manifest, parity=parity), model.graphs
+    if held_out is not None:
+        print("Quantizing to int8 and comparing with fp32 ...")
+        manifest, graphs = _add_int8(manifest, model, golden, held_out)
+    return write_bundle(out, pack_bundle(manifest, model.vocabulary, graphs, golden))
+
+
+def _manifest(model: Adapted, facts: Facts) -> Manifest:
+    """Return the manifest, with parity that is still to be measured."""
+    try:
+        return Manifest(
+            schema_version=2,
+            name=facts.name,
+            version=facts.version,
+            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            labels=model.labels,
+            task=model.task,
+            tokenizer=model.tokenizer,
+            vocabulary_size=len(model.vocabulary),
+            inputs=model.inputs,
+            same_bits=model.same_bits,
+            cleaned_by_caller=model.cleaned_by_caller,
+            parity=Parity(model.against, 0, 0.0, verify.TOLERANCE),
+            training=dict(facts.training),
+            metrics=dict(facts.metrics),
+            tools={**facts.tools, **tool_versions()},
+            hidden=model.hidden,
+            steps=model.steps,
+            word_vectors=model.word_vectors,
+            logits=model.logits,
+        )
+    except ValueError as error:
+        raise ExportError(f"no bundle can hold this model: {error}") from error
+
+
+def _add_int8(
+    manifest: Manifest, model: Adapted, golden: Sequence[GoldenText], held_out: Dataset
+) -> tuple[Manifest, Graphs]:
+    """Add the int8 twin and what it gives up; or nothing but a line that says why not."""
+    from sentido_export import quantize
+
+    graphs = model.graphs
+    try:
+        with_twin = replace(graphs, int8=quantize.quantize(graphs))
+        unmeasured = replace(manifest, int8=quantize.UNMEASURED)
+        files = pack_bundle(unmeasured, model.vocabulary, with_twin, golden)
+        fp32, int8 = Bundle.parse(files), Bundle.parse(files, Precision.INT8)
+        found = quantize.measure(fp32, int8, held_out, golden, manifest.metrics["accuracy"])
+    except (BundleError, ExportError) as error:
+        print(f"The bundle will hold no int8 twin: {error}")
+        return manifest, graphs
+    return replace(manifest, int8=found), with_twin
+
+
+def tool_versions() -> dict[str, str]:
+    """Return the versions of what an export is made with."""
+    packages = ("sentido-export", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {"python": platform.python_version(), **versions}
