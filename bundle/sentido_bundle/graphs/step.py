@@ -83,10 +83,13 @@ class Step:
         """Count memory beside the outputs: so many elements of a type."""
         self.working_bytes.append(multiply(*sizes, type.bytes))
 
-    def pack(self, *values: Value | None) -> None:
-        """Count the copies that ONNX Runtime makes of stored weights when it opens a graph."""
+    def pack(self, *values: Value) -> None:
+        """Count the copies that ONNX Runtime makes of weights for each node when it opens a graph.
+
+        What has a size that differs from run to run is not one.
+        """
         for value in values:
-            if value is not None:
+            if all(isinstance(size, int) for size in value.shape):
                 self.work_on(value.type, *value.shape)
 
 
@@ -118,8 +121,8 @@ def expect(what: str, found: Dimensions, wanted: Dimensions) -> None:
         raise ValueError(f"{what} has the shape {found}, {wanted} is needed")
 
 
-def expect_span(what: str, value: Value, size: Size, least: int = 0) -> None:
-    """Raise ValueError unless all elements are known to be within `least` to below a size."""
-    span = value.range
-    if span is None or span[0] < least or not at_most(add(span[1], 1), size):
+def expect_span(what: str, value: Value, size: Size) -> None:
+    """Raise ValueError unless all elements are known to be within 0 to below a size."""
+    span = value.wholes
+    if span is None or span[0] < 0 or not at_most(add(span[1], 1), size):
         raise ValueError(f"{what} are not known to be below {size}")

@@ -49,8 +49,9 @@ def stored_value(name: str, tensor: Tensor, weights: bytes) -> Value:
         _check_numbers(where, numbers)
     if type == DataType.BOOL and (numbers.view(np.uint8) > 1).any():
         raise BundleError(f"{where} holds a byte that is neither true nor false")
+    span = (float(numbers.min()), float(numbers.max())) if type == DataType.FLOAT else None
     known = tuple(numbers.tolist()) if len(numbers) <= MOST_KNOWN and len(sizes) < 2 else None
-    return Value(type, sizes, known, is_stored=True)
+    return Value(type, sizes, known, span)
 
 
 def _type_of(where: str, tensor: Tensor) -> DataType:

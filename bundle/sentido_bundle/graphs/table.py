@@ -61,7 +61,7 @@ class Operator:
     repeats: bool = False  # whether there may be more inputs like the last one
     outputs: int = 1  # how many outputs a node has at most
     since: int = 13  # opset
-    is_share: bool = False  # whether outputs are within 0 to 1, whatever goes in
+    span: tuple[float, float] | None = None  # what outputs are within, whatever goes in
     is_coarse: bool = False  # whether the texts of a batch share a scale: no same bits
 
     @property
@@ -138,7 +138,7 @@ OPERATORS: Mapping[str, Operator] = {
         elementwise.unary,
         (FLOAT,),
         attributes={"alpha": number(0.2), "beta": number(0.5)},
-        is_share=True,
+        span=(0.0, 1.0),
     ),
     "HardSwish": Operator(elementwise.unary, (FLOAT,), since=14),
     "Identity": Operator(elementwise.unchanged, (ANY,)),
@@ -152,7 +152,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Relu": Operator(elementwise.unary, (FLOAT,)),
     "Round": _of_floats(),
     "Selu": _of_floats(alpha=number(1.6732632), gamma=number(1.0507010)),
-    "Sigmoid": Operator(elementwise.unary, (FLOAT,), is_share=True),
+    "Sigmoid": Operator(elementwise.unary, (FLOAT,), span=(0.0, 1.0)),
     "Sign": Operator(elementwise.unary, (NUMBERS,)),
     "Sin": _of_floats(),
     "Softplus": _of_floats(),
@@ -255,7 +255,7 @@ OPERATORS: Mapping[str, Operator] = {
     ),
     "LogSoftmax": Operator(reductions.softmax, (FLOAT,), attributes={"axis": whole(-1)}),
     "Softmax": Operator(
-        reductions.softmax, (FLOAT,), attributes={"axis": whole(-1)}, is_share=True
+        reductions.softmax, (FLOAT,), attributes={"axis": whole(-1)}, span=(0.0, 1.0)
     ),
     **{
         f"Reduce{name}": _REDUCTION

@@ -38,8 +38,8 @@ ANY: Types = frozenset(DataType)
 Element = Size | float
 """An element that follows from stored tensors and shapes alone: a number, or a size."""
 
-Span = tuple[int, Size]
-"""The lowest and the highest value that elements can have."""
+Span = tuple[float, Size | float]
+"""The lowest and the highest value that elements can have: floats of floats, else sizes."""
 
 MOST_KNOWN = 64
 """Of tensors with more elements than this, none are known by value."""
@@ -52,9 +52,7 @@ class Value:
     type: DataType
     shape: Dimensions
     known: tuple[Element, ...] | None = None
-    span: Span | None = None  # of integers that are made of ids and lengths
-    is_share: bool = False  # every element is within 0 to 1
-    is_stored: bool = False  # the same in every run
+    span: Span | None = None
 
     @property
     def rank(self) -> int:
@@ -66,10 +64,28 @@ class Value:
         """Return the lowest and highest value, of known elements as of others."""
         if self.known is None:
             return self.span
-        numbers = [element for element in self.known if isinstance(element, int)]
+        numbers = [element for element in self.known if isinstance(element, (int, float))]
         if len(numbers) < len(self.known) or not numbers:
             return self.span
         return min(numbers), max(numbers)
+
+    @property
+    def is_share(self) -> bool:
+        """Return whether every element is a float within 0 to 1."""
+        span = self.floats
+        return span is not None and 0 <= span[0] <= span[1] <= 1
+
+    @property
+    def floats(self) -> tuple[float, float] | None:
+        """Return the range of floats, if it is known."""
+        low, high = self.range or (0, 0)
+        return (low, high) if isinstance(low, float) and isinstance(high, float) else None
+
+    @property
+    def wholes(self) -> tuple[int, Size] | None:
+        """Return the range of whole numbers, if it is known."""
+        low, high = self.range or (0.0, 0.0)
+        return (low, high) if isinstance(low, int) and isinstance(high, int | Product) else None
 
     def integers(self) -> tuple[int, ...] | None:
         """Return the elements if they are known numbers and not sizes."""
@@ -93,15 +109,19 @@ def common_span(values: Iterable[Value]) -> Span | None:
         span = value.range
         if span is None or (index and common is None):
             return None
-        if common is not None:
-            high = highest(common[1], span[1])
-            span = (min(common[0], span[0]), high) if high is not None else None
-        common = span
+        common = span if common is None else _union(common, span)
     return common
 
 
-def highest(one: Size, other: Size) -> Size | None:
-    """Return the one of two sizes that is known to be at least the other, or None."""
+def _union(one: Span, other: Span) -> Span | None:
+    high = highest(one[1], other[1])
+    return (min(one[0], other[0]), high) if high is not None else None
+
+
+def highest(one: Size | float, other: Size | float) -> Size | float | None:
+    """Return the one of two bounds that is known to be at least the other, or None."""
+    if isinstance(one, float) or isinstance(other, float):
+        return max(one, other) if isinstance(one, float) and isinstance(other, float) else None
     if at_most(one, other):
         return other
     return one if at_most(other, one) else None

@@ -88,7 +88,7 @@ class Walk:
         if not 1 <= len(node.outputs) <= len(results):
             raise ValueError(f"{len(node.outputs)} outputs, at most {len(results)} are allowed")
         for output, value in zip(node.outputs, results, strict=False):
-            self._note(output, replace(value, is_share=value.is_share or operator.is_share), step)
+            self._note(output, replace(value, span=operator.span or value.span), step)
         self.cost.add(step.working_bytes, step.multiplications)
 
     def _check_version(self, operator: Operator) -> None:
@@ -138,7 +138,7 @@ class Walk:
         if any(step.least(size) < 1 for size in value.shape):
             raise ValueError(f"returns the shape {value.shape}, in which a size may be below 1")
         if not self._is_small(value):
-            value = replace(value, known=None)
+            value = replace(value, known=None, span=None)
         self.values[output] = value
         self._count(value)
 
@@ -146,8 +146,8 @@ class Walk:
         self.cost.add([multiply(*value.shape, value.type.bytes)], [multiply(*value.shape)])
 
     def _is_small(self, value: Value) -> bool:
-        """Return whether known elements are such that no type of theirs overflows."""
-        sizes = value.sizes() or ()
+        """Return whether what is known of whole numbers holds: whether none can overflow."""
+        sizes = [*(value.sizes() or ()), *(value.wholes or ())]
         tokens = self._needs.most_tokens
         return all(abs(evaluate(size, _MOST_ROWS, tokens)) <= _MOST_SIZE for size in sizes)
 

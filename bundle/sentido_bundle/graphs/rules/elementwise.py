@@ -1,8 +1,11 @@
 """Operators that work on each element alone, or on elements that stand at the same place."""
 
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import zip_longest
+
+import numpy as np
 
 from sentido_bundle.graphs.sizes import Dimensions, Product, Size, add, divide, multiply
 from sentido_bundle.graphs.step import Step
@@ -40,7 +43,7 @@ def unary(step: Step) -> Value:
 
 def unchanged(step: Step) -> Value:
     """Return the input itself."""
-    return replace(step.value(0), is_stored=False)
+    return step.value(0)
 
 
 def clip(step: Step) -> Value:
@@ -50,11 +53,8 @@ def clip(step: Step) -> Value:
     if any(other is not None and other.type != value.type for other in step.inputs[1:]):
         raise ValueError("its bounds are of another type than what they bound")
     low, high = bounds
-    is_share = low is not None and high is not None and 0 <= low <= high <= 1
-    span = None
-    if isinstance(low, int) and isinstance(high, int) and low <= high:
-        span = (low, high)
-    return Value(value.type, value.shape, span=span, is_share=is_share)
+    span = (low, high) if low is not None and high is not None and low <= high else None
+    return Value(value.type, value.shape, span=span)
 
 
 def cast(step: Step) -> Value:
@@ -62,11 +62,10 @@ def cast(step: Step) -> Value:
     value, to = step.value(0), DataType(step["to"])
     whole = to in INTEGERS and value.type not in FLOAT
     known = value.known if whole and all(map(_fits, value.known or ())) else None
-    span = value.range if whole else None
+    span = value.range if whole or value.type == to else None
     if value.type == DataType.BOOL:
-        span, known = (0, 1), None
-    is_share = value.is_share and to == DataType.FLOAT
-    return Value(to, value.shape, known, span, is_share)
+        span, known = (0, 1) if whole else (0.0, 1.0), None
+    return Value(to, value.shape, known, span)
 
 
 def _fits(element: Element) -> bool:
@@ -105,8 +104,7 @@ def where(step: Step) -> Value:
     if values[0].type != values[1].type:
         raise ValueError("chooses between two types")
     shape = broadcast(value.shape for value in (condition, *values))
-    is_share = all(value.is_share for value in values)
-    return Value(values[0].type, shape, span=common_span(values), is_share=is_share)
+    return Value(values[0].type, shape, span=common_span(values))
 
 
 def arithmetic(step: Step) -> Value:
@@ -115,7 +113,7 @@ def arithmetic(step: Step) -> Value:
     if step.operator in ("Div", "Mod") and value.type in INTEGERS:
         _check_divisor(right)
     if value.type in FLOAT:
-        return replace(value, is_share=_is_share(step.operator, left, right))
+        return replace(value, span=_float_span(step.operator, left, right))
     return replace(value, known=_known(step.operator, value, left, right), span=_span(step))
 
 
@@ -126,10 +124,24 @@ def _check_divisor(divisor: Value) -> None:
         raise ValueError("divides whole numbers by what is not known to be above 0")
 
 
-def _is_share(operator: str, left: Value, right: Value) -> bool:
-    if operator == "Sub":  # 1 less a probability
-        return right.is_share and left.known is not None and set(left.known) == {1}
-    return operator == "Mul" and left.is_share and right.is_share
+_FLOATS: dict[str, Callable[[np.float32, np.float32], np.float32]] = {
+    "Add": operator.add,
+    "Sub": operator.sub,
+    "Mul": operator.mul,
+    "Div": operator.truediv,
+}
+
+
+def _float_span(name: str, left: Value, right: Value) -> Span | None:
+    """Return what the results of an operator are within: it is rounded as its results are."""
+    one, other = left.floats, right.floats
+    if name not in _FLOATS or one is None or other is None:
+        return None
+    if name == "Div" and other[0] <= 0 <= other[1]:
+        return None
+    with np.errstate(all="ignore"):
+        ends = [_FLOATS[name](np.float32(a), np.float32(b)) for a in one for b in other]
+    return (float(min(ends)), float(max(ends))) if np.isfinite(ends).all() else None
 
 
 _ARITHMETIC: dict[str, Callable[[Size, Size], Size]] = {
@@ -165,11 +177,11 @@ def _known(operator: str, value: Value, left: Value, right: Value) -> tuple[Elem
 
 
 def _span(step: Step) -> Span | None:
-    """Return the span of a sum or a difference with a stored number."""
+    """Return the span of a sum or a difference of whole numbers with a stored one."""
     left, right = step.all()
-    if step.operator == "Add" and right.span is not None:
+    if step.operator == "Add" and right.integers() is None:
         left, right = right, left
-    numbers, span = right.integers(), left.range
+    numbers, span = right.integers(), left.wholes
     if step.operator not in ("Add", "Sub") or span is None or numbers is None:
         return None
     low, high = min(numbers), max(numbers)
@@ -187,5 +199,4 @@ def extremes(step: Step) -> Value:
     span = common_span(values)
     if span is not None and step.operator == "Max":
         span = max(value.range[0] for value in values if value.range), span[1]
-    is_share = all(value.is_share for value in values)
-    return replace(combined(step), span=span, is_share=is_share)
+    return replace(combined(step), span=span)

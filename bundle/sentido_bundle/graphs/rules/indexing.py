@@ -36,10 +36,7 @@ def constant_of_shape(step: Step) -> Value:
     count = sizes[0] if len(sizes) == 1 else 1 if not sizes else None
     small = isinstance(count, int) and count <= MOST_KNOWN
     known = value.known * count if small and isinstance(count, int) else None
-    number = value.known[0]
-    span = (number, number) if isinstance(number, int) else None
-    is_share = isinstance(number, float) and 0 <= number <= 1
-    return Value(value.type, sizes, known, span, is_share)
+    return Value(value.type, sizes, known, value.range)
 
 
 def range_(step: Step) -> Value:
@@ -116,7 +113,8 @@ def reverse_sequence(step: Step) -> Value:
 
 def check_lengths(lengths: Value, time: Size) -> None:
     """Raise ValueError unless lengths of texts are known to be within 0 to a number of steps."""
-    if lengths.range is None or lengths.range[0] < 0 or not at_most(lengths.range[1], time):
+    span = lengths.wholes
+    if span is None or span[0] < 0 or not at_most(span[1], time):
         raise ValueError(f"its lengths are not known to be at most {time}")
 
 
@@ -199,10 +197,7 @@ def one_hot(step: Step) -> Value:
         raise ValueError(f"makes vectors of {depth} elements")
     axis = axis_of(step["axis"], indices.rank + 1)
     shape = (*indices.shape[:axis], depth[0], *indices.shape[axis:])
-    is_share = values.known is not None and all(
-        isinstance(element, float) and 0 <= element <= 1 for element in values.known
-    )
-    return Value(values.type, shape, is_share=is_share)
+    return Value(values.type, shape, span=values.range)
 
 
 def arg_extreme(step: Step) -> Value:

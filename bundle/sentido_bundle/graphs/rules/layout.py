@@ -17,7 +17,7 @@ from sentido_bundle.graphs.values import Value, common_span
 
 def moved(value: Value, shape: Dimensions) -> Value:
     """Return a tensor of elements of another one."""
-    return Value(value.type, shape, span=value.range, is_share=value.is_share)
+    return Value(value.type, shape, span=value.range)
 
 
 def _in_order(value: Value, shape: Dimensions) -> Value:
@@ -124,7 +124,6 @@ def concat(step: Step) -> Value:
         (*first.shape[:axis], joined, *first.shape[axis + 1 :]),
         known,
         common_span(values),
-        all(value.is_share for value in values),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sentido_bundle.graphs.rules.elementwise import broadcast
 from sentido_bundle.graphs.sizes import Dimensions, Size, add, divide
 from sentido_bundle.graphs.step import Step, expect, within_texts
-from sentido_bundle.graphs.values import DataType, Value
+from sentido_bundle.graphs.values import DataType, Value, common_span
 
 
 def matmul(step: Step) -> Value:
@@ -24,7 +24,7 @@ def multiplied(step: Step, left: Value, right: Value, type: DataType) -> Value:
         raise ValueError(f"multiplies {left.shape} by {right.shape}")
     shape = (*broadcast((left.shape[:-2], right.shape[:-2])), *rows, *columns)
     step.multiply(*shape, inner)
-    step.pack(*(value for value in (left, right) if value.is_stored))
+    step.pack(left, right)
     return Value(type, shape)
 
 
@@ -41,7 +41,7 @@ def gemm(step: Step) -> Value:
     if addend is not None and broadcast((shape, addend.shape)) != shape:
         raise ValueError(f"adds the shape {addend.shape} to {shape}")
     step.multiply(rows, columns, inner)
-    step.pack(*(value for value in (left, right) if value.is_stored))
+    step.pack(left, right)
     return Value(DataType.FLOAT, shape)
 
 
@@ -118,7 +118,8 @@ def pool(step: Step) -> Value:
     step.multiply(*shape, *kernel)
     step.work_on(DataType.FLOAT, *value.shape)
     step.work_on(DataType.FLOAT, *shape)
-    return Value(value.type, shape, is_share=value.is_share)
+    zero = Value(DataType.FLOAT, (), (0.0,))  # padding may count
+    return Value(value.type, shape, span=common_span((value, zero)))
 
 
 def global_pool(step: Step) -> Value:
@@ -130,4 +131,4 @@ def global_pool(step: Step) -> Value:
         within_texts(size)
     step.multiply(*value.shape)
     shape = (*value.shape[:2], *(1 for _ in value.shape[2:]))
-    return Value(value.type, shape, is_share=value.is_share)
+    return Value(value.type, shape, span=value.range)

@@ -1,12 +1,10 @@
 """Operators that work along a dimension: sums, means, Softmax, normalizations."""
 
-from dataclasses import replace
-
 from sentido_bundle.graphs.sizes import Dimensions, Size, at_most, multiply
 from sentido_bundle.graphs.step import Step, axes_of, axis_of, expect, within_texts
 from sentido_bundle.graphs.values import DataType, Element, Span, Value
 
-_KEEP_SHARES = ("ReduceMax", "ReduceMin", "ReduceMean")
+_WITHIN = ("ReduceMax", "ReduceMin", "ReduceMean")
 
 
 def reduce(step: Step) -> Value:
@@ -22,7 +20,6 @@ def reduce(step: Step) -> Value:
         shape,
         _known(step, value) if value.rank == 1 and len(axes) == 1 else None,
         _span(step, value, sizes),
-        value.is_share and step.operator in _KEEP_SHARES,
     )
 
 
@@ -52,11 +49,12 @@ def _known(step: Step, value: Value) -> tuple[Element, ...] | None:
 
 def _span(step: Step, value: Value, sizes: list[Size]) -> Span | None:
     span = value.range
-    if span is None or step.operator in ("ReduceMax", "ReduceMin"):
+    if span is None or step.operator in _WITHIN:
         return span
-    if step.operator != "ReduceSum" or span[0] < 0:
+    if step.operator != "ReduceSum" or value.wholes is None or value.wholes[0] < 0:
         return None
-    return (0, multiply(*sizes, span[1])) if at_most(1, span[1]) else (0, 0)
+    high = value.wholes[1]
+    return (0, multiply(*sizes, high)) if at_most(1, high) else (0, 0)
 
 
 def softmax(step: Step) -> Value:
@@ -67,7 +65,7 @@ def softmax(step: Step) -> Value:
     step.multiply(*value.shape, 2)
     if axis != value.rank - 1:
         step.work_on(value.type, *value.shape, 2)
-    return Value(value.type, value.shape, is_share=step.operator != "LogSoftmax")
+    return Value(value.type, value.shape)
 
 
 def cumsum(step: Step) -> Value:
@@ -119,4 +117,4 @@ def dropout(step: Step) -> Value:
     training = step.optional(2)
     if training is not None and training.known != (False,):
         raise ValueError("drops elements, as only training does")
-    return replace(step.value(0), is_stored=False)
+    return step.value(0)
