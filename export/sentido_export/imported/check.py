@@ -1,0 +1,230 @@
+"""Holds an export to the answers of the user's own program, and finds the sides it pads and cuts.
+
+Nothing else can catch a wrong vocabulary: it gives ids, and a model answers to any ids. Knows no
+files and no graphs: the ids come from a tokenizer, and a function answers to rows of them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentido_export.errors import ExportError
+from sentido_export.imported.answers import Answers
+
+UNCHECKED = (
+    "nothing here can catch a wrong vocabulary or other text steps than those of your program: it"
+    " takes answers of yours (--check answers.jsonl, see docs/your-own-model.md)"
+)
+"""What is to be said where no answers were given."""
+
+LARGEST_DIFFERENCE = 2e-3
+"""Up to here answers may differ as those of two machines do, if no label changes."""
+
+_EXACT = 1e-5
+_FEW_DIGITS = 3
+_BATCH_ROWS = 64
+
+Ids = Sequence[int] | NDArray[np.int32]
+Predict = Callable[[NDArray[np.int32]], NDArray[np.float32]]
+"""What the model gives for padded ids: (texts, length) -> (texts, outputs)."""
+
+Decide = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+"""Which labels outputs choose: (texts, outputs) -> (texts, labels)."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Where short texts are padded and long ones cut, in Keras' words: pre or post."""
+
+    padding: str
+    truncating: str
+
+    def __str__(self) -> str:
+        """Return them as arguments of Keras' `pad_sequences`."""
+        return f"padding={self.padding!r}, truncating={self.truncating!r}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The sides that fit, how well they fit, and sentences that the user must read."""
+
+    sides: Sides
+    largest_difference: float
+    tolerance: float  # what an answer may differ by without a word
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    sides: tuple[Sides, ...]  # which give the same ids for all the texts
+    outputs: NDArray[np.float64]  # (texts, outputs)
+    largest: float
+    worst: int  # the text that differs most
+    flips: int  # texts whose labels differ
+
+    def fits(self, exact: float, tolerance: float) -> bool:
+        """Whether the answers are these, or those of another machine."""
+        return self.largest <= exact or (self.largest <= tolerance and not self.flips)
+
+
+def check(
+    answers: Answers,
+    ids: Sequence[Ids],
+    length: int,
+    predict: Predict,
+    decide: Decide,
+    *,
+    padding: str | None,
+    truncating: str | None,
+    tolerance: float = LARGEST_DIFFERENCE,
+) -> Checked:
+    """Compare answers with what `predict` gives for the ids of their texts, all of them uncut.
+
+    A side that is None is tried both ways. Raises ExportError if no sides fit within `tolerance`
+    with the same labels, or if the answers cannot tell which of two do.
+    """
+    trials = [
+        _trial(answers, rows, sides, predict, decide)
+        for rows, sides in _candidates(ids, length, padding, truncating)
+    ]
+    best = min(trials, key=lambda trial: trial.largest)
+    exact = max(_EXACT, answers.rounding)
+    if not best.fits(exact, tolerance):
+        raise ExportError(_why_not(answers, best, trials, max(exact, tolerance)))
+    sides = _chosen(answers, best, trials, exact, padding, truncating)
+    return Checked(sides, best.largest, exact, tuple(_notes(answers, best, exact, sides, trials)))
+
+
+def labels_of(*, thresholds: Sequence[float] | None = None, from_logits: bool = False) -> Decide:
+    """Return how outputs choose labels.
+
+    With `thresholds` each label by itself; else one output by its middle, several by the largest.
+    """
+
+    def decide(outputs: NDArray[np.float64]) -> NDArray[np.bool_]:
+        if thresholds is not None or outputs.shape[1] == 1:
+            middle = 0.5 if thresholds is None else np.asarray(thresholds)
+            values = 1 / (1 + np.exp(-outputs.clip(-500, 500))) if from_logits else outputs
+            chosen: NDArray[np.bool_] = values >= middle
+            return chosen
+        largest: NDArray[np.bool_] = np.eye(outputs.shape[1], dtype=bool)[outputs.argmax(axis=1)]
+        return largest
+
+    return decide
+
+
+def pad(ids: Sequence[Ids], length: int, sides: Sides) -> NDArray[np.int32]:
+    """Cut and pad ids to one length, as Keras' `pad_sequences` does: (texts, length)."""
+    rows = np.zeros((len(ids), length), np.int32)
+    for row, each in zip(rows, ids, strict=True):
+        kept = each[-length:] if sides.truncating == "pre" else each[:length]
+        if len(kept):
+            begin = length - len(kept) if sides.padding == "pre" else 0
+            row[begin : begin + len(kept)] = kept
+    return rows
+
+
+def _candidates(
+    ids: Sequence[Ids], length: int, padding: str | None, truncating: str | None
+) -> Iterator[tuple[NDArray[np.int32], tuple[Sides, ...]]]:
+    """Return the rows to try, each with the sides that give them."""
+    found: dict[bytes, tuple[NDArray[np.int32], tuple[Sides, ...]]] = {}
+    for pad_side in ("pre", "post") if padding is None else (padding,):
+        for cut_side in ("pre", "post") if truncating is None else (truncating,):
+            sides = Sides(pad_side, cut_side)
+            rows = pad(ids, length, sides)
+            others = found.get(rows.tobytes(), (rows, ()))[1]
+            found[rows.tobytes()] = (rows, (*others, sides))
+    yield from found.values()
+
+
+def _trial(
+    answers: Answers,
+    rows: NDArray[np.int32],
+    sides: tuple[Sides, ...],
+    predict: Predict,
+    decide: Decide,
+) -> _Trial:
+    batches = [predict(rows[i : i + _BATCH_ROWS]) for i in range(0, len(rows), _BATCH_ROWS)]
+    outputs = np.concatenate(batches).astype(np.float64)
+    if outputs.shape != answers.outputs.shape:
+        raise ExportError(
+            f"{answers.path}: has {answers.outputs.shape[1]} probabilities per text, the model"
+            f" gives {outputs.shape[1]}: write down what model.predict gave, all of it"
+        )
+    differences = np.abs(outputs - answers.outputs).max(axis=1)
+    differences[np.isnan(differences)] = np.inf
+    flips = (decide(outputs) != decide(answers.outputs)).any(axis=1)
+    worst = int(differences.argmax())
+    return _Trial(sides, outputs, float(differences[worst]), worst, int(flips.sum()))
+
+
+def _chosen(
+    answers: Answers,
+    best: _Trial,
+    trials: Sequence[_Trial],
+    exact: float,
+    padding: str | None,
+    truncating: str | None,
+) -> Sides:
+    """Return the sides that fit. Raise ExportError if the answers leave open which these are."""
+    if len(best.sides) > 1:
+        for name, given, texts in (
+            ("padding", padding, "shorter"),
+            ("truncating", truncating, "longer"),
+        ):
+            if given is None and len({getattr(sides, name) for sides in best.sides}) > 1:
+                raise ExportError(
+                    f"{answers.path}: no text in it is {texts} than the model's input, so that it"
+                    f" cannot tell {name}: add answers for such texts, or give --{name}"
+                )
+    for other in trials:
+        is_close = other.largest <= exact and other is not best
+        if is_close and np.abs(other.outputs - best.outputs).max() > _EXACT:
+            raise ExportError(
+                f"{answers.path}: its answers fit {best.sides[0]} and {other.sides[0]} alike: keep"
+                " more of their digits, or give --padding and --truncating"
+            )
+    return best.sides[0]
+
+
+def _notes(
+    answers: Answers, best: _Trial, exact: float, sides: Sides, trials: Sequence[_Trial]
+) -> Iterator[str]:
+    count = len(answers.texts)
+    if len(trials) > 1:
+        yield f"{answers.path}: {sides} fits; it was found by its {count:,} answers"
+    if answers.digits < _FEW_DIGITS:
+        yield (
+            f"{answers.path}: its numbers have {answers.digits} digits behind the point, so that"
+            f" differences up to {answers.rounding:g} are not seen: keep all digits"
+        )
+    if best.largest > exact:
+        yield (
+            f"{answers.path}: answers differ by up to {best.largest:.1e}, more than {exact:.1e},"
+            " and no label changes: this is likely the numeric precision of the machine they come"
+            " from (a GPU, half precision)"
+        )
+    else:
+        yield f"{answers.path}: all {count:,} answers are met, within {best.largest:.1e}"
+
+
+def _why_not(answers: Answers, best: _Trial, trials: Sequence[_Trial], tolerance: float) -> str:
+    ours, theirs = best.outputs[best.worst], answers.outputs[best.worst]
+    output = int(np.abs(ours - theirs).argmax())
+    tried = f"; the best of {len(trials)} ways to pad and cut" if len(trials) > 1 else ""
+    percent = (
+        " The numbers in it go beyond 1: are they percentages?"
+        if theirs.max() > 1 >= best.outputs.max()
+        else ""
+    )
+    return (
+        f"{answers.path}: the model does not give these answers with this vocabulary: line"
+        f" {answers.lines[best.worst]} says {theirs[output]:g}, here it is {ours[output]:.4g}"
+        f" ({best.sides[0]}{tried}); {best.flips} of {len(answers.texts)} labels change, and"
+        f" differences up to {tolerance:g} are let pass (--check-tolerance).{percent} Compare the"
+        " vocabulary, the text steps before it, --max-tokens, --padding and --truncating with"
+        " your program"
+    )
