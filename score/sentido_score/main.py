@@ -17,7 +17,7 @@ from sentido_bundle.command_line import Parser
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.files.locations import STANDARD
 from sentido_score.files.names import shown
-from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers, parse_bytes
+from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers, delimiter, parse_bytes
 from sentido_score.output.report import Report
 from sentido_score.progress import Progress, duration
 from sentido_score.scoring import ENGINES, score
@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     given.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
     given.add_argument(
-        "--delimiter", type=_delimiter, default=",", metavar="C", help="of CSV; default: a comma"
+        "--delimiter", type=delimiter, default=",", metavar="C", help="of CSV; default: a comma"
     )
     given.add_argument(
         "--input-format",
@@ -282,7 +282,3 @@ def _bytes(text: str) -> int:
         return parse_bytes(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _delimiter(text: str) -> str:
-    return {"\\t": "\t", "tab": "\t"}.get(text, text)

@@ -51,6 +51,9 @@ class Options:
                 raise ScoreError(f"{name} is {value!r}, one of {', '.join(known)} is needed")
         if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
             raise ScoreError(f"delimiter is {self.delimiter!r}, one ASCII character is needed")
+        chosen = self.columns or ()
+        if doubled := [name for name in chosen if chosen.count(name) > 1]:
+            raise ScoreError(f"--columns names {doubled[0]!r} several times: once is enough")
         if not self.prefix.isprintable():
             raise ScoreError(f"prefix is {self.prefix!r}, printable characters are needed")
         for name in ("max_text_characters", "part_rows"):
@@ -58,6 +61,11 @@ class Options:
                 raise ScoreError(f"{name} is {getattr(self, name)}, it must be 1 or more")
         if self.memory < _LEAST_MEMORY:
             raise ScoreError(f"memory is {self.memory} bytes, it must be 128MiB or more")
+
+
+def delimiter(text: str) -> str:
+    """Return a delimiter as it is typed: a character, or a tab by its name."""
+    return {"\\t": "\t", "tab": "\t"}.get(text, text)
 
 
 def parse_bytes(text: str) -> int:

@@ -32,10 +32,11 @@ from sentido_score.files.atomic import (
 )
 from sentido_score.files.locations import Place
 from sentido_score.files.work_folders import Record
-from sentido_score.formats.columns import Columns
+from sentido_score.formats.columns import Columns, blind_to_case, refuse_doubles
 from sentido_score.formats.parquet_reader import ParquetReader
 from sentido_score.formats.partitions import Partitions
 from sentido_score.formats.reader import Reader
+from sentido_score.formats.warnings import Warnings
 from sentido_score.formats.window import Position, Window
 from sentido_score.options import Options
 from sentido_score.output.checkpoint import FinishedPart, Journal, State, differences, facts
@@ -52,7 +53,6 @@ from sentido_score.output.report import Report, condensed
 from sentido_score.output.results import RunStats, Watch, plan_columns, result_columns
 from sentido_score.output.target import Target
 
-_WARNINGS = 5  # that are said
 _ROUNDS = 5  # of writing parts again that others have changed
 
 _STANDARD_OUTPUT = Place(LocalFileSystem(), "standard output")
@@ -75,8 +75,9 @@ def run(
     columns = plan_columns(reader.names, engine.model, engine.dimension, options, partitions.schema)
     for old, new in columns.renamed.items():
         say(f"the input has a column {old!r}, so the result is called {new!r}")
-    if not (columns.are_all_inputs and reader.format == target.format in ("csv", "tsv")):
-        columns.refuse_doubles(list(reader.names))
+    refuse_doubles(reader.names, columns.inputs)
+    for one, other in blind_to_case(columns.inputs):
+        say(f"Spark, Hive and DuckDB take the columns {one!r} and {other!r} for one")
     about = facts(reader, engine.model, target, options)
     if partitions.schema.names:  # by the names as they are given, from whichever folder
         about["partition_columns"] = partitions.schema.names
@@ -252,8 +253,7 @@ class _Writer:
         self.options = self._options = options
         self._max_errors = max_errors
         self._watch = watch
-        self._say = say
-        self._told = 0  # warnings
+        self._warnings = Warnings(reader, say)
         self._counts = RunStats()
 
     def stream(self, about: dict[str, Any]) -> Report:
@@ -347,7 +347,7 @@ class _Writer:
             )
         results, counts = result_columns(window.texts, scores, self._engine.model, errors)
         part.write(given, self._partitions.arrays(window.end.file, len(window)) | results)
-        self._tell(window)
+        self._warnings.tell(window)
         self._counts += counts
         self._watch(self._counts, self._reader.share(window.end))
         self._refuse_errors(results["error"].drop_null().to_pylist()[-1:])
@@ -361,13 +361,3 @@ class _Writer:
                 f" {most} are allowed (--max-errors)"
                 + "".join(f"; the last: {error}" for error in last)
             )
-
-    def _tell(self, window: Window) -> None:
-        """Say what a reader warns of, the first few times."""
-        name = self._reader.files[window.end.file].name
-        for warning in window.warnings:
-            self._told += 1
-            if self._told <= _WARNINGS:
-                self._say(f"{name}: {warning}")
-            if self._told == _WARNINGS:
-                self._say(f"{name}: more such warnings are left out")

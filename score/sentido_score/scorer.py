@@ -14,6 +14,7 @@ from sentido_score.engines.engine import Engine
 from sentido_score.engines.local import compute, dimension_of, encode, load, model_of
 from sentido_score.errors import ScoreError
 from sentido_score.files.names import quoted
+from sentido_score.formats.columns import refuse_doubles
 from sentido_score.formats.opening import Source, open_source
 from sentido_score.formats.parquet_reader import text_values
 from sentido_score.formats.parquet_writer import TableMaker
@@ -33,7 +34,7 @@ def batches(
     reader = open_source(source, options, say)
     partitions = Partitions.of(reader.files, reader.names, options.partitions)
     columns = plan_columns(reader.names, engine.model, engine.dimension, options, partitions.schema)
-    columns.refuse_doubles(list(reader.names))
+    refuse_doubles(reader.names, columns.inputs)
     maker = TableMaker(reader, columns)
     with closing(engine.scored(reader, Position())) as scored:  # type: ignore[type-var]
         for window, scores in scored:
@@ -89,7 +90,7 @@ class Scorer:
         columns = plan_columns(
             rows.schema.names, model, dimension_of(bundle, options.embed), options
         )
-        columns.refuse_doubles(rows.schema.names)
+        refuse_doubles(rows.schema.names, columns.inputs)
         results, _ = result_columns(texts, scores, model, {})
         given = rows.select(list(columns.inputs))
         made: Table = type(rows).from_arrays(

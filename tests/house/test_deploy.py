@@ -54,6 +54,16 @@ def test_a_dockerfile_fetches_no_syntax_and_names_no_host(path: Path) -> None:
     assert "--require-hashes" in text
 
 
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_an_image_has_all_of_ours_that_its_part_depends_on(path: Path) -> None:
+    project = tomllib.loads((path.parent / "pyproject.toml").read_text())["project"]
+    needed = re.findall(r"^sentido-([a-z]+)", "\n".join(project["dependencies"]), re.MULTILINE)
+    assert needed
+    for part in needed:
+        assert f"COPY {part} {part}\n" in path.read_text()
+        assert re.search(rf" \./{part} ", path.read_text())
+
+
 def test_an_image_is_built_with_all_that_a_wheel_is_made_of() -> None:
     sent = set((ROOT / ".dockerignore").read_text().splitlines())
     for part in ("proto", "bundle", *(path.parent.name for path in DOCKERFILES)):

@@ -90,6 +90,17 @@ def test_a_room_imports_only_what_lies_below_it(package: str) -> None:
             assert rooms <= ROOMS[package][room], name
 
 
+def test_the_exporter_reads_by_the_scorers_formats_and_knows_no_more_of_it() -> None:
+    used = {
+        full.split(".")[1]
+        for path in modules("sentido_export").values()
+        for full in imports(path)
+        if full.startswith("sentido_score.")
+    }
+    assert "formats" in used
+    assert used <= ROOMS["sentido_score"]["formats"] | {"formats"}
+
+
 def test_grpc_is_known_only_to_those_who_speak_it() -> None:
     for name, path in modules("sentido_server").items():
         if any(full.partition(".")[0] == "grpc" for full in imports(path)):

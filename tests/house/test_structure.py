@@ -32,8 +32,8 @@ PACKAGES = {
         *("sentido", "sentido_client", "sentido_command"),
     },
     "export/sentido_export": {
-        *("keras", "numpy", "onnx", "onnxruntime", "pyarrow", "tensorflow", "tf2onnx"),
-        *("sentido_bundle", "sentido_export"),
+        *("keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx"),
+        *("sentido_bundle", "sentido_export", "sentido_score"),
     },
     "score/sentido_score": {
         *("boto3", "botocore", "numpy", "pyarrow", "ray"),

@@ -241,7 +241,7 @@ def test_acl_imdb_is_read_as_people_unpack_it(tmp_path: Path) -> None:
             folder.mkdir(parents=True)
             (folder / "0_1.txt").write_text(f"{split} {label}")
     assert data.load(str(tmp_path / "aclImdb" / "train"), "", "").label_names == ("neg", "pos")
-    with pytest.raises(ExportError, match=r"did you mean .*aclImdb/test\?"):
+    with pytest.raises(ExportError, match=r"did you mean .*aclImdb/train\?"):
         data.load(str(tmp_path / "aclImdb"), "", "")
 
 
@@ -253,35 +253,39 @@ def write(path: Path, content: str | bytes) -> Path:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "review,label\nx,1\n", "no column 'text', there are 'review', 'label': name it"),
-        ("a.csv", "text,stars\nx,1\n", "no column 'label', there are 'text', 'stars': name it"),
-        ("a.csv", "", "no column 'text', there are none"),
+        ("a.csv", "review,label\nx,1\n", "no column 'text' among 'review', 'label': one is needed"),
+        ("a.csv", "text,stars\nx,1\n", "no column 'label' among 'text', 'stars': one is needed"),
+        ("a.csv", "", "a.csv: no line of column names"),
         ("a.csv", "text,label\na,1\nb,1\n", "its labels are ['1'], two or more are needed"),
         ("a.csv", "text,label\na,1\nb\n", "a.csv: line 3: 1 fields, the first line has 2"),
         ("a.csv", "text,label\na,1\nb, \n", "a.csv: line 3: no label"),
-        ("a.csv", "label,text\n1,a, b, c\n", "line 2: 4 fields, the first line has 2; a text with"),
-        ("a.csv", 'text,label\na,1\n"b,2\nc,3\n', "a.csv: after line 2: unexpected end of data"),
+        ("a.csv", "label,text\n1,a, b, c\n", "line 2: 4 fields, the first line has 2; a text that"),
+        ("a.csv", 'text,label\na,1\n"b,2\nc,3\n', "a.csv: line 3: a quote that is not closed"),
         ("a.tsv", "text\tlabel\na\tb\tc\n", "a.tsv: line 2: 3 fields, the first line has 2"),
         (
             "a.jsonl",
             '{"text": "\\ud800", "label": 1}\n{"text": "", "label": 2}\n',
             "half of an emoji",
         ),
-        ("a.jsonl", '{"text": "a", "label": [1]}\n', "line 1: the label is [1], a string"),
-        ("a.jsonl", '{"text": "a", "label": NaN}\n', "line 1: the label is nan, a string"),
+        ("a.jsonl", '{"text": "a", "label": [1]}\n', "line 1: the label is of type list"),
+        ("a.jsonl", '{"text": "a", "label": NaN}\n', "line 1: malformed JSON: NaN is not"),
         ("a.jsonl", "[" * 100_000 + "\n", "a.jsonl: line 1: "),
         ("a.csv", "text,label\n" + "".join(f"a,{n}.5\n" for n in range(1001)), "1,001 different"),
-        ("a.csv", b"text,label\n\xff,1\n", "a.csv: line 2 is not UTF-8"),
+        ("a.csv", b"text,label\n\xff,1\n", "a.csv: line 2: not UTF-8"),
         ("a.csv", "text,label\na,1\n".encode("utf-16"), "a.csv: is UTF-16, not UTF-8: convert"),
         ("a.jsonl", '{"text": "a"}'.encode("utf-16-le"), "a.jsonl: is UTF-16LE, not UTF-8"),
         ("a.csv", b"\x1f\x8b\x08" + bytes(20), "a.csv: is compressed with gzip, not UTF-8 text"),
-        ("a.jsonl", b'{"text": "\xe9", "label": 1}\n', "a.jsonl: line 1 is not UTF-8"),
+        ("a.jsonl", b'{"text": "\xe9", "label": 1}\n', "a.jsonl: line 1: not UTF-8"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text"', "a.jsonl: line 2: "),
-        ("a.jsonl", '{"text": 5, "label": 1}\n{"text": "", "label": 2}\n', "line 1: the text is 5"),
-        ("a.jsonl", '{"text": "a"}\n', "line 1: no column 'label'"),
+        (
+            "a.jsonl",
+            '{"text": 5, "label": 1}\n{"text": "", "label": 2}\n',
+            "line 1: the text is of type int",
+        ),
+        ("a.jsonl", '{"text": "a"}\n', "no column 'label' among 'text': one is needed"),
         ("a.jsonl", "[1]\n", "line 1: an object is needed"),
-        ("a.parquet", b"not parquet", "a.parquet: cannot be read as Parquet"),
-        ("a.xlsx", "", "unknown format; .csv, .tsv, .jsonl, .parquet or a folder is needed"),
+        ("a.parquet", b"not parquet", "a.parquet: Parquet magic bytes not found"),
+        ("a.xlsx", "", "its name tells no format: name one of csv, tsv, jsonl"),
     ],
 )
 def test_data_that_cannot_be_used_is_named(
@@ -335,7 +339,7 @@ def test_too_few_texts_of_a_label_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--data", "nope.csv"], 1, "sentido-export: no file or folder nope.csv"),
+        (["--data", "nope.csv"], 1, "nope.csv: no such file or folder"),
         (["--out", "."], 1, "sentido-export: . exists; a bundle is never changed"),
         (["--out", "/proc/x"], 1, "sentido-export: /proc/x cannot be written"),
         (["--words", "1"], 2, "'1' is not a whole number from 2 to 500000"),

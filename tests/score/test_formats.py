@@ -140,7 +140,7 @@ def test_bad_rows_of_csv_have_an_error_in_their_place(tmp_path: Path) -> None:
     assert errors == {
         "1": "",
         "2": "line 3: 1 fields, the first line has 3",
-        "3": "line 4: 4 fields, the first line has 3",
+        "3": "line 4: 4 fields, the first line has 3; a text that holds ',' stands in quotes",
         "4": "line 5: not UTF-8",
         "5": "line 6: something stands behind a closing quote",
         "6": "",
@@ -184,7 +184,7 @@ def test_bad_rows_of_json_lines_have_an_error_in_their_place(tmp_path: Path) -> 
         "the text is of type int, a string is needed",
         "the text is null",
         "line 6: an object is needed",
-        "the text is not valid Unicode: a lone surrogate at character 0",
+        "the text is not valid Unicode: a lone surrogate at character 0, perhaps half of an emoji",
         "line 8: not UTF-8",
         "the text has 30 characters, at most 20 are allowed",
     ]
@@ -447,14 +447,39 @@ def test_times_that_python_cannot_hold_become_text_too(tmp_path: Path) -> None:
     assert (first["time"], first["span"]) == ("00:00:00.000000001", "1")
 
 
-def test_two_columns_of_one_name_pass_through_csv_and_are_refused_elsewhere(tmp_path: Path) -> None:
+def test_two_columns_of_one_name_are_refused_unless_neither_is_wanted(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text("a,a,text\n1,2,good\n")
-    for out, columns in (("x.jsonl", None), ("x.parquet", None), ("x.csv", ("a", "label"))):
+    asked = (("x.jsonl", None), ("x.parquet", None), ("x.csv", None), ("x.csv", ("a", "label")))
+    for out, columns in asked:
         with pytest.raises(ScoreError, match="2 columns 'a'"):
             score(path, out=tmp_path / out, options=Options(columns=columns))
-    assert score(path, out=tmp_path / "x.csv").rows == 1
-    assert (tmp_path / "x.csv").read_text().splitlines()[1].startswith("1,2,good,positive,")
+    assert score(path, out=tmp_path / "x.csv", options=Options(columns=("text",))).rows == 1
+    with pytest.raises(ScoreError, match="--columns names 'text' several times"):
+        Options(columns=("text", "label", "text"))
+
+
+def test_an_object_with_two_fields_of_one_name_is_an_error_in_its_row(tmp_path: Path) -> None:
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    long = f'{{"text": "a", "n": {"1" * 5000}, "n": 1}}'  # read by our own parser
+    lines = ['{"text": "a", "text": "b"}', '{"text": "a", "x": {"y": 1, "y": 2}}', long]
+    path.write_text("\n".join([*lines, '{"text": "a", "x": {"text": 1}}']))
+    assert score(path, out=out).errors == 3
+    errors = [row["error"] for row in read_jsonl(out)]
+    assert errors == [
+        *(
+            f"line {n}: several fields are called {name!r}: which one is meant?"
+            for n, name in enumerate(("text", "y", "n"), start=1)
+        ),
+        None,
+    ]
+
+
+def test_names_that_differ_in_case_only_are_said(tmp_path: Path) -> None:
+    path, said = tmp_path / "in.csv", list[str]()
+    path.write_text("Id,text,id\n1,good,2\n")
+    score(path, out=tmp_path / "x.csv", say=said.append)
+    assert said == ["Spark, Hive and DuckDB take the columns 'Id' and 'id' for one"]
 
 
 def test_chosen_columns_may_hold_a_lone_surrogate(tmp_path: Path) -> None:

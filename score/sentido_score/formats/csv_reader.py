@@ -21,10 +21,11 @@ from sentido_score.formats.reader import (
     MOST_RECORD,
     Record,
     chunks,
+    line_of,
     share_of_bytes,
     text_windows,
 )
-from sentido_score.formats.survey import beginning, difference, refuse_text_column, survey
+from sentido_score.formats.survey import beginning, difference, refuse_column, survey
 from sentido_score.formats.texts import Fault
 from sentido_score.formats.window import Position, Rows, Window
 from sentido_score.options import Options
@@ -112,7 +113,7 @@ class CsvReader:
             names = _names(file, header, dialect)
             if reader is None:
                 hint = ", or the delimiter with --delimiter"
-                refuse_text_column(file, names, options.text_column, hint)
+                refuse_column(file, names, options.text_column, hint)
                 reader = cls(files, options, format, dialect, *_parted(header), names, file.name)
             else:
                 reader.check_names(file, names)
@@ -163,6 +164,14 @@ class CsvReader:
         except pa.ArrowInvalid:  # not UTF-8, or a line end that it takes for one
             return None
         return table.rename_columns(list(self.names)) if len(table) == len(rows) else None
+
+    def values(self, rows: Rows, name: str) -> list[object]:
+        """Return what the records hold in a column; see Reader."""
+        return list(self.table(rows)[0][name].to_pylist())
+
+    def place_of(self, start: Position, row: int) -> str:
+        """Name a row's line; see Reader."""
+        return line_of(self._records(self.files[start.file], start), row)
 
     def share(self, position: Position) -> float | None:
         """Give the part of the input's bytes before a position."""
@@ -235,6 +244,8 @@ class CsvReader:
         if len(fields) == wanted:
             return raw, Fault(f"line {line}: something stands behind a closing quote")
         problem = f"{len(fields)} fields, the first line has {wanted}"
+        if self.dialect.quotes and len(fields) > wanted:
+            problem += f"; a text that holds {delimiter.decode()!r} stands in quotes"
         fields = [*fields, *[b""] * wanted][:wanted]
         return delimiter.join(fields), Fault(f"line {line}: {problem}")
 

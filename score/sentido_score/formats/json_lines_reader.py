@@ -17,6 +17,7 @@ from sentido_score.formats.reader import (
     MARK,
     MOST_RECORD,
     Record,
+    line_of,
     lines,
     share_of_bytes,
     text_windows,
@@ -112,6 +113,15 @@ class JsonReader:
                 errors.setdefault(row, problem)
             values.append(found)
         return pa.array(values, field.type)
+
+    def values(self, rows: Rows, name: str) -> list[object]:
+        """Return what the objects hold in a field; None where they lack it."""
+        objects = (parse(raw) if raw else {} for raw in rows)
+        return [value.get(name) if isinstance(value, dict) else None for value in objects]
+
+    def place_of(self, start: Position, row: int) -> str:
+        """Name a row's line; see Reader."""
+        return line_of(self._records(self.files[start.file], start), row)
 
     def share(self, position: Position) -> float | None:
         """Give the part of the input's bytes before a position."""

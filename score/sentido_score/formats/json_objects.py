@@ -28,6 +28,7 @@ class Members(NamedTuple):
 
     values: dict[str, str]  # the text of each value
     constant: str | None  # the first of NaN, Infinity and -Infinity, which became null
+    doubled: str | None  # a name that several fields have
 
 
 def parse(raw: bytes) -> dict[str, Any] | str:
@@ -40,6 +41,8 @@ def parse(raw: bytes) -> dict[str, Any] | str:
         value = _DECODER.decode(text)
     except _NotJsonError as error:
         return f"malformed JSON: {error} is not a number of JSON"
+    except _DoubledError as error:
+        return _doubled(error.args[0])
     except (ValueError, RecursionError) as error:
         return _parsed_by_us(text, error)
     return value if isinstance(value, dict) else "an object is needed"
@@ -54,6 +57,8 @@ def _parsed_by_us(text: str, error: Exception) -> dict[str, Any] | str:
         return f"malformed JSON: {ours if isinstance(error, RecursionError) else error}"
     if found.constant is not None:
         return f"malformed JSON: {found.constant} is not a number of JSON"
+    if found.doubled is not None:
+        return _doubled(found.doubled)
     return {name: _value(text) for name, text in found.values.items()}
 
 
@@ -88,7 +93,23 @@ def _refuse(constant: str) -> object:
     raise _NotJsonError(constant)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+class _DoubledError(ValueError):
+    """A name that several fields of an object have."""
+
+
+def _doubled(name: str) -> str:
+    return f"several fields are called {name!r}: which one is meant?"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _DoubledError(next(name for name in names if names.count(name) > 1))
+    return found
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_object)
 
 _TOKEN = re.compile(
     r"[ \t\r\n]*(?:"
@@ -97,8 +118,6 @@ _TOKEN = re.compile(
     r"|(?P<constant>NaN|-?Infinity)"
     r"|(?P<plain>true|false|null|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?))"
 )
-_SPACE = re.compile(r"[ \t\r\n]*")
-
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 _NEXT = {
@@ -136,7 +155,7 @@ class _Step(NamedTuple):
 def members(text: str) -> Members:
     """Take an object apart, however deep it is. Raises ValueError if it is not one."""
     values: dict[str, str] = {}
-    constants, name, begin = [], "", 0
+    constants, name, begin, doubled = [], "", 0, None
     for depth, token, wanted, found in _steps(text):
         if token == "constant":
             constants.append(found.span(token))
@@ -145,13 +164,14 @@ def members(text: str) -> Members:
         elif depth == 1 and token == ":":
             begin = found.end()
         elif begin and (depth == 0 or (depth == 1 and token == ",")):
+            doubled = name if name in values else doubled
             values[name] = text[begin : found.end() - 1].strip()
     if constants:
         constant = text[slice(*constants[0])]
         for first, end in reversed(constants):
             text = f"{text[:first]}null{text[end:]}"
-        return Members(members(text).values, constant)
-    return Members(values, None)
+        return Members(members(text).values, constant, doubled)
+    return Members(values, None, doubled)
 
 
 def _steps(text: str) -> Iterator[_Step]:

@@ -9,6 +9,7 @@ from sentido_score.files.locations import InputFile
 from sentido_score.formats.reader import (
     MOST_RECORD,
     Record,
+    line_of,
     lines,
     share_of_bytes,
     text_windows,
@@ -39,6 +40,14 @@ class LineReader:
         """Give the lines as a column of strings; bytes that are not UTF-8 are replaced."""
         texts = pa.array([raw.decode(errors="replace") for raw in rows], pa.string())
         return pa.table([texts], names=list(self.names)), {}
+
+    def values(self, rows: Rows, name: str) -> list[object]:
+        """Return the lines; see Reader."""
+        return list(self.table(rows)[0][name].to_pylist())
+
+    def place_of(self, start: Position, row: int) -> str:
+        """Name a row's line; see Reader."""
+        return line_of(self._records(self.files[start.file], start), row)
 
     def share(self, position: Position) -> float | None:
         """Give the part of the input's bytes before a position."""

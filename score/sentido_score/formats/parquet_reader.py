@@ -1,16 +1,19 @@
 """Parquet, row group by row group; a resumed run skips those that it has read."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import types
 
 from sentido_score.callbacks import Say, quiet
 from sentido_score.errors import ScoreError
 from sentido_score.files.locations import InputFile, readable
 from sentido_score.files.unchanged import unchanged
-from sentido_score.formats.survey import difference, refuse_text_column, survey
+from sentido_score.formats.cells import json_values, texts
+from sentido_score.formats.survey import difference, refuse_column, survey
 from sentido_score.formats.texts import check
 from sentido_score.formats.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
 from sentido_score.options import Options
@@ -140,6 +143,15 @@ class ParquetReader:
         assert isinstance(rows, pa.Table)
         return rows, {}
 
+    def values(self, rows: Rows, name: str) -> list[object]:
+        """Return what the rows hold in a column; see Reader."""
+        assert isinstance(rows, pa.Table)
+        return python_values(rows[name])
+
+    def place_of(self, start: Position, row: int) -> str:
+        """Name a row by its number; see Reader."""
+        return f"row {start.offset + row + 1}"
+
     def share(self, position: Position) -> float | None:
         """Give the part of the input's rows before a position."""
         if None in self.rows:
@@ -171,7 +183,7 @@ def _footer(file: InputFile) -> tuple[pa.Schema, int]:
 
 def _refuse_texts(file: InputFile, schema: pa.Schema, options: Options) -> None:
     """Raise ScoreError unless a column holds texts."""
-    refuse_text_column(file, schema.names, options.text_column)
+    refuse_column(file, schema.names, options.text_column)
     kind = schema.field(options.text_column).type
     values = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not any(
@@ -222,6 +234,21 @@ def _bytes_of(array: pa.Array) -> int:
     """Return the bytes of some values, each counted as often as it stands there."""
     is_dictionary = pa.types.is_dictionary(array.type)
     return int((array.dictionary_decode() if is_dictionary else array).nbytes)
+
+
+def python_values(column: pa.ChunkedArray) -> list[object]:
+    """Return a column's values: numbers as numbers, bytes decoded, others as in JSON or CSV."""
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if types.is_nested(kind):
+        return [json.loads(text) for text in json_values(column)]
+    if types.is_floating(kind):
+        return [None if text is None else float(text) for text in texts(column)]
+    if types.is_integer(kind) or types.is_boolean(kind):
+        return list(column.to_pylist())
+    is_text = types.is_string(kind) or types.is_large_string(kind)
+    if is_text or types.is_binary(kind) or types.is_large_binary(kind):
+        return text_values(column)
+    return list(texts(column))
 
 
 def text_values(column: pa.Array | pa.ChunkedArray) -> list[object]:

@@ -7,6 +7,7 @@ to begin at the end of one of them.
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -63,6 +64,15 @@ class Reader(Protocol):
     def table(self, rows: Rows) -> tuple[pa.Table, dict[int, str]]:
         """Give the rows as columns, and what does not fit into them, by row."""
 
+    def values(self, rows: Rows, name: str) -> list[object]:
+        """Return what the rows hold in a column: str, int, float, bool, None, or bytes and others.
+
+        A row with an error has anything.
+        """
+
+    def place_of(self, start: Position, row: int) -> str:
+        """Return where a row stands in its file, such as "line 17"; `row`: rows behind `start`."""
+
     def share(self, position: Position) -> float | None:
         """Give the part of the input that is before a position, None where nobody knows."""
 
@@ -88,6 +98,11 @@ def text_windows(
             is_long = end.line - line >= len(found) + LONG_RECORD
             yield Window(rows, texts, end, tuple(_long_records(found, line)) if is_long else ())
             line = end.line
+
+
+def line_of(records: Iterator[Record], row: int) -> str:
+    """Name the line on which one of some records ends."""
+    return f"line {next(islice(records, row, None)).line}"
 
 
 def _taken(records: Iterator[Record], most: int, size: int) -> list[Record]:

@@ -82,12 +82,14 @@ def difference(names: Sequence[str], wanted: Sequence[str]) -> str:
     return " and ".join(parts)
 
 
-def refuse_text_column(file: InputFile, names: Sequence[str], wanted: str, hint: str = "") -> None:
-    """Raise ScoreError unless one column has the name that the texts' is to have."""
+def refuse_column(
+    file: InputFile, names: Sequence[str], wanted: str, hint: str = "", flag: str = "--text-column"
+) -> None:
+    """Raise ScoreError unless one column has a name; `flag` says what the column is for."""
     if (count := names.count(wanted)) != 1:
         columns = f"{count} columns" if count else "no column"
         there = quoted(names) or "none"
         raise ScoreError(
             f"{file.name}: {columns} {wanted!r} among {there}: one is needed; name it with"
-            f" --text-column{hint}"
+            f" {flag}{hint}"
         )

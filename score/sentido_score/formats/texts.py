@@ -55,5 +55,8 @@ def _surrogate(text: str) -> str | None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        return f"the text is not valid Unicode: a lone surrogate at character {error.start}"
+        return (
+            f"the text is not valid Unicode: a lone surrogate at character {error.start}, perhaps"
+            " half of an emoji"
+        )
     return None

@@ -1,0 +1,87 @@
+"""What labels are called, how they are sorted, and which of them may be meant as one."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_SHOWN = 10  # labels in a message
+
+_MISSING = frozenset(
+    (
+        *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"),
+        *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+    )
+)
+"""What pandas reads as a missing value."""
+
+
+def label_of(value: object) -> str | None:
+    """Return a value as a label, None if there is none. Raises ValueError for what cannot be one.
+
+    A whole number is one label however it is written: 1, 1.0 (what becomes of it beside a missing
+    value), "1", "1.0" and " 1 ".
+    """
+    if isinstance(value, float):
+        value = None if math.isnan(value) else repr(value)
+        if value is not None and float(value).is_integer():
+            value = str(int(float(value)))
+    if value is None:
+        return None
+    if not isinstance(value, str | int):
+        what = "not UTF-8" if isinstance(value, bytes) else f"of type {type(value).__name__}"
+        raise ValueError(f"the label is {what}, a string or a number is needed")
+    label = _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text := str(value).strip()) else text
+    label = "0" if label == "-0" else label
+    if not label.isprintable():
+        raise ValueError(f"the label is {label!r:.40}, printable characters are needed")
+    return label or None
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Sort labels: numbers by size, then the others by name."""
+    return tuple(sorted(labels, key=_place))
+
+
+def _place(label: str) -> tuple[bool, float, str]:
+    is_number = _NUMBER.fullmatch(label) is not None
+    return not is_number, float(label) if is_number else 0.0, label
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """Return how many texts have each label, the first labels of many."""
+    parts = [f"{counts[label]:,} {label}" for label in in_order(counts)]
+    left = len(parts) - _SHOWN
+    return ", ".join(parts[:_SHOWN]) + (f" and {left:,} more labels" if left > 0 else "")
+
+
+def doubts(counts: Mapping[str, int]) -> Iterator[str]:
+    """Say which labels may be meant as one, or as none."""
+    for labels in _alike(counts):
+        names = " and ".join(f"{label!r} ({counts[label]:,} texts)" for label in labels)
+        yield f"the labels {names} differ in case or spaces only: --normalize-labels makes them one"
+    for label in in_order(counts.keys() & _MISSING):
+        yield (
+            f"{counts[label]:,} texts are labelled {label!r}, as programs write a missing value:"
+            " --normalize-labels leaves them out"
+        )
+
+
+def normalized(counts: Mapping[str, int]) -> dict[str, str | None]:
+    """Return what each label becomes: of those alike the commonest, None for a missing one."""
+    becomes: dict[str, str | None] = {label: label for label in counts}
+    for labels in _alike(counts):
+        becomes |= dict.fromkeys(labels, max(labels, key=lambda label: counts[label]))
+    return becomes | dict.fromkeys(counts.keys() & _MISSING)
+
+
+def _alike(counts: Mapping[str, int]) -> list[Sequence[str]]:
+    """Group the labels that differ in case, spaces or Unicode's forms only."""
+    groups: dict[str, list[str]] = {}
+    for label in in_order(counts):
+        if label not in _MISSING:
+            folded = unicodedata.normalize("NFKC", label).casefold()
+            groups.setdefault(" ".join(folded.split()), []).append(label)
+    return [labels for labels in groups.values() if len(labels) > 1]

@@ -1,0 +1,109 @@
+"""Labelled texts of a table, read by the scorer's readers, so that what trains also scores."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sentido_score.callbacks import Say
+from sentido_score.errors import ScoreError
+from sentido_score.formats.columns import refuse_doubles
+from sentido_score.formats.opening import open_source
+from sentido_score.formats.reader import Reader
+from sentido_score.formats.survey import refuse_column
+from sentido_score.formats.warnings import Warnings
+from sentido_score.formats.window import Position, Window
+from sentido_score.options import Options
+
+from sentido_export.errors import ExportError
+from sentido_export.labels import label_of
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and how to read it."""
+
+    source: str  # a file, a glob or a URI
+    text_column: str = "text"
+    label_column: str = "label"
+    delimiter: str = ","
+    input_format: str | None = None  # None: by the name
+    only: tuple[str, str] | None = None  # a column, and what it must hold in the rows to read
+    may_lack_labels: bool = False
+
+
+def labelled(table: Table, say: Say) -> Iterator[tuple[str, str | None]]:
+    """Read each row's text and label. Raises ExportError naming the row that cannot be used."""
+    try:
+        yield from _rows(table, _opened(table, say), say)
+    except ScoreError as error:
+        raise ExportError(str(error)) from error
+
+
+def _opened(table: Table, say: Say) -> Reader:
+    if table.text_column == table.label_column:
+        raise ScoreError(
+            f"--text-column and --label-column both are {table.text_column!r}: name two columns"
+        )
+    others = () if table.only is None else (table.only[0],)
+    options = Options(
+        text_column=table.text_column,
+        delimiter=table.delimiter,
+        input_format=table.input_format,
+        columns=(table.label_column, *others),
+        partitions=False,
+    )
+    reader = open_source(table.source, options, say)
+    if reader.format == "text":
+        raise ScoreError(
+            f"{table.source}: lines of text have no labels: give a table, or a folder with a folder"
+            " of .txt files per label"
+        )
+    if reader.format != "jsonl":  # whose columns are those of objects that may be bad
+        _refuse_label(table, reader)
+    refuse_doubles(reader.names, hint="")
+    return reader
+
+
+def _refuse_label(table: Table, reader: Reader) -> None:
+    """Raise ScoreError unless one column holds labels."""
+    refuse_column(reader.files[0], reader.names, table.label_column, flag="--label-column")
+
+
+def _rows(table: Table, reader: Reader, say: Say) -> Iterator[tuple[str, str | None]]:
+    start, warnings = Position(), Warnings(reader, say)
+    for window in reader.windows(start):
+        if window.end.file != start.file:
+            start = Position(window.end.file)
+        warnings.tell(window)
+        yield from _row_by_row(table, reader, window, start)
+        start = window.end
+
+
+def _row_by_row(
+    table: Table, reader: Reader, window: Window, start: Position
+) -> Iterator[tuple[str, str | None]]:
+    rows = list(range(len(window)))
+    if table.only is not None:
+        name, wanted = table.only
+        found = reader.values(window.rows, name)
+        rows = [row for row in rows if found[row] == wanted]
+    for row in rows:
+        if (problem := window.texts.errors.get(row)) is not None:
+            raise _error(reader, start, row, problem)
+    _refuse_label(table, reader)
+    values = reader.values(window.rows, table.label_column)
+    texts = dict(zip(window.texts.rows, window.texts.good, strict=True))
+    for row in rows:
+        try:
+            label = label_of(values[row])
+        except ValueError as error:
+            raise _error(reader, start, row, str(error)) from error
+        if label is None and not table.may_lack_labels:
+            problem = "no label: add it, or leave such rows out with --normalize-labels"
+            raise _error(reader, start, row, problem)
+        yield texts[row], label
+
+
+def _error(reader: Reader, start: Position, row: int, problem: str) -> ScoreError:
+    """Name a row; what is wrong with a record begins with its line anyway."""
+    place = "" if problem.startswith("line ") else f"{reader.place_of(start, row)}: "
+    return ScoreError(f"{reader.files[start.file].name}: {place}{problem}")
