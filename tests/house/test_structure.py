@@ -32,7 +32,7 @@ PACKAGES = {
         *("sentido", "sentido_client", "sentido_command"),
     },
     "export/sentido_export": {
-        *("keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx"),
+        *("h5py", "keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx"),
         *("sentido_bundle", "sentido_export", "sentido_score"),
     },
     "score/sentido_score": {

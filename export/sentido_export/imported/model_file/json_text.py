@@ -1,0 +1,27 @@
+"""Parses JSON of anybody's: of bounded size and depth, every failure one sentence."""
+
+import json
+import re
+from typing import Any
+
+from sentido_export.errors import ExportError
+
+MOST_CHARACTERS = 16 << 20
+MOST_DEPTH = 200  # levels; a nested model adds about six
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|([\[{])|[\]}]', re.DOTALL)
+
+
+def parse(text: str, what: str) -> Any:
+    """Return the value of a JSON text; `what` names it in an ExportError."""
+    if len(text) > MOST_CHARACTERS:
+        raise ExportError(f"{what} has {len(text):,} characters: at most {MOST_CHARACTERS:,}")
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        if token[0][0] != '"':
+            depth += 1 if token[1] else -1
+        if depth > MOST_DEPTH:
+            raise ExportError(f"{what} is nested more than {MOST_DEPTH} levels deep: no model is")
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ExportError(f"{what} is not JSON: {error}") from error

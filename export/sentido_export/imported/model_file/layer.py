@@ -1,0 +1,173 @@
+"""Reads the configuration of one layer by the table of `kinds.py`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sentido_export.errors import ExportError
+from sentido_export.imported.model_file.fields import FieldError, Version
+from sentido_export.imported.model_file.kinds import (
+    ALIASES,
+    POINTWISE,
+    REASONS,
+    RECURRENT,
+    SPECS,
+    Spec,
+)
+
+Shape = tuple[int | None, ...]  # without the batch; None is a length that texts decide
+_KERAS = re.compile(r"(tf_keras|keras|tensorflow(\.python)?\.keras)(\.|$)")
+OPERATION = "operation "  # how the class name of an operation on tensors begins here
+_OF_TRAINING = ("_initializer", "_regularizer", "_constraint")
+_OF_NO_ANSWER = frozenset(
+    (
+        *("name", "trainable", "dtype", "seed", "input_dtype", "autocast", "dynamic"),
+        *("batch_input_shape", "batch_shape", "input_shape", "build_config"),
+    )
+)
+_WITH_ACTIVATION = ("Dense", "Conv1D", "Activation")
+_ACTIVATION_LAYERS = ("LeakyReLU", "ReLU", "ELU", "PReLU", "Softmax", "ThresholdedReLU")
+
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """A layer as a file describes it, before anything of it is checked."""
+
+    name: str
+    class_name: str
+    config: Mapping[str, Any]
+    trainable: bool = True
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a layer computes: kind "" is nothing. `sizes` and `axis` are for its shapes only."""
+
+    kind: str
+    fields: dict[str, Any]
+    sizes: dict[str, Any]
+    config: Mapping[str, Any]
+
+
+def entry(value: Any, where: str) -> LayerConfig:
+    """Return the layer that a file describes. Raises ExportError where it is not Keras' own."""
+    if not isinstance(value, dict) or not isinstance(value.get("config"), dict | list):
+        raise ExportError(f"{where} is not the configuration of a layer: save the model again")
+    class_name, config = str(value.get("class_name")), value["config"]
+    name = value.get("name") or (config.get("name") if isinstance(config, dict) else None)
+    name = str(name or class_name)
+    module, registered = value.get("module"), value.get("registered_name")
+    own = isinstance(module, str) and not _KERAS.match(module)
+    if own or ">" in class_name or ">" in str(registered):
+        raise refused(name, str(registered or class_name), "a class of your own, whose code is not")
+    if isinstance(module, str) and ".ops." in module:
+        class_name = f"{OPERATION}{class_name}"
+    trainable = not isinstance(config, dict) or config.get("trainable", True) is not False
+    return LayerConfig(name, ALIASES.get(class_name, class_name), config, trainable)
+
+
+def refused(name: str, class_name: str, reason: str = "") -> ExportError:
+    """Return the error for a layer that is not computed here."""
+    if reason.startswith("a class of your own"):
+        return ExportError(
+            f"layer {name!r} is {class_name}, a class of your own, whose code is not in the file:"
+            " use layers that Keras brings, or serve the model with TensorFlow"
+        )
+    reason = reason or REASONS.get(class_name, "which Sentido does not compute")
+    return ExportError(f"layer {name!r} is a {class_name}, {reason}")
+
+
+def read(layer: LayerConfig, version: Version) -> list[Read]:
+    """Return what a layer computes, in order: an activation that is a layer comes second."""
+    if layer.class_name == "Bidirectional":
+        return [_bidirectional(layer, version)]
+    if layer.class_name == "TimeDistributed":
+        return _each_step(layer, version)
+    spec = SPECS.get(layer.class_name)
+    if spec is None:
+        raise refused(layer.name, layer.class_name)
+    if not spec.kind:
+        return [Read("", {}, {}, layer.config)]
+    activation, second = layer.config.get("activation"), []
+    if (
+        spec.kind in _WITH_ACTIVATION
+        and isinstance(activation, dict)
+        and activation.get("class_name") in _ACTIVATION_LAYERS
+    ):
+        second = read(entry(activation, f"the activation of {layer.name!r}"), version)
+        layer = replace(layer, config={**layer.config, "activation": None})
+    return [_plain(layer, spec, version), *second]
+
+
+def _plain(layer: LayerConfig, spec: Spec, version: Version) -> Read:
+    """Return a layer of one class, all of whose fields are known."""
+    config = layer.config
+    try:
+        for name, value in config.items():
+            _check_field(name, value, spec)
+        fields = {name: field.of(name, config, version) for name, field in spec.fields.items()}
+        sizes = {name: field.of(name, config, version) for name, field in spec.sizes.items()}
+    except FieldError as error:
+        raise ExportError(f"layer {layer.name!r} ({layer.class_name}): {error}") from error
+    if "pool_size" in fields:
+        fields["strides"] = fields["strides"] or fields["pool_size"]
+    return Read(spec.kind, fields, sizes, config)
+
+
+def _check_field(name: str, value: Any, spec: Spec) -> None:
+    """Refuse a field that could change the answer; Keras' new ones are off where null or false."""
+    known = (*spec.fields, *spec.sizes, *(n for f in spec.fields.values() for n in f.names))
+    if name in spec.only:
+        if value not in spec.only[name]:
+            raise FieldError(f"{name}={value!s:.60} is not computed here")
+    elif not (
+        name in known
+        or name in spec.ignored
+        or name in _OF_NO_ANSWER
+        or name.endswith(_OF_TRAINING)
+        or value is None
+        or value is False
+    ):
+        raise FieldError(f"{name}={value!s:.60} is not computed here")
+
+
+def _wrapped(layer: LayerConfig, key: str) -> LayerConfig:
+    return entry(layer.config.get(key), f"{key} of layer {layer.name!r} ({layer.class_name})")
+
+
+def _each_step(layer: LayerConfig, version: Version) -> list[Read]:
+    """Return the layer in a TimeDistributed, where it does to each step what it does to all."""
+    inner = _wrapped(layer, "layer")
+    reads = read(inner, version)
+    if any(r.kind and r.kind not in POINTWISE for r in reads):
+        raise refused(layer.name, f"TimeDistributed({inner.class_name})")
+    return reads
+
+
+def _bidirectional(layer: LayerConfig, version: Version) -> Read:
+    """Return a Bidirectional, whose two layers differ in their direction and weights only."""
+    inner = _wrapped(layer, "layer")
+    spec = SPECS.get(inner.class_name)
+    if spec is None or spec.kind not in RECURRENT:
+        raise refused(layer.name, f"Bidirectional({inner.class_name})")
+    merge_mode = layer.config.get("merge_mode", "concat")
+    if merge_mode not in ("concat", "sum", "mul", "ave"):
+        raise ExportError(
+            f"layer {layer.name!r} (Bidirectional): merge_mode={merge_mode!r:.60} is not computed"
+            " here"
+        )
+    forward = _plain(inner, spec, version)
+    fields = {**forward.fields, "zero_output_for_mask": forward.fields["return_sequences"]}
+    if layer.config.get("backward_layer") is not None:
+        backward = _plain(_wrapped(layer, "backward_layer"), spec, version)
+        opposite = {**forward.fields, "go_backwards": not forward.fields["go_backwards"]}
+        if backward.fields | {"zero_output_for_mask": None} != opposite | {
+            "zero_output_for_mask": None
+        }:
+            raise ExportError(
+                f"layer {layer.name!r} (Bidirectional): its backward layer is not its forward layer"
+                " read from the other end, which is not computed here"
+            )
+    both = {"merge_mode": merge_mode, "layer": {"kind": spec.kind, **fields}}
+    return Read("Bidirectional", both, {}, layer.config)

@@ -1,0 +1,274 @@
+"""Which layer of a model takes what: Sequential and functional models, also within each other.
+
+Reads the configuration as Keras 2 and 3 write it; what the layers compute is not looked at here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from sentido_export.errors import ExportError
+from sentido_export.imported.model_file.layer import LayerConfig, entry
+
+_MODELS = ("Sequential", "Functional", "Model")
+_MOST_NESTED = 20
+_OWN_MODEL = (
+    "is a model class of your own, whose code is not in the file: build it of Sequential or"
+    " functional layers, set_weights(old.get_weights()), and save it again"
+)
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """An input of a model: `shape` is without the batch, None where the file does not say it."""
+
+    name: str
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One output of one call of a layer: as files write it, [name, call, output]."""
+
+    name: str
+    call: int = 0
+    output: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of a layer; `mask` is what the file gives it as a mask."""
+
+    inputs: tuple[Reference, ...]
+    mask: Reference | None = None
+    constants: tuple[Any, ...] = ()  # arguments that are no tensors
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model: its layers in the order of the file, and how often and of what each is called.
+
+    Layers are a `LayerConfig` or a model in this one. In a Sequential model each takes the one
+    before it. `calls` are by the names of layers; inputs are not called.
+    """
+
+    name: str
+    class_name: str
+    layers: tuple["LayerConfig | ModelConfig", ...]
+    inputs: tuple[InputConfig, ...]
+    calls: Mapping[str, tuple[Call, ...]]
+    outputs: tuple[Reference, ...]
+    trainable: bool = True
+
+    def order(self) -> Iterator[tuple[str, int]]:
+        """Return name and number of each call, each after all that it takes."""
+        graph = {
+            (name, number): {(r.name, r.call) for r in call.inputs if r.name in self.calls}
+            for name, calls in self.calls.items()
+            for number, call in enumerate(calls)
+        }
+        try:
+            yield from (node for node in TopologicalSorter(graph).static_order() if node in graph)
+        except CycleError as error:
+            raise ExportError(f"the layers of {self.name!r} take each other in a circle") from error
+
+
+def model(value: Any, where: str, depth: int = 0) -> ModelConfig:
+    """Return the model that a configuration describes. Raises ExportError."""
+    layer = entry(value, where)
+    if layer.class_name not in _MODELS:
+        raise ExportError(f"the model {layer.name!r} ({layer.class_name}) {_OWN_MODEL}")
+    if depth > _MOST_NESTED:
+        raise ExportError(f"{where} holds models in models, more than {_MOST_NESTED} levels deep")
+    config = {"layers": layer.config} if isinstance(layer.config, list) else layer.config
+    entries = config.get("layers")
+    if not isinstance(entries, list) or not entries:
+        if "layers" not in config and layer.class_name != "Sequential":
+            raise ExportError(f"the model {layer.name!r} ({layer.class_name}) {_OWN_MODEL}")
+        raise ExportError(f"the model {layer.name!r} has no layers: save it again when it is built")
+    layers = [_layer(each, where, depth) for each in entries]
+    names = [each.name for each in layers]
+    if len(set(names)) != len(names):
+        raise ExportError(f"the model {layer.name!r} has two layers of one name")
+    build = _sequential if layer.class_name == "Sequential" else _functional
+    return build(layer, config, entries, layers)
+
+
+def _layer(value: Any, where: str, depth: int) -> LayerConfig | ModelConfig:
+    layer = entry(value, f"a layer of {where}")
+    return model(value, where, depth + 1) if layer.class_name in _MODELS else layer
+
+
+def _input(layer: LayerConfig) -> InputConfig:
+    for name in ("ragged", "sparse"):
+        if layer.config.get(name):
+            raise ExportError(f"the input {layer.name!r} is {name}, which is not computed here")
+    return InputConfig(layer.name, _shape(layer.config))
+
+
+def _shape(config: Mapping[str, Any]) -> tuple[int | None, ...] | None:
+    """Return the shape in a configuration without its batch, a fixed one too."""
+    shape = config.get("batch_shape", config.get("batch_input_shape"))
+    if not isinstance(shape, list):
+        return None
+    if not all(size is None or (type(size) is int and size > 0) for size in shape[1:]):
+        raise ExportError(f"an input has the shape {shape!s:.60}, which no input of ids can have")
+    return tuple(shape[1:])
+
+
+def _sequential(
+    layer: LayerConfig,
+    config: Mapping[str, Any],  # noqa: ARG001 - as _functional takes it
+    entries: list[Any],  # noqa: ARG001
+    layers: Sequence[LayerConfig | ModelConfig],
+) -> ModelConfig:
+    """Return a Sequential model; its input is its first layer, or what that says of it."""
+    first = layers[0]
+    if isinstance(first, LayerConfig) and first.class_name == "InputLayer":
+        given, layers = _input(first), layers[1:]
+    elif isinstance(first, LayerConfig):
+        given = InputConfig(f"{first.name}_input", _shape(first.config))
+    else:
+        given = first.inputs[0]
+    calls, before = {}, given.name
+    for each in layers:
+        calls[each.name] = (Call((Reference(before),)),)
+        before = each.name
+    return ModelConfig(
+        layer.name,
+        "Sequential",
+        tuple(layers),
+        (given,),
+        calls,
+        (Reference(before),),
+        layer.trainable,
+    )
+
+
+def _functional(
+    layer: LayerConfig,
+    config: Mapping[str, Any],
+    entries: list[Any],
+    layers: Sequence[LayerConfig | ModelConfig],
+) -> ModelConfig:
+    """Return a functional model: its layers name what they take."""
+    by_name = {each.name: each for each in layers}
+    calls = {
+        each.name: tuple(_call(node, each.name) for node in _nodes(entry_))
+        for each, entry_ in zip(layers, entries, strict=True)
+        if each.name not in {r.name for r in _references(config.get("input_layers"))}
+    }
+    inputs = []
+    for reference in _references(config.get("input_layers")):
+        given = by_name.get(reference.name)
+        if not isinstance(given, LayerConfig) or given.class_name != "InputLayer":
+            raise ExportError(f"the model {layer.name!r} has no input {reference.name!r}")
+        inputs.append(_input(given))
+    outputs = _references(config.get("output_layers"))
+    if not inputs or not outputs:
+        raise ExportError(f"the model {layer.name!r} names no inputs or no outputs")
+    shifted = _from_zero(layers, calls, outputs)
+    for reference in (*shifted[1], *(r for c in shifted[0].values() for d in c for r in d.inputs)):
+        known = len(calls.get(reference.name, ())) or reference.name in {i.name for i in inputs}
+        if not 0 <= reference.call < known:
+            raise ExportError(f"the model {layer.name!r} does not hold {reference.name!r}")
+    return ModelConfig(
+        layer.name, "Functional", tuple(layers), tuple(inputs), *shifted, layer.trainable
+    )
+
+
+def _from_zero(
+    layers: Sequence[LayerConfig | ModelConfig],
+    calls: dict[str, tuple[Call, ...]],
+    outputs: tuple[Reference, ...],
+) -> tuple[dict[str, tuple[Call, ...]], tuple[Reference, ...]]:
+    """Count the calls of nested models from 0: Keras 2 counts their making as the first one."""
+    nested = {each.name for each in layers if isinstance(each, ModelConfig)}
+    least: dict[str, int] = {}
+    for reference in (*outputs, *(r for c in calls.values() for call in c for r in call.inputs)):
+        if reference.name in nested:
+            least[reference.name] = min(reference.call, least.get(reference.name, reference.call))
+
+    def shifted(r: Reference) -> Reference:
+        return Reference(r.name, r.call - least.get(r.name, 0), r.output)
+
+    moved = {
+        name: tuple(replace(call, inputs=tuple(map(shifted, call.inputs))) for call in of_layer)
+        for name, of_layer in calls.items()
+    }
+    return moved, tuple(map(shifted, outputs))
+
+
+def _nodes(value: Any) -> list[Any]:
+    nodes = value.get("inbound_nodes") or []
+    if not isinstance(nodes, list):
+        raise ExportError(f"the layer {value.get('name')!r:.80} does not say what it takes")
+    return nodes
+
+
+def _call(node: Any, name: str) -> Call:
+    """Return one call of a layer, as Keras 3 (a dict) or Keras 2 (lists) writes it."""
+    if isinstance(node, dict):
+        args, kwargs = node.get("args"), node.get("kwargs")
+        args = args if isinstance(args, list) else []
+        inputs = tuple(_tensors(args))
+        options = kwargs if isinstance(kwargs, dict) else {}
+        constants = tuple(a for a in args if not isinstance(a, dict | list))
+        return Call(inputs, _mask(options, name), constants)
+    items = [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
+    if not isinstance(items, list):
+        raise ExportError(f"layer {name!r} does not say what it takes")
+    inputs = tuple(_reference(item) for item in items)
+    options = {}
+    for item in items:
+        options |= item[3] if len(item) > 3 and isinstance(item[3], dict) else {}
+    return Call(inputs, _mask(options, name))
+
+
+def _mask(options: Mapping[str, Any], name: str) -> Reference | None:
+    """Return what a call is given as a mask; other options that change the answer are refused."""
+    for option, value in options.items():
+        if option == "mask" or value is None or value is False:
+            continue
+        raise ExportError(
+            f"layer {name!r} is called with {option}={value!s:.60}, which is not computed here"
+        )
+    mask = options.get("mask")
+    if mask is None:
+        return None
+    masks = list(_tensors([mask])) if isinstance(mask, dict) else []
+    if len(masks) != 1:
+        raise ExportError(f"layer {name!r} is called with a mask that is not computed here")
+    return masks[0]
+
+
+def _tensors(value: Any) -> Iterator[Reference]:
+    """Return the outputs of layers in the arguments of a call, in their order."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        config = value.get("config")
+        yield _reference(config.get("keras_history") if isinstance(config, dict) else None)
+
+
+def _references(value: Any) -> tuple[Reference, ...]:
+    """Return a list of references, also where it is a dict, or one that stands for itself."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        value = [value]
+    return tuple(_reference(item) for item in value) if isinstance(value, list) else ()
+
+
+def _reference(value: Any) -> Reference:
+    """Return a reference from [name, call, output, ...]."""
+    if (
+        not isinstance(value, list)
+        or len(value) < 3
+        or not isinstance(value[0], str)
+        or not all(type(number) is int and number >= 0 for number in value[1:3])
+    ):
+        raise ExportError(f"the model names the layer {value!s:.60}, which is not a reference")
+    return Reference(*value[:3])
