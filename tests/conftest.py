@@ -76,6 +76,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="spoiled headers, messages and frames that the tests send (default: %(default)s)",
     )
     parser.addoption(
+        "--tokenizer-texts",
+        type=int,
+        default=100,
+        metavar="N",
+        help="real texts, and twice as many generated ones, for each set of options of a Tokenizer"
+        " (default: %(default)s)",
+    )
+    parser.addoption(
         "--hostile-files",
         type=int,
         default=16,

@@ -109,6 +109,11 @@ class Manifest:
             f"vocabulary_size is {self.vocabulary_size}, over tokenizer.num_words, {words}",
         )
         require(
+            (self.tokenizer.start_id or 0) < self.vocabulary_size,
+            f"tokenizer.start_id is {self.tokenizer.start_id}, it must be below vocabulary_size,"
+            f" {self.vocabulary_size}",
+        )
+        require(
             self.steps is None or self.inputs.layout is Layout.LENGTHS,
             f"steps are there, but inputs.layout is {self.inputs.layout}: lengths is needed",
         )

@@ -79,6 +79,7 @@ class TokenizerRules:
     num_words: int | None  # ids run from 1 to num_words - 1, as in Keras; None: to any
     oov_token: str | None  # the word that stands for unknown ones, also ""; None: they are dropped
     char_level: bool = False  # each character is a token; filters and split mean nothing then
+    start_id: int | None = None  # the id before the first token of each text; None: there is none
 
     def __post_init__(self) -> None:
         require(self.split != "", "split must not be empty")
@@ -87,6 +88,8 @@ class TokenizerRules:
         require_length("oov_token", self.oov_token or "", bounds.WORD_CHARACTERS)
         if self.num_words is not None:
             require_within("num_words", self.num_words, 1, bounds.NUM_WORDS)
+        if self.start_id is not None:
+            require_within("start_id", self.start_id, 1, bounds.VOCABULARY)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ The one place in Sentido where this happens, in training, serving and scoring al
 (source: `keras.src.legacy.preprocessing.text`, checked against it in the tests): lower-case the
 whole text, turn every character of `filters` into `split`, split on `split` alone and drop empty
 strings (so no-break spaces, `\r` and ideographic spaces stay inside words), look each word up,
-drop unknown words or give them the id of `oov_token`; then keep as many ids as the model reads.
+drop unknown words or give them the id of `oov_token`; put `start_id` before them, if there is one;
+then keep as many ids as the model reads.
 With `char_level` each character of the lower-cased text is a token, and nothing is filtered.
 """
 
@@ -98,6 +99,7 @@ class Tokenizer:
         self._ids = {word: id for id, word in enumerate(vocabulary) if id and word is not None}
         oov = rules.oov_token
         self._oov_id = self._ids.get(oov) if oov is not None else None
+        self._start = [] if rules.start_id is None else [rules.start_id]
         self._filters = {ord(c): rules.split for c in rules.filters}
         self._bytes = _Bytes.made(self._ids, rules)
 
@@ -123,6 +125,8 @@ class Tokenizer:
         missing = count - len(found)
         if self._oov_id is not None and missing:
             found = [self._ids.get(word, self._oov_id) for word in self.words(text)]
+        if self._start:
+            found = [*self._start, *found]
         kept = self._truncate(found, truncation)
         return Encoding(
             ids=np.fromiter(kept, np.int32, len(kept)),
@@ -159,12 +163,19 @@ class Tokenizer:
         for text, begin, end, unknown in zip(
             texts, begins.tolist(), begins[1:].tolist(), missing.tolist(), strict=False
         ):
-            kept = self._truncate(ids[begin:end], truncation)
-            encodings.append(Encoding(kept, len(text), end - begin - len(kept), unknown))
+            found = self._started(ids[begin:end])
+            kept = self._truncate(found, truncation)
+            encodings.append(Encoding(kept, len(text), len(found) - len(kept), unknown))
         return encodings
 
+    def _started(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        return np.insert(ids, 0, self._start) if self._start else ids
+
     def tokens(self, text: str) -> list[Token]:
-        """Give every word of the text with its id and where it stands; nothing is truncated."""
+        """Give every word of the text with its id and where it stands; nothing is truncated.
+
+        The id that stands before all words, if there is one, is a token without characters.
+        """
         return list(self._tokens(text))
 
     def read_tokens(self, text: str, truncation: Truncation | None = None) -> list[Token]:
@@ -186,6 +197,7 @@ class Tokenizer:
         Two steps change positions: lower-casing (only "İ" becomes two characters) and a `split`
         that is not one character long. Both are undone by a list of source positions.
         """
+        yield from (Token(id, "", 0, 0, out_of_vocabulary=False) for id in self._start)
         lowered = text.lower() if self.rules.lower else text
         source: Sequence[int] | NDArray[np.int32] = range(len(text))  # of each lowered character
         if len(lowered) != len(text):

@@ -175,6 +175,8 @@ def test_another_schema_version_says_what_to_do(copy: Path, version: object) -> 
         (lambda m: m["parity"].update(tolerance=1.0), "tolerance is 1.0"),
         (lambda m: m["parity"].update(largest_difference=-5.0), "largest_difference is -5.0"),
         (lambda m: m["inputs"].update(length=2**40), "length is 1099511627776"),
+        (lambda m: m["tokenizer"].update(start_id=20_000), "must be below vocabulary_size, 20000"),
+        (lambda m: m["tokenizer"].update(start_id=0), "start_id is 0"),
         (lambda m: m["tokenizer"].update(num_words=10**18), "num_words is 1000000000000000000"),
         (lambda m: m["tokenizer"].update(oov_token=""), "the oov_token '' is not in it"),
         (lambda m: m["metrics"].update(loss=10**400), "a whole number of 401 digits"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras_text import keras_text
 from sentido_bundle import (
     Encoding,
     Inputs,
@@ -68,10 +69,8 @@ LONG_WORDS = st.text(st.sampled_from("ab\0é "), min_size=12, max_size=60)
 def keras_and_ours(
     texts: list[str], changes: dict[str, Any], limit: int = 100_000
 ) -> tuple[Any, Tokenizer]:
-    from keras.src.legacy.preprocessing.text import Tokenizer as KerasTokenizer  # takes seconds
-
     rules = replace(DEFAULT, **changes)
-    keras = KerasTokenizer(
+    keras = keras_text().Tokenizer(
         num_words=rules.num_words,
         filters=rules.filters,
         lower=rules.lower,

@@ -99,7 +99,7 @@ def test_words_that_share_the_id_of_the_oov_token_are_out_of_vocabulary(path: Pa
 def test_ids_may_have_holes_and_words_that_no_text_holds(path: Path) -> None:
     found = read({"the": 1, "Cat": 5, "cat": 5, "\ud800": 7, "x" * 2000: 200, "sat": 9}, path)
     assert found.ids == {"the": 1, "cat": 5, "sat": 9}
-    assert found.words(10) == ["", "the", None, None, None, "cat", None, None, None, "sat"]
+    assert found.words() == [None, "the", None, None, None, "cat", None, None, None, "sat"]
 
 
 def test_settings_that_leave_no_text_for_many_words_are_said(path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sentido_bundle import bounds
+from sentido_bundle.sections import TokenizerKind, TokenizerRules
 
 from sentido_export.errors import ExportError
 
@@ -58,13 +59,33 @@ class Vocabulary:
         possible = (id for word, id in self.ids.items() if self.options.may_give(word))
         return max([*possible, self.oov_id or 0, self.start_id or 0])
 
-    def words(self, rows: int) -> list[str | None]:
-        """Return the word of each id, None for an id that has none; id 0 is padding, ""."""
-        words: list[str | None] = [""] + [None] * (rows - 1)
+    def words(self) -> list[str | None]:
+        """Return the word of each id, None for an id without one, as `vocabulary.json` holds them.
+
+        The word of `oov_id` is the options' `oov_token`, which is "" where it has no name.
+        """
+        words: list[str | None] = [None] * (self.largest_id + 1)
         for word, id in self.ids.items():
-            if id < rows:
+            if id < len(words):
                 words[id] = word
+        if self.oov_id is not None:
+            words[self.oov_id] = self.options.oov_token or ""
         return words
+
+    def rules(self) -> TokenizerRules:
+        """Return what the manifest of a bundle says of this vocabulary."""
+        options = self.options
+        is_whole = not options.num_words or self.largest_id >= options.num_words
+        return TokenizerRules(
+            kind=TokenizerKind.KERAS,
+            lower=options.lower,
+            filters=options.filters,
+            split=options.split,
+            num_words=None if is_whole else options.num_words,
+            oov_token=None if self.oov_id is None else options.oov_token or "",
+            char_level=options.char_level,
+            start_id=self.start_id,
+        )
 
 
 def vocabulary_of(
