@@ -20,7 +20,7 @@ from sentido_bundle.errors import BundleError, MissingCapabilityError
 from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import parse_golden
 from sentido_bundle.layouts import GraphInputs, Ids, layout_of
-from sentido_bundle.manifest import STEPS_MODEL, Manifest
+from sentido_bundle.manifest import STEPS_MODEL, Manifest, check_plain_name
 from sentido_bundle.outputs import Outputs
 from sentido_bundle.sections import Precision
 from sentido_bundle.session import check_graph, embedding_matrix, open_session, outputs_of
@@ -45,6 +45,7 @@ class Bundle:
 
     def __init__(
         self,
+        name: str,
         manifest: Manifest,
         digest: str,
         precision: Precision,
@@ -53,6 +54,7 @@ class Bundle:
         word_vectors: WordVectors | None,
     ) -> None:
         """Use `Bundle.load`."""
+        self.name = name
         self.manifest = manifest
         self.digest = digest
         self.precision = precision
@@ -68,7 +70,7 @@ class Bundle:
         """Describe it in a line, without what it computes with."""
         manifest = self.manifest
         return (
-            f"<Bundle {manifest.name} {manifest.version} in {self.precision},"
+            f"<Bundle {self.name} {manifest.version} in {self.precision},"
             f" labels {', '.join(self.labels)}, digest {self.digest[:12]}>"
         )
 
@@ -81,29 +83,36 @@ class Bundle:
             self.__dict__.pop(name, None)
 
     @classmethod
-    def load(cls, directory: str | Path, precision: str = Precision.FP32) -> Self:
+    def load(
+        cls, directory: str | Path, precision: str = Precision.FP32, *, name: str = ""
+    ) -> Self:
         """Read, check and verify the bundle in `directory`, to run in "fp32" or "int8".
 
+        `name`: what the model is called instead of what the manifest says; the digest stays.
         What is checked: see `parse`. Raises BundleError saying which file is wrong and how, also
-        if there is no int8 twin, and ValueError for another precision.
+        if there is no int8 twin, and ValueError for another precision or a name that is none.
         """
         directory = Path(directory)
         try:
-            return cls.parse(read_files(directory), precision)
+            return cls.parse(read_files(directory), precision, name=name)
         except BundleError as error:
             raise BundleError(f"bundle {directory}: {error}") from error
         except OSError as error:
             raise BundleError(f"bundle {directory}: cannot be read: {error.strerror}") from error
 
     @classmethod
-    def parse(cls, files: Mapping[str, bytes], precision: str = Precision.FP32) -> Self:
-        """Check and verify a bundle from the contents of its files, by name.
+    def parse(
+        cls, files: Mapping[str, bytes], precision: str = Precision.FP32, *, name: str = ""
+    ) -> Self:
+        """Check and verify a bundle from the contents of its files, by name; see `load`.
 
         Checked: the manifest's fields, every file's size and SHA-256, what the graphs hold, that
         graphs, vocabulary and labels agree in shape, and the golden texts. Raises BundleError.
         Of `model.onnx` and its int8 twin only the one that is to run is opened and verified.
         """
         precision = Precision(precision)
+        if name:
+            check_plain_name("name", name)
         manifest = Manifest.parse(files["manifest.json"])
         if precision is Precision.INT8 and manifest.int8 is None:
             raise MissingCapabilityError(manifest.name, "int8", _NO_TWIN)
@@ -111,6 +120,7 @@ class Bundle:
         vocabulary = parse_vocabulary(files["vocabulary.json"], manifest)
         sessions, matrix = _open_graphs(manifest, files, precision)
         bundle = cls(
+            name or manifest.name,
             manifest,
             hashlib.sha256(files["manifest.json"]).hexdigest(),
             precision,
@@ -129,9 +139,9 @@ class Bundle:
         return bundle
 
     @property
-    def name(self) -> str:
-        """The model's plain name."""
-        return self.manifest.name
+    def version(self) -> str:
+        """The model's version."""
+        return self.manifest.version
 
     @property
     def labels(self) -> tuple[str, ...]:

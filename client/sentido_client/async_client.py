@@ -179,6 +179,7 @@ class AsyncClient:
         texts: str,
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
     ) -> Coroutine[Any, Any, Prediction]: ...
@@ -188,6 +189,7 @@ class AsyncClient:
         texts: Collection[str],
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
@@ -198,6 +200,7 @@ class AsyncClient:
         texts: Collection[str],
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["return"],
@@ -208,6 +211,7 @@ class AsyncClient:
         texts: Texts,
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
@@ -218,6 +222,7 @@ class AsyncClient:
         texts: Texts,
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["return"],
@@ -227,6 +232,7 @@ class AsyncClient:
         texts: str | Collection[str] | Texts,
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["raise", "return"] = "raise",
@@ -241,7 +247,7 @@ class AsyncClient:
         A str or a sequence is to be awaited; any other iterable, async or not, gives an async
         generator. A plain iterable is read on the event loop, so it should not block.
         """
-        options = requests.text_options(model, truncation)
+        options = requests.text_options(model, model_version, truncation)
         return self._run(verbs.PREDICT, texts, options, errors, expect_bundle)
 
     @overload
@@ -250,6 +256,7 @@ class AsyncClient:
         texts: str | Collection[str],
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -262,6 +269,7 @@ class AsyncClient:
         texts: Collection[str],
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -274,6 +282,7 @@ class AsyncClient:
         texts: Texts,
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -286,6 +295,7 @@ class AsyncClient:
         texts: Texts,
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -297,6 +307,7 @@ class AsyncClient:
         texts: str | Collection[str] | Texts,
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -308,7 +319,7 @@ class AsyncClient:
         | AsyncGenerator[Vectors | InvalidRequestError, None]
     ):
         """Give one vector a text; see `Client.embed`, and `predict` for what is to be awaited."""
-        options = requests.embed_options(model, truncation, kind, normalize)
+        options = requests.embed_options(model, model_version, truncation, kind, normalize)
         return self._run(verbs.EMBED, texts, options, errors, expect_bundle)
 
     async def embed_tokens(
@@ -316,13 +327,14 @@ class AsyncClient:
         text: str,
         *,
         model: str = "",
+        model_version: str = "",
         kind: TokenKindName = "word",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
     ) -> TokenEmbeddings:
         """Give the tokens that the model read and a vector for each; see `Client`."""
-        options = requests.text_options(model, truncation)
+        options = requests.text_options(model, model_version, truncation)
         return await self._ask(verbs.EMBED_TOKENS, expect_bundle, text, kind, normalize, options)
 
     @overload
@@ -331,6 +343,7 @@ class AsyncClient:
         words: str,
         *,
         model: str = "",
+        model_version: str = "",
         normalize: bool = False,
         expect_bundle: answers.Expected = None,
     ) -> Word: ...
@@ -340,6 +353,7 @@ class AsyncClient:
         words: Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         normalize: bool = False,
         expect_bundle: answers.Expected = None,
     ) -> list[Word]: ...
@@ -348,32 +362,40 @@ class AsyncClient:
         words: str | Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         normalize: bool = False,
         expect_bundle: answers.Expected = None,
     ) -> Word | list[Word]:
         """Look up one word or several; see `Client.lookup`."""
         several = [words] if isinstance(words, str) else ordered(words, "words")
-        options = requests.lookup_options(model, normalize)
+        options = requests.lookup_options(model, model_version, normalize)
         parts = self._parts(verbs.LOOKUP, several, options, expect_bundle)
         found = [word async for part in parts for word in part]
         return found[0] if isinstance(words, str) else found
 
     async def nearest(
-        self, word: str, k: int = 10, *, model: str = "", expect_bundle: answers.Expected = None
+        self,
+        word: str,
+        k: int = 10,
+        *,
+        model: str = "",
+        model_version: str = "",
+        expect_bundle: answers.Expected = None,
     ) -> list[Neighbour]:
         """Give the `k` (1 to 1000) words nearest to a word; see `Client.nearest`."""
-        return await self._ask(verbs.NEAREST, expect_bundle, word, k, model)
+        return await self._ask(verbs.NEAREST, expect_bundle, word, k, model, model_version)
 
     async def tokenize(
         self,
         text: str,
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
     ) -> Tokenization:
         """Show what the model's tokenizer makes of a text."""
-        options = requests.text_options(model, truncation)
+        options = requests.text_options(model, model_version, truncation)
         return await self._ask(verbs.TOKENIZE, expect_bundle, text, options)
 
     async def detokenize(
@@ -381,25 +403,29 @@ class AsyncClient:
         token_ids: Iterable[int],
         *,
         model: str = "",
+        model_version: str = "",
         expect_bundle: answers.Expected = None,
     ) -> list[str]:
         """Return the word of each id; see `Client.detokenize`."""
-        return await self._ask(verbs.DETOKENIZE, expect_bundle, token_ids, model)
+        return await self._ask(verbs.DETOKENIZE, expect_bundle, token_ids, model, model_version)
 
-    async def model(self, name: str = "") -> Model:
-        """Describe a model, "" for the server's default. Raises NotFoundError."""
-        return await self._ask(verbs.MODEL, None, name)
+    async def model(self, name: str = "", version: str = "") -> Model:
+        """Describe a model, by default the server's. Raises NotFoundError.
+
+        `version`: "" for the first of that name.
+        """
+        return await self._ask(verbs.MODEL, None, name, version)
 
     async def models(self) -> list[Model]:
         """Describe every model, the default first."""
         return await self._ask(verbs.MODELS, None)
 
-    async def reload_model(self, name: str = "") -> Model:
-        """Make the server load a model's bundle again, "" for its default; for administrators.
+    async def reload_model(self, name: str = "", version: str = "") -> Model:
+        """Make the server load a model's bundle again, as `model` finds it; for administrators.
 
         As `Client.reload_model`.
         """
-        return await self._ask(verbs.RELOAD_MODEL, None, name)
+        return await self._ask(verbs.RELOAD_MODEL, None, name, version)
 
     async def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
@@ -474,7 +500,8 @@ class AsyncClient:
         parts = [part async for part in self._parts(verb.many, texts, options, expected)]
         if parts or verb.empty is None:
             return verb.join(parts)
-        model = await self.model(options["model"].name)
+        asked = options["model"]
+        model = await self.model(asked.name, asked.version)
         answers.check_bundle(expected, model.bundle_digest, model.precision)
         return verb.empty(model, options)
 

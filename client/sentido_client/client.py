@@ -188,6 +188,7 @@ class Client:
         texts: str,
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
     ) -> Prediction: ...
@@ -197,6 +198,7 @@ class Client:
         texts: Collection[str],
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
@@ -207,6 +209,7 @@ class Client:
         texts: Collection[str],
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["return"],
@@ -217,6 +220,7 @@ class Client:
         texts: Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
@@ -227,6 +231,7 @@ class Client:
         texts: Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["return"],
@@ -236,6 +241,7 @@ class Client:
         texts: str | Collection[str] | Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
         errors: Literal["raise", "return"] = "raise",
@@ -252,7 +258,8 @@ class Client:
         on a thread of its own, a little ahead of its answers. Raises TypeError for what is not
         texts in an order, such as a dict, a set or a DataFrame.
 
-        `model`: a name, "" for the server's default. `truncation`: "recorded" with the model,
+        `model`: a name, "" for the server's default. `model_version`: "" for the first of that name
+        that the server has. `truncation`: "recorded" with the model,
         "keep_last", "keep_first", or "forbidden", which makes a text of more tokens than the model
         reads an error. `errors`, of several texts: "return" gives an InvalidRequestError in the
         place of a bad text, or of None, NaN or whatever else is not a str, instead of raising it.
@@ -261,7 +268,7 @@ class Client:
         be the same too. An answer of another one raises BundleChangedError and is not returned; a
         list is returned as a whole or not at all. Every call that answers from a bundle takes it.
         """
-        options = requests.text_options(model, truncation)
+        options = requests.text_options(model, model_version, truncation)
         return self._run(verbs.PREDICT, texts, options, errors, expect_bundle)
 
     @overload
@@ -270,6 +277,7 @@ class Client:
         texts: str | Collection[str],
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -282,6 +290,7 @@ class Client:
         texts: Collection[str],
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -294,6 +303,7 @@ class Client:
         texts: Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -306,6 +316,7 @@ class Client:
         texts: Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -317,6 +328,7 @@ class Client:
         texts: str | Collection[str] | Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         kind: EmbeddingKindName = "hidden",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -337,7 +349,7 @@ class Client:
         of vectors, with an InvalidRequestError in the place of a bad text. The rest as for
         `predict`.
         """
-        options = requests.embed_options(model, truncation, kind, normalize)
+        options = requests.embed_options(model, model_version, truncation, kind, normalize)
         return self._run(verbs.EMBED, texts, options, errors, expect_bundle)
 
     def embed_tokens(
@@ -345,6 +357,7 @@ class Client:
         text: str,
         *,
         model: str = "",
+        model_version: str = "",
         kind: TokenKindName = "word",
         normalize: bool = False,
         truncation: TruncationName = "recorded",
@@ -355,7 +368,7 @@ class Client:
         `kind`: "word", the rows of the embedding matrix, or "hidden", the LSTM's state after each
         token. The rest as for `embed`.
         """
-        options = requests.text_options(model, truncation)
+        options = requests.text_options(model, model_version, truncation)
         return self._ask(verbs.EMBED_TOKENS, expect_bundle, text, kind, normalize, options)
 
     @overload
@@ -364,6 +377,7 @@ class Client:
         words: str,
         *,
         model: str = "",
+        model_version: str = "",
         normalize: bool = False,
         expect_bundle: answers.Expected = None,
     ) -> Word: ...
@@ -373,6 +387,7 @@ class Client:
         words: Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         normalize: bool = False,
         expect_bundle: answers.Expected = None,
     ) -> list[Word]: ...
@@ -381,35 +396,43 @@ class Client:
         words: str | Iterable[str],
         *,
         model: str = "",
+        model_version: str = "",
         normalize: bool = False,
         expect_bundle: answers.Expected = None,
     ) -> Word | list[Word]:
         """Look up one word or several: id and vector, or that the model does not know it."""
         several = [words] if isinstance(words, str) else ordered(words, "words")
-        options = requests.lookup_options(model, normalize)
+        options = requests.lookup_options(model, model_version, normalize)
         parts = self._parts(verbs.LOOKUP, several, options, expect_bundle)
         found = [word for part in parts for word in part]
         return found[0] if isinstance(words, str) else found
 
     def nearest(
-        self, word: str, k: int = 10, *, model: str = "", expect_bundle: answers.Expected = None
+        self,
+        word: str,
+        k: int = 10,
+        *,
+        model: str = "",
+        model_version: str = "",
+        expect_bundle: answers.Expected = None,
     ) -> list[Neighbour]:
         """Give the `k` (1 to 1000) words nearest to a word, by cosine similarity.
 
         Raises NotFoundError for a word that is not in the model's vocabulary.
         """
-        return self._ask(verbs.NEAREST, expect_bundle, word, k, model)
+        return self._ask(verbs.NEAREST, expect_bundle, word, k, model, model_version)
 
     def tokenize(
         self,
         text: str,
         *,
         model: str = "",
+        model_version: str = "",
         truncation: TruncationName = "recorded",
         expect_bundle: answers.Expected = None,
     ) -> Tokenization:
         """Show what the model's tokenizer makes of a text."""
-        options = requests.text_options(model, truncation)
+        options = requests.text_options(model, model_version, truncation)
         return self._ask(verbs.TOKENIZE, expect_bundle, text, options)
 
     def detokenize(
@@ -417,29 +440,33 @@ class Client:
         token_ids: Iterable[int],
         *,
         model: str = "",
+        model_version: str = "",
         expect_bundle: answers.Expected = None,
     ) -> list[str]:
         """Return the word of each id, as `tokenize` gives ids.
 
         Raises InvalidRequestError, naming `token_ids[17]`, for an id that names no word, such as 0.
         """
-        return self._ask(verbs.DETOKENIZE, expect_bundle, token_ids, model)
+        return self._ask(verbs.DETOKENIZE, expect_bundle, token_ids, model, model_version)
 
-    def model(self, name: str = "") -> Model:
-        """Describe a model, "" for the server's default. Raises NotFoundError."""
-        return self._ask(verbs.MODEL, None, name)
+    def model(self, name: str = "", version: str = "") -> Model:
+        """Describe a model, by default the server's. Raises NotFoundError.
+
+        `version`: "" for the first of that name.
+        """
+        return self._ask(verbs.MODEL, None, name, version)
 
     def models(self) -> list[Model]:
         """Describe every model, the default first."""
         return self._ask(verbs.MODELS, None)
 
-    def reload_model(self, name: str = "") -> Model:
-        """Make the server load a model's bundle again, "" for its default; for administrators.
+    def reload_model(self, name: str = "", version: str = "") -> Model:
+        """Make the server load a model's bundle again, as `model` finds it; for administrators.
 
         Gives the model as it is served from now on. Raises ReloadError if the bundle is bad, and
         the server goes on with the one it had; NotFoundError; AuthenticationError.
         """
-        return self._ask(verbs.RELOAD_MODEL, None, name)
+        return self._ask(verbs.RELOAD_MODEL, None, name, version)
 
     def limits(self) -> Limits:
         """Give what a call to the server may hold; asked for again after a bad request."""
@@ -519,7 +546,8 @@ class Client:
         parts = list(self._parts(verb.many, texts, options, expected))
         if parts or verb.empty is None:
             return verb.join(parts)
-        model = self.model(options["model"].name)
+        asked = options["model"]
+        model = self.model(asked.name, asked.version)
         answers.check_bundle(expected, model.bundle_digest, model.precision)
         return verb.empty(model, options)
 

@@ -48,25 +48,31 @@ Options = dict[str, Any]
 """The fields that several requests have in common."""
 
 
-def selector(model: str) -> ModelSelector:
+def selector(model: str, version: str) -> ModelSelector:
     """Return what names a model in a request."""
-    return ModelSelector(name=check_text(model, "model"))
+    return ModelSelector(
+        name=check_text(model, "model"), version=check_text(version, "model_version")
+    )
 
 
-def text_options(model: str, truncation: TruncationName) -> Options:
+def text_options(model: str, model_version: str, truncation: TruncationName) -> Options:
     """Give the options of every request with texts. Raises ValueError for an unknown one."""
     return {
-        "model": selector(model),
+        "model": selector(model, model_version),
         "truncation": _known("truncation", truncation, _TRUNCATIONS),
     }
 
 
 def embed_options(
-    model: str, truncation: TruncationName, kind: EmbeddingKindName, normalize: bool
+    model: str,
+    model_version: str,
+    truncation: TruncationName,
+    kind: EmbeddingKindName,
+    normalize: bool,
 ) -> Options:
     """Give the options of requests for a vector a text. Raises ValueError for an unknown one."""
     return {
-        **text_options(model, truncation),
+        **text_options(model, model_version, truncation),
         "kind": _known("kind", kind, _KINDS),
         "normalize": normalize,
     }
@@ -117,9 +123,9 @@ def is_hidden(options: Options) -> bool:
     return bool(options["kind"] == embedding_pb2.EMBEDDING_KIND_HIDDEN)
 
 
-def lookup_options(model: str, normalize: bool) -> Options:
+def lookup_options(model: str, model_version: str, normalize: bool) -> Options:
     """Return the options of requests for words."""
-    return {"model": selector(model), "normalize": normalize}
+    return {"model": selector(model, model_version), "normalize": normalize}
 
 
 def lookup(words: Sequence[str], options: Options) -> LookupWordsRequest:
@@ -127,11 +133,12 @@ def lookup(words: Sequence[str], options: Options) -> LookupWordsRequest:
     return LookupWordsRequest(words=words, **options)
 
 
-def nearest(word: str, k: int, model: str) -> FindNearestWordsRequest:
+def nearest(word: str, k: int, model: str, model_version: str) -> FindNearestWordsRequest:
     """Ask for a word's neighbours. Raises ValueError for `k` below 1: 0 is the wire's default."""
     if not 1 <= k < 2**31:
         raise ValueError(f"k is {k}, 1 to 1000 is needed")
-    return FindNearestWordsRequest(word=check_text(word, "word"), limit=k, model=selector(model))
+    asked = selector(model, model_version)
+    return FindNearestWordsRequest(word=check_text(word, "word"), limit=k, model=asked)
 
 
 def tokenize(text: str, options: Options) -> TokenizeRequest:
@@ -139,14 +146,14 @@ def tokenize(text: str, options: Options) -> TokenizeRequest:
     return TokenizeRequest(text=check_text(text), **options)
 
 
-def model(name: str) -> GetModelRequest:
+def model(name: str, version: str) -> GetModelRequest:
     """Ask for the description of a model."""
-    return GetModelRequest(name=check_text(name, "name"))
+    return GetModelRequest(name=check_text(name, "name"), version=check_text(version, "version"))
 
 
-def reload_model(name: str) -> ReloadModelRequest:
+def reload_model(name: str, version: str) -> ReloadModelRequest:
     """Ask for a model's bundle to be loaded again."""
-    return ReloadModelRequest(name=check_text(name, "name"))
+    return ReloadModelRequest(name=check_text(name, "name"), version=check_text(version, "version"))
 
 
 def check_errors(errors: str) -> None:

@@ -39,6 +39,7 @@ class Prediction:
     scores: tuple[Score, ...]  # every label, in the model's order
     usage: Usage
     model: str  # its plain name
+    version: str  # of the model
     bundle_digest: str  # names every byte of the model
     precision: str = ""  # as of Model; "": a server that does not say
 
@@ -69,6 +70,7 @@ class Tokenization:
     token_ids: tuple[int, ...]  # what the model reads
     usage: Usage
     model: str
+    version: str
     bundle_digest: str
     precision: str = ""  # as of Model; "": a server that does not say
 
@@ -146,8 +148,8 @@ def predictions(
     served_by: common_pb2.ServedBy,
 ) -> Callable[[prediction_pb2.Prediction], Prediction]:
     """Give what reads the Predictions of one answer. Of equal strings only one is kept."""
-    model, bundle_digest = intern(served_by.model), intern(served_by.bundle_digest)
-    precision = intern(served_by.precision)
+    model, version = intern(served_by.model), intern(served_by.version)
+    bundle_digest, precision = intern(served_by.bundle_digest), intern(served_by.precision)
 
     def read(message: prediction_pb2.Prediction) -> Prediction:
         return Prediction(
@@ -156,6 +158,7 @@ def predictions(
             tuple([Score(intern(score.label), score.probability) for score in message.scores]),
             usage(message.usage),
             model,
+            version,
             bundle_digest,
             precision,
         )
@@ -183,6 +186,7 @@ def tokenization(message: tokenizer_pb2.TokenizeResponse) -> Tokenization:
         tuple(message.token_ids),
         usage(message.usage),
         message.served_by.model,
+        message.served_by.version,
         message.served_by.bundle_digest,
         message.served_by.precision,
     )

@@ -25,12 +25,23 @@ class Session:
     address: str
     timeout: float | None
     model: str
+    model_version: str
     as_json: bool | None  # None: unless standard output is a terminal
     tls_ca: Path | None
     tls_cert: Path | None
     tls_key: Path | None
     token_file: Path | None
     insecure_tokens: bool
+
+    @property
+    def names_model(self) -> bool:
+        """Whether one model is asked for, and not whichever is the server's default."""
+        return bool(self.model or self.model_version)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The arguments by which a client's verbs are told which model to ask."""
+        return {"model": self.model, "model_version": self.model_version}
 
     def client(self) -> Client:
         """Make a client; the subcommand closes it."""
@@ -106,6 +117,9 @@ _OPTIONS = (
         "--insecure-tokens", is_flag=True, help="Send the token over plain text to other machines."
     ),
     click.option("--model", default="", help="The model to ask; default: the server's."),
+    click.option(
+        "--model-version", default="", help="Its version; default: the first that the server has."
+    ),
     click.option(
         "--json/--table",
         "as_json",

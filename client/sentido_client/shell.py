@@ -93,7 +93,7 @@ def predict(session: Session, texts: Iterable[str], with_text: bool) -> None:
         session,
         texts,
         with_text,
-        lambda client, each: client.predict(each, model=session.model, errors="return"),
+        lambda client, each: client.predict(each, **session.asked, errors="return"),
         _prediction,
         ("label", "probability", "tokens", "unknown", "cut off", "text"),
         _prediction_cells,
@@ -125,7 +125,7 @@ def embed(
         texts,
         with_text,
         lambda client, each: client.embed(
-            each, model=session.model, kind=kind, normalize=normalize, errors="return"
+            each, **session.asked, kind=kind, normalize=normalize, errors="return"
         ),
         lambda vector: {"embedding": _numbers(vector)},
         ("dimension", "vector", "text"),
@@ -154,8 +154,8 @@ def tokens(session: Session, texts: Iterable[str], with_text: bool, kind: Any) -
         for index, text in enumerate(texts):
             place = _place(index, text, with_text)
             try:
-                read, vectors = client.embed_tokens(text, model=session.model, kind=kind)
-                words = client.tokenize(text, model=session.model).tokens
+                read, vectors = client.embed_tokens(text, **session.asked, kind=kind)
+                words = client.tokenize(text, **session.asked).tokens
             except InvalidRequestError as error:
                 bad += 1
                 _print_error(session, f"text {index + 1}: {_problem(texts, index, error)}", place)
@@ -185,7 +185,7 @@ def nearest(session: Session, words: Sequence[str], k: int) -> None:
     with session.client() as client:
         for word in words:
             try:
-                neighbours = client.nearest(word, k, model=session.model)
+                neighbours = client.nearest(word, k, **session.asked)
             except (InvalidRequestError, NotFoundError) as error:
                 bad += 1
                 _print_error(session, str(error), {})
@@ -208,7 +208,7 @@ def nearest(session: Session, words: Sequence[str], k: int) -> None:
 def detokenize(session: Session, token_ids: Sequence[int]) -> None:
     """Print the word of each id."""
     with session.client() as client:
-        words = client.detokenize(token_ids, model=session.model)
+        words = client.detokenize(token_ids, **session.asked)
     if session.as_json:
         for id, word in zip(token_ids, words, strict=True):
             _print_json({"id": id, "word": word})
@@ -220,9 +220,10 @@ def detokenize(session: Session, token_ids: Sequence[int]) -> None:
 @sentido.command()
 @with_session
 def model(session: Session) -> None:
-    """Describe a model: --model NAME, or every one that the server has."""
+    """Describe a model: --model NAME --model-version VERSION, or every one that the server has."""
     with session.client() as client:
-        found = [client.model(session.model)] if session.model else client.models()
+        one = session.names_model
+        found = [client.model(session.model, session.model_version)] if one else client.models()
     for facts in found:
         _print_model(session, facts)
 
@@ -235,7 +236,7 @@ def reload(session: Session, name: str) -> None:
     if session.model not in ("", name):
         raise click.UsageError(f"NAME is {name!r} and --model {session.model!r}: give one of them")
     with session.client() as client:
-        _print_model(session, client.reload_model(name))
+        _print_model(session, client.reload_model(name, session.model_version))
 
 
 @sentido.command()
@@ -245,8 +246,8 @@ def health(session: Session, service: str) -> None:
     """Print the server's health; end with 0 only if it is SERVING, and has the --model."""
     with session.client() as client:
         status = client.health(service)
-        if session.model and status == "SERVING":
-            client.model(session.model)  # raises NotFoundError
+        if session.names_model and status == "SERVING":
+            client.model(session.model, session.model_version)  # raises NotFoundError
     if session.as_json:
         _print_json({"status": status})
     else:

@@ -71,7 +71,7 @@ def _no_vectors(model: Model, options: Options) -> Vectors:
     return np.empty((0, dimension), np.float32)
 
 
-def _detokenize(token_ids: Iterable[int], model: str) -> DetokenizeRequest:
+def _detokenize(token_ids: Iterable[int], model: str, model_version: str) -> DetokenizeRequest:
     kind = type(token_ids).__name__
     if isinstance(token_ids, str | bytes | Mapping | Set) or not isinstance(token_ids, Iterable):
         raise TypeError(f"token_ids is of type {kind}: pass a list of int")
@@ -85,7 +85,7 @@ def _detokenize(token_ids: Iterable[int], model: str) -> DetokenizeRequest:
             raise InvalidRequestError(
                 f"{field}: {description}", [Violation(field, description, index)]
             )
-    return DetokenizeRequest(token_ids=ids, model=requests.selector(model))
+    return DetokenizeRequest(token_ids=ids, model=requests.selector(model, model_version))
 
 
 PREDICT: TextVerb[Prediction, list[Prediction], list[Prediction]] = TextVerb(
@@ -119,7 +119,7 @@ EMBED_TOKENS = Verb(
 LOOKUP = ChunkVerb(
     lambda stubs: stubs.embeddings.LookupWords, requests.lookup, answers.words, field="words"
 )
-NEAREST: Verb[[str, int, str], list[Neighbour]] = Verb(
+NEAREST: Verb[[str, int, str, str], list[Neighbour]] = Verb(
     lambda stubs: stubs.embeddings.FindNearestWords, requests.nearest, results.neighbours
 )
 TOKENIZE = Verb(lambda stubs: stubs.tokenizers.Tokenize, requests.tokenize, results.tokenization)

@@ -134,7 +134,12 @@ def _servers(arguments: argparse.Namespace) -> Servers:
             from sentido_client.environment import from_environment
 
             given = {**from_environment(), **given}
-    return Servers(model=arguments.model, insecure_tokens=arguments.insecure_tokens, **given)
+    return Servers(
+        model=arguments.model,
+        model_version=arguments.model_version,
+        insecure_tokens=arguments.insecure_tokens,
+        **given,
+    )
 
 
 def _sum_up(report: Report, out: str) -> None:
@@ -247,6 +252,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     engine.add_argument(
         "--model", default="", help="of remote: the model to ask; default: the server's"
+    )
+    engine.add_argument(
+        "--model-version",
+        default="",
+        metavar="VERSION",
+        help="of remote: its version; default: the first that the server has",
     )
     for flag, variable, text in (
         (

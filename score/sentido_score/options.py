@@ -82,6 +82,7 @@ class Servers:
 
     address: str = "localhost:50051"  # "host:port", or "dns:///name:port" for all of a name's
     model: str = ""  # to ask; "": the server's default
+    model_version: str = ""  # "": the first of that name that the server has
     tls_ca: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None

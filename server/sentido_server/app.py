@@ -64,7 +64,7 @@ def serve(config: Config) -> Iterator[Running]:
         tracing = _tracing(config, stack)
         metrics = None if config.metrics_listen == "off" else _metrics()
         pipeline = _pipeline(config, access, metrics, tracing)
-        loader = Loader(config.bundle, config.precision, _opening(pipeline, config))
+        loader = Loader(config.sources(), config.precision, _opening(pipeline, config))
         stalls = Stalls(config.stall_seconds)
         check_reflection = partial(access.check, "reflection", False)
         shared = Shared(config, pipeline, RPCS, health, stalls, check_reflection, certificates)

@@ -14,6 +14,7 @@ from sentido_bundle.command_line import Parser
 from sentido_server import memory, settings
 from sentido_server.core import batcher
 from sentido_server.settings import SettingError, setting
+from sentido_server.sources import Source
 
 _DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."
 _EPILOG = """\
@@ -57,10 +58,11 @@ class Memory:
 class Config:
     """All settings of a server."""
 
-    bundle: tuple[Path, ...] = setting(
-        (default_bundle(),),
-        "folder of a bundle; give it again for more, the first answers calls that name no model"
-        " (default: the shipped one)",
+    bundle: tuple[str | Path, ...] = setting(
+        (str(default_bundle()),),
+        "folder of a bundle, or NAME=FOLDER to give its model another name; give it again for more,"
+        " also for several versions of a model: the first answers calls that name no model, the"
+        " first of a name those that name no version (default: the shipped one)",
     )
     precision: str = setting(
         "fp32",
@@ -165,6 +167,11 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check what no setting can say alone. Raises SettingError."""
+        for bundle in self.bundle:
+            try:
+                Source.parse(bundle)
+            except ValueError as error:
+                raise SettingError(f"--bundle {bundle!r}: {error}") from error
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingError("--tls-cert and --tls-key are needed together")
         if self.tls_client_ca is not None and self.tls_cert is None:
@@ -182,6 +189,10 @@ class Config:
         )
         parser.add_argument("--check", nargs="?", help=argparse.SUPPRESS)  # taken out before
         return settings.load(cls, parser, argv, environ)
+
+    def sources(self) -> list[Source]:
+        """Return where the bundles are, and what their models are called."""
+        return [Source.parse(bundle) for bundle in self.bundle]
 
     def batch_limits(self) -> batcher.BatchLimits:
         """Give what a batch and the queue may hold."""

@@ -21,7 +21,7 @@ from sentido_bundle import BundleError
 from sentido_server import descriptors, log, memory
 from sentido_server.app import Running, serve
 from sentido_server.config import Config
-from sentido_server.loading import Loader
+from sentido_server.loading import Loader, label
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _HEARD = (*_STOPS, signal.SIGHUP)
@@ -206,7 +206,7 @@ class _Life:
             transport=running.transport,
             metrics=running.metrics_address,
             health=running.health_address,
-            models=[bundle.name for bundle in running.loader.registry.bundles],
+            models=[label(bundle) for bundle in running.loader.registry.bundles],
             threads=self._config.thread_count(),
             seconds=round(time.monotonic() - self._started, 3),
         )

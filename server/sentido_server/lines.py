@@ -33,6 +33,7 @@ class Call(NamedTuple):
     tokens: int
     stages: tuple[float, ...]  # seconds, as in metrics.STAGES
     model: str | None
+    version: str | None  # of the model
     peer: str
     trace_id: str | None
 
@@ -49,7 +50,8 @@ def json_call(call: Call) -> str:
         f' "queue_milliseconds": {queue * 1000:.3f},'
         f' "infer_milliseconds": {infer * 1000:.3f},'
         f' "encode_milliseconds": {encode * 1000:.3f},'
-        f' "model": {_quoted(call.model)}, "peer": {_quoted(call.peer)}{trace}}}\n'
+        f' "model": {_quoted(call.model)}, "version": {_quoted(call.version)},'
+        f' "peer": {_quoted(call.peer)}{trace}}}\n'
     )
 
 

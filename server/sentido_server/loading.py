@@ -11,12 +11,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sentido_bundle import Bundle, BundleError
 
 from sentido_server import log
 from sentido_server.core.registry import Registry
 from sentido_server.core.rpc import Reloaded
+from sentido_server.sources import Source
+
+
+class Loaded(NamedTuple):
+    """A bundle, and the seconds that it took to load it."""
+
+    bundle: Bundle
+    seconds: float
 
 
 class Loader:
@@ -26,76 +35,79 @@ class Loader:
     """
 
     def __init__(
-        self, directories: Sequence[Path], precision: str, use: Callable[[Registry, "Loader"], None]
+        self, sources: Sequence[Source], precision: str, use: Callable[[Registry, "Loader"], None]
     ) -> None:
-        self._directories = directories
+        self._sources = sources
         self._precision = precision
         self._use = use
         self._loading = threading.Lock()
         self.registry = Registry(())
-        self.seconds: dict[str, float] = {}  # that the last load took, by model
+        self.loaded: tuple[Loaded, ...] = ()  # what is in the registry, in its order
         self.reloads = Counter(success=0, failure=0)
 
     def load(self) -> None:
         """Load every bundle. Raises BundleError for the first that is bad."""
         with self._loading:
-            self._swap([self._load(directory) for directory in self._directories])
+            self._swap([self._load(source) for source in self._sources])
 
     def reload_all(self) -> None:
         """Load every bundle again: all of them, or raise BundleError and keep what was there.
 
-        A model may have another name then, as after a new start.
+        A model may have another name or version then, as after a new start.
         """
         with self._loading:
-            self._counted(lambda: self._swap([self._load(each) for each in self._directories]))
+            self._counted(lambda: self._swap([self._load(source) for source in self._sources]))
 
-    def reload(self, name: str) -> Reloaded:
-        """Load the bundle of one model again, "" for the default one.
+    def reload(self, name: str, version: str = "") -> Reloaded:
+        """Load the bundle of one model again; which one, as `Registry.find` has it.
 
-        Raises NotFound for an unknown name, BundleError for a bundle that is bad or of another
-        name, and keeps what was there.
+        It may have another version then, which no other bundle of its name may have. Raises
+        NotFound for an unknown model, BundleError for a bundle that is bad or of another name, and
+        keeps what was there.
         """
         with self._loading:
-            bundles = list(self.registry.bundles)
-            old = self.registry.find(name)
-            index = bundles.index(old)
+            loaded = list(self.loaded)
+            old = self.registry.find(name, version)
+            index = self.registry.bundles.index(old)
 
             def load() -> None:
-                bundles[index] = self._load(self._directories[index])
-                if bundles[index].name != old.name:
+                loaded[index] = self._load(self._sources[index])
+                new = loaded[index].bundle
+                if new.name != old.name:
                     raise BundleError(
-                        f"bundle {self._directories[index]}: is now model {bundles[index].name!r}"
+                        f"bundle {self._sources[index].folder}: is now model {new.name!r}"
                         f" and not {old.name!r}; SIGHUP would serve it under that name"
                     )
-                self._swap(bundles)
+                self._swap(loaded)
 
             self._counted(load)
-            return Reloaded(bundles[index], old.digest)
+            return Reloaded(loaded[index].bundle, old.digest)
 
-    def _load(self, directory: Path) -> Bundle:
+    def _load(self, source: Source) -> Loaded:
         started = time.monotonic()
         # Once: a link may be pointed elsewhere while it is read. Path.resolve() raises RuntimeError
         # for links in a circle.
-        folder = Path(os.path.realpath(directory))
-        bundle = Bundle.load(folder, self._precision)
-        self.seconds[bundle.name] = time.monotonic() - started
+        folder = Path(os.path.realpath(source.folder))
+        bundle = Bundle.load(folder, self._precision, name=source.name)
+        loaded = Loaded(bundle, time.monotonic() - started)
         log.event(
             "loaded",
             model=bundle.name,
-            version=bundle.manifest.version,
+            version=bundle.version,
             digest=bundle.digest,
             precision=bundle.precision,
             folder=str(folder),
-            seconds=round(self.seconds[bundle.name], 3),
+            seconds=round(loaded.seconds, 3),
         )
-        return bundle
+        return loaded
 
-    def _swap(self, bundles: Sequence[Bundle]) -> None:
+    def _swap(self, loaded: Sequence[Loaded]) -> None:
         try:
-            registry = Registry(bundles)
+            registry = Registry([each.bundle for each in loaded])
         except ValueError as error:
             raise BundleError(str(error)) from error
         self.registry = registry
+        self.loaded = tuple(loaded)
         self._use(registry, self)
 
     def _counted(self, load: Callable[[], None]) -> None:
@@ -107,4 +119,10 @@ class Loader:
             log.event("reload failed", error=str(error))
             raise
         self.reloads["success"] += 1
-        log.event("reloaded", models={each.name: each.digest for each in self.registry.bundles})
+        bundles = self.registry.bundles
+        log.event("reloaded", models={label(bundle): bundle.digest for bundle in bundles})
+
+
+def label(bundle: Bundle) -> str:
+    """Return a model's name and version, as the log has them where it lists models."""
+    return f"{bundle.name} {bundle.version}"

@@ -1,8 +1,8 @@
 """Reads what a dataclass declares as settings: flag, else variable, else file, else default.
 
 It knows no setting. A field is made by `setting` and is an int, a str, a bool, a `Path | None` or
-a `tuple[Path, ...]`; from its name come `--max-texts`, `SENTIDO_MAX_TEXTS` and `max_texts` in TOML.
-A secret is never a setting, the path of a file that holds it is.
+a `tuple[str | Path, ...]`; from its name come `--max-texts`, `SENTIDO_MAX_TEXTS` and `max_texts` in
+TOML. A secret is never a setting, the path of a file that holds it is.
 """
 
 import argparse
@@ -162,7 +162,7 @@ def _checked(origin: str, field: _Field, value: Any) -> Any:
     """Give a value as the field's type has it. Raises SettingError."""
     least, most, choices = (field.metadata[key] for key in ("least", "most", "choices"))
     if _is_list(field) and type(value) is str:
-        value = [value]  # in TOML, one path
+        value = [value]  # in TOML, one of them
     if _is_list(field):
         fits, wanted = type(value) is list and value and all(map(_names_a_file, value)), "paths"
     elif _is_path(field):
@@ -179,12 +179,12 @@ def _checked(origin: str, field: _Field, value: Any) -> Any:
     if not fits:
         raise SettingError(f"{origin}: {str(value)!r} is not {wanted}")
     if _is_list(field):
-        return tuple(map(Path, value))
+        return tuple(value)
     return Path(value) if _is_path(field) else value
 
 
 def _is_list(field: _Field) -> bool:
-    return field.type == tuple[Path, ...]
+    return field.type == tuple[str | Path, ...]
 
 
 def _is_path(field: _Field) -> bool:

@@ -212,6 +212,12 @@ def test_a_bundle_comes_from_a_volume_or_an_image(name: str, helm: str, tmp_path
     assert settings(resources).get("SENTIDO_BUNDLE") == served[name]
 
 
+def test_several_bundles_of_a_volume_are_named_by_the_settings(helm: str, tmp_path: Path) -> None:
+    both = "/bundles/imdb-1:canary=/bundles/imdb-2"
+    values = {**VALUES["volume"], "settings": {"SENTIDO_BUNDLE": both}}
+    assert settings(render(helm, tmp_path, values))["SENTIDO_BUNDLE"] == both
+
+
 def test_a_bundle_is_copied_out_of_an_image_again_and_again(helm: str, tmp_path: Path) -> None:
     source, target = tmp_path / "image" / "bundle", tmp_path / "current"
     source.mkdir(parents=True)

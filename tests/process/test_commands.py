@@ -42,7 +42,8 @@ def lines(result: Result) -> list[dict[str, object]]:
 
 def test_predict_prints_json_lines_into_a_pipe(sentido: Run, bundle: Bundle) -> None:
     first, second = lines(sentido("predict", "A wonderful little film.", "A dull mess."))
-    facts = ["label", "probability", "scores", "usage", "model", "bundle_digest", "precision"]
+    facts = ["label", "probability", "scores", "usage", "model", "version"]
+    facts += ["bundle_digest", "precision"]
     assert list(first) == ["index", *facts]
     assert (first["index"], second["index"]) == (0, 1)
     assert (first["label"], second["label"]) == ("positive", "negative")
@@ -256,6 +257,15 @@ def test_an_option_may_stand_before_the_command_and_wins_over_the_environment(
     asked = sentido("--address", "127.0.0.1:1", "health", "--address", address, **nowhere)
     assert lines(asked) == [{"status": "SERVING"}]
     assert sentido("--model", "x", "predict", "good").returncode == 1
+
+
+def test_the_version_of_a_model_can_be_asked_for(sentido: Run) -> None:
+    (answer,) = lines(sentido("--model-version", "1", "predict", "good"))
+    assert (answer["model"], answer["version"]) == ("imdb", "1")
+    for command in ("predict good", "embed good", "tokens good", "nearest good", "model", "health"):
+        result = sentido(*command.split(), "--model-version", "9")
+        assert result.returncode == 1
+        assert "version '9' of model 'imdb' is not loaded, there are: 1" in result.stderr
 
 
 def test_health_of_a_model_that_is_not_loaded_is_not_serving(sentido: Run) -> None:

@@ -147,7 +147,7 @@ def test_reloads_under_load_fail_no_call_and_keep_answers_and_bundles_together(
                 digest = bundles[number % 2].digest
                 before = load.digests[digest]
                 point(link, folders[number % 2])
-                assert reload(process)["models"] == {"small": digest}
+                assert reload(process)["models"] == {"small 1": digest}
                 wait_for(partial(load.has_more_than, before, digest))
                 resident_after.append(resident(process.process.pid))
     assert load.wrong == []
@@ -236,7 +236,7 @@ def test_a_broken_bundle_is_refused_with_the_reason_and_the_old_one_serves_on(
         assert load.wrong == []
         assert set(load.digests) == {old.digest}
         point(link, folders[1])
-        assert reload(process)["models"] == {"small": Bundle.load(folders[1]).digest}
+        assert reload(process)["models"] == {"small 1": Bundle.load(folders[1]).digest}
 
 
 def test_a_hangup_loads_all_bundles_or_none(folders: list[Path], tmp_path: Path) -> None:
@@ -252,10 +252,14 @@ def test_a_hangup_loads_all_bundles_or_none(folders: list[Path], tmp_path: Path)
         assert set(before) == {"small", "other"}
         point(links[0], folders[1])
         point(links[1], folders[0])  # two of one name
-        assert "two bundles are named 'small'" in reload(process, "reload failed")["error"]
+        assert (
+            "two bundles are model 'small' in version '1'"
+            in reload(process, "reload failed")["error"]
+        )
         assert {model.name: model.bundle_digest for model in client.models()} == before
         point(links[1], renamed)
-        assert reload(process)["models"] == {**before, "small": Bundle.load(folders[1]).digest}
+        served = {"other 1": before["other"], "small 1": Bundle.load(folders[1]).digest}
+        assert reload(process)["models"] == served
 
 
 def test_only_an_administrator_reloads_a_model(transport: str) -> None:

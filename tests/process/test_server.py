@@ -46,7 +46,8 @@ def test_it_serves_the_default_bundle_and_drains_on_sigterm() -> None:
             assert running.end() == 0
         (call,) = [line for line in running.lines if line.get("rpc", "").endswith("/Predict")]
         assert call["code"] == "OK"
-        assert (call["texts"], call["tokens"], call["model"]) == (1, 4, "imdb")
+        assert (call["texts"], call["tokens"]) == (1, 4)
+        assert (call["model"], call["version"]) == ("imdb", "1")
         assert call["milliseconds"] > 0
         assert "wonderful" not in json.dumps(running.lines)
         assert [line["event"] for line in running.lines][-2:] == ["stopping", "stopped"]
@@ -450,11 +451,11 @@ def test_links_in_a_circle_are_one_sentence(tmp_path: Path) -> None:
     assert message.startswith(f"sentido-server: bundle {tmp_path / 'circle'}: no such directory")
 
 
-def test_two_bundles_of_one_name_are_a_start_up_error() -> None:
+def test_two_bundles_of_one_name_and_version_are_a_start_up_error() -> None:
     twice = ["--bundle", str(default_bundle())] * 2
     code, message = failure("--listen", "127.0.0.1:0", *twice)
     assert code == 1
-    assert "sentido-server: two bundles are named 'imdb'" in message
+    assert "sentido-server: two bundles are model 'imdb' in version '1': serve one" in message
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_a_call_is_a_span_under_its_callers_with_one_for_each_stage(
         "sentido.texts": 1,
         "sentido.tokens": 4,
         "sentido.model": "imdb",
+        "sentido.version": "1",
     }
     at = call.start_time_unix_nano
     for stage in ("tokenize", "queue", "infer", "encode"):

@@ -1,5 +1,6 @@
 """A run's rows are all of one bundle and one precision, whatever becomes of what answers."""
 
+import json
 import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,10 @@ import grpc
 import pyarrow as pa
 import pytest
 from conftest import config, raw_stream, running
-from scoring import copy_bundle, read_jsonl, write_jsonl
+from scoring import copy_bundle, read_jsonl, sentido_score, write_jsonl
 from sentido_bundle import Bundle, default_bundle
 from sentido_score import Options, ScoreError, Scorer, Servers, score
+from versions import copy
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,23 @@ def routed(other: dict[str, Any], services: str) -> Iterator[str]:
         router.start()
         stack.callback(lambda: router.stop(None).wait())
         yield f"127.0.0.1:{port}"
+
+
+def test_the_version_of_a_server_s_model_can_be_chosen_and_is_in_the_report(
+    tmp_path: Path, bundle: Bundle
+) -> None:
+    path, out = write_jsonl(tmp_path / "in.jsonl", ["good"]), tmp_path / "out.jsonl"
+    second = copy(tmp_path / "2", version="2")
+    with running(config(bundle=(default_bundle(), second))) as address:
+        for version in ("", "2"):
+            servers, options = Servers(address, model_version=version), Options(embed="hidden")
+            score(path, out=out, options=options, engine="remote", servers=servers, overwrite=True)
+            report = json.loads((tmp_path / "out.jsonl.report.json").read_bytes())
+            assert (report["model"], report["version"]) == ("imdb", version or "1")
+            assert (report["bundle_digest"] == bundle.digest) == (version == "")
+        flags = ("--engine", "remote", "--address", address, "--model-version", "9")
+        result = sentido_score(path, "--out", tmp_path / "other.jsonl", *flags, code=1)
+    assert b"version '9' of model 'imdb' is not loaded, there are: 1, 2" in result.stderr
 
 
 @pytest.mark.parametrize("services", ["PredictionService", "EmbeddingService"])

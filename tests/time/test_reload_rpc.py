@@ -1,6 +1,5 @@
 """ReloadModel through the pipeline: one after another, and what a caller is told."""
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,6 +19,8 @@ from sentido_server.core.rpc import Lane, RequestLimits, Serving
 from sentido_server.loading import Loader
 from sentido_server.rpcs import model as models
 from sentido_server.security.bearer import Access
+from sentido_server.sources import Source
+from versions import copy
 from waiting import PATIENCE
 
 (RELOAD,) = [rpc for rpc in models.RPCS if rpc.lane is Lane.ADMIN]
@@ -52,34 +53,43 @@ def link(tmp_path: Path) -> Path:
     return tmp_path / "served"
 
 
-class Reloading:
-    """A pipeline whose models come from a folder."""
+def point(link: Path, folder: Path) -> None:
+    link.unlink()
+    link.symlink_to(folder)
 
-    def __init__(self, folder: Path) -> None:
+
+class Reloading:
+    """A pipeline whose models come from folders."""
+
+    def __init__(self, *sources: Source) -> None:
         self.pipeline = Pipeline(
             1, BatchLimits(rows=8, budget=4096, padding=0.1, queued=10**6), Access(None)
         )
-        self.loader = Loader([folder], "fp32", self._use)
+        self.loader = Loader(sources, "fp32", self._use)
         self.loader.load()
 
     def _use(self, registry: Registry, loader: Loader) -> None:
         limits = RequestLimits(1000, 10, 10**6)
         self.pipeline.open(Serving(registry, limits, "test", loader.reload))
 
-    def send(self, name: str) -> Call:
+    def send(self, name: str, version: str = "") -> Call:
         """Send what an administrator has sent."""
         call = Call()
-        body = ReloadModelRequest(name=name).SerializeToString()
+        body = ReloadModelRequest(name=name, version=version).SerializeToString()
         self.pipeline.submit(RELOAD, call, CallRecord("test", "test"), body, call.finish)
         return call
 
-    def reload(self, name: str) -> Outcome:
-        return self.send(name).outcome()
+    def reload(self, name: str, version: str = "") -> Outcome:
+        return self.send(name, version).outcome()
+
+    @property
+    def models(self) -> list[tuple[str, str]]:
+        return [(bundle.name, bundle.version) for bundle in self.loader.registry.bundles]
 
 
 @pytest.fixture
 def reloading(link: Path) -> Iterator[Reloading]:
-    made = Reloading(link)
+    made = Reloading(Source(link))
     yield made
     made.pipeline.close()
 
@@ -118,15 +128,39 @@ def test_a_bad_bundle_is_a_failed_precondition_with_a_reason(
 
 
 def test_a_bundle_of_another_model_is_refused(reloading: Reloading, link: Path) -> None:
-    other = Path(shutil.copytree(default_bundle(), link.with_name("other")))
-    manifest = (other / "manifest.json").read_text()
-    (other / "manifest.json").write_text(manifest.replace('"imdb"', '"other"', 1))
-    link.unlink()
-    link.symlink_to(other)
+    point(link, copy(link.with_name("other"), name="other"))
     outcome = reloading.reload("imdb")
     assert isinstance(outcome, BundleRefused)
     assert "is now model 'other' and not 'imdb'; SIGHUP would" in outcome.message
     assert reloading.loader.registry.default.name == "imdb"
+
+
+def test_a_bundle_named_from_outside_may_have_any_name_of_its_own(link: Path) -> None:
+    reloading = Reloading(Source(link, "mine"))
+    point(link, copy(link.with_name("other"), name="other"))
+    assert isinstance(reloading.reload("mine"), bytes)
+    assert reloading.models == [("mine", "1")]
+    reloading.pipeline.close()
+
+
+def test_a_reload_may_change_the_version_unless_another_bundle_has_it(link: Path) -> None:
+    second = copy(link.with_name("2"), version="2")
+    reloading = Reloading(Source(link), Source(second))
+    assert reloading.models == [("imdb", "1"), ("imdb", "2")]
+    point(link, second)
+    for version in ("", "1"):
+        outcome = reloading.reload("imdb", version)
+        assert isinstance(outcome, BundleRefused)
+        assert "two bundles are model 'imdb' in version '2': serve one of" in outcome.message
+    assert reloading.models == [("imdb", "1"), ("imdb", "2")]
+    point(link, copy(link.with_name("3"), version="3"))
+    outcome = reloading.reload("imdb", "1")
+    assert isinstance(outcome, bytes)
+    assert ReloadModelResponse.FromString(outcome).model.version == "3"
+    assert reloading.models == [("imdb", "3"), ("imdb", "2")]
+    assert isinstance(reloading.reload("imdb", "1"), NotFound)
+    assert isinstance(reloading.reload("", "2"), bytes)
+    reloading.pipeline.close()
 
 
 def test_reloads_at_once_run_one_after_another(reloading: Reloading) -> None:

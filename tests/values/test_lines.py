@@ -25,7 +25,7 @@ FORGED = (
 
 
 def a_call(model: str, peer: str) -> Call:
-    return Call(WHEN, "sentido.v1.X/Y", 0, 1.0, 1, 2, (0.1, 0.2, 0.3, 0.4), model, peer, None)
+    return Call(WHEN, "sentido.v1.X/Y", 0, 1.0, 1, 2, (0.1, 0.2, 0.3, 0.4), model, "1", peer, None)
 
 
 @given(st.text(st.characters(exclude_categories=())))

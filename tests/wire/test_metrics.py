@@ -108,7 +108,7 @@ def test_calls_texts_and_batches_are_counted(server: Running) -> None:
     assert value(found, "sentido_truncated_texts_total") == 1
     assert value(found, "sentido_batch_texts_sum") == 6
     assert value(found, "sentido_queue_tokens") == 0
-    assert value(found, "sentido_model_load_seconds", model="imdb") > 0
+    assert value(found, "sentido_model_load_seconds", model="imdb", version="1") > 0
     for stage in STAGES:
         assert value(found, "sentido_stage_duration_seconds_count", stage=stage) >= 3
         assert value(found, "sentido_stage_duration_seconds_sum", stage=stage) > 0

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16sentido/v1/model.proto\x12\nsentido.v1\"\x16\n\x14GetServerInfoRequest\"j\n\x15GetServerInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.sentido.v1.Limits\x12\x15\n\rdefault_model\x18\x03 \x01(\t\"S\n\x06Limits\x12\x1b\n\x13max_text_characters\x18\x01 \x01(\x05\x12\x11\n\tmax_texts\x18\x02 \x01(\x05\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\x05\"\x13\n\x11ListModelsRequest\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.sentido.v1.Model\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.sentido.v1.Model\"\"\n\x12ReloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"W\n\x13ReloadModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.sentido.v1.Model\x12\x1e\n\x16previous_bundle_digest\x18\x02 \x01(\t\"\xd0\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12\x30\n\rpreprocessing\x18\x05 \x01(\x0b\x32\x19.sentido.v1.Preprocessing\x12\x17\n\x0fvocabulary_size\x18\x06 \x01(\x05\x12\x1b\n\x13\x65mbedding_dimension\x18\x07 \x01(\x05\x12\x14\n\x0chidden_units\x18\x08 \x01(\x05\x12/\n\x07metrics\x18\t \x03(\x0b\x32\x1e.sentido.v1.Model.MetricsEntry\x12\x0f\n\x07\x63reated\x18\n \x01(\t\x12\x11\n\tprecision\x18\x0b \x01(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x87\x01\n\rPreprocessing\x12\r\n\x05lower\x18\x01 \x01(\x08\x12\x0f\n\x07\x66ilters\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x1f\n\x17out_of_vocabulary_token\x18\x04 \x01(\t\x12\x12\n\nmax_tokens\x18\x05 \x01(\x05\x12\x12\n\ntruncation\x18\x06 \x01(\t2\xc8\x02\n\x0cModelService\x12T\n\rGetServerInfo\x12 .sentido.v1.GetServerInfoRequest\x1a!.sentido.v1.GetServerInfoResponse\x12K\n\nListModels\x12\x1d.sentido.v1.ListModelsRequest\x1a\x1e.sentido.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.sentido.v1.GetModelRequest\x1a\x1c.sentido.v1.GetModelResponse\x12N\n\x0bReloadModel\x12\x1e.sentido.v1.ReloadModelRequest\x1a\x1f.sentido.v1.ReloadModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16sentido/v1/model.proto\x12\nsentido.v1\"\x16\n\x14GetServerInfoRequest\"j\n\x15GetServerInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\"\n\x06limits\x18\x02 \x01(\x0b\x32\x12.sentido.v1.Limits\x12\x15\n\rdefault_model\x18\x03 \x01(\t\"S\n\x06Limits\x12\x1b\n\x13max_text_characters\x18\x01 \x01(\x05\x12\x11\n\tmax_texts\x18\x02 \x01(\x05\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\x05\"\x13\n\x11ListModelsRequest\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.sentido.v1.Model\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.sentido.v1.Model\"3\n\x12ReloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"W\n\x13ReloadModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.sentido.v1.Model\x12\x1e\n\x16previous_bundle_digest\x18\x02 \x01(\t\"\xd0\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12\x30\n\rpreprocessing\x18\x05 \x01(\x0b\x32\x19.sentido.v1.Preprocessing\x12\x17\n\x0fvocabulary_size\x18\x06 \x01(\x05\x12\x1b\n\x13\x65mbedding_dimension\x18\x07 \x01(\x05\x12\x14\n\x0chidden_units\x18\x08 \x01(\x05\x12/\n\x07metrics\x18\t \x03(\x0b\x32\x1e.sentido.v1.Model.MetricsEntry\x12\x0f\n\x07\x63reated\x18\n \x01(\t\x12\x11\n\tprecision\x18\x0b \x01(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x87\x01\n\rPreprocessing\x12\r\n\x05lower\x18\x01 \x01(\x08\x12\x0f\n\x07\x66ilters\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x1f\n\x17out_of_vocabulary_token\x18\x04 \x01(\t\x12\x12\n\nmax_tokens\x18\x05 \x01(\x05\x12\x12\n\ntruncation\x18\x06 \x01(\t2\xc8\x02\n\x0cModelService\x12T\n\rGetServerInfo\x12 .sentido.v1.GetServerInfoRequest\x1a!.sentido.v1.GetServerInfoResponse\x12K\n\nListModels\x12\x1d.sentido.v1.ListModelsRequest\x1a\x1e.sentido.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.sentido.v1.GetModelRequest\x1a\x1c.sentido.v1.GetModelResponse\x12N\n\x0bReloadModel\x12\x1e.sentido.v1.ReloadModelRequest\x1a\x1f.sentido.v1.ReloadModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,19 +44,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSRESPONSE']._serialized_start=276
   _globals['_LISTMODELSRESPONSE']._serialized_end=331
   _globals['_GETMODELREQUEST']._serialized_start=333
-  _globals['_GETMODELREQUEST']._serialized_end=364
-  _globals['_GETMODELRESPONSE']._serialized_start=366
-  _globals['_GETMODELRESPONSE']._serialized_end=418
-  _globals['_RELOADMODELREQUEST']._serialized_start=420
-  _globals['_RELOADMODELREQUEST']._serialized_end=454
-  _globals['_RELOADMODELRESPONSE']._serialized_start=456
-  _globals['_RELOADMODELRESPONSE']._serialized_end=543
-  _globals['_MODEL']._serialized_start=546
-  _globals['_MODEL']._serialized_end=882
-  _globals['_MODEL_METRICSENTRY']._serialized_start=836
-  _globals['_MODEL_METRICSENTRY']._serialized_end=882
-  _globals['_PREPROCESSING']._serialized_start=885
-  _globals['_PREPROCESSING']._serialized_end=1020
-  _globals['_MODELSERVICE']._serialized_start=1023
-  _globals['_MODELSERVICE']._serialized_end=1351
+  _globals['_GETMODELREQUEST']._serialized_end=381
+  _globals['_GETMODELRESPONSE']._serialized_start=383
+  _globals['_GETMODELRESPONSE']._serialized_end=435
+  _globals['_RELOADMODELREQUEST']._serialized_start=437
+  _globals['_RELOADMODELREQUEST']._serialized_end=488
+  _globals['_RELOADMODELRESPONSE']._serialized_start=490
+  _globals['_RELOADMODELRESPONSE']._serialized_end=577
+  _globals['_MODEL']._serialized_start=580
+  _globals['_MODEL']._serialized_end=916
+  _globals['_MODEL_METRICSENTRY']._serialized_start=870
+  _globals['_MODEL_METRICSENTRY']._serialized_end=916
+  _globals['_PREPROCESSING']._serialized_start=919
+  _globals['_PREPROCESSING']._serialized_end=1054
+  _globals['_MODELSERVICE']._serialized_start=1057
+  _globals['_MODELSERVICE']._serialized_end=1385
 # @@protoc_insertion_point(module_scope)

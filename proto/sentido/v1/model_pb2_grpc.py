@@ -76,7 +76,7 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """One loaded model. NOT_FOUND: no model of that name.
+        """One loaded model. NOT_FOUND: no model of that name and version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,8 +85,9 @@ class ModelServiceServicer(object):
     def ReloadModel(self, request, context):
         """Loads one model's bundle again from where the server was told it is, and answers from it once it
         is verified; calls are answered from the old one until then. For administrators.
-        NOT_FOUND: no model of that name. PERMISSION_DENIED: no administrator. FAILED_PRECONDITION with
-        an ErrorInfo, reason BUNDLE_REFUSED: the bundle is bad, and the old one stays.
+        It may have another version then. NOT_FOUND: no model of that name and version. PERMISSION_DENIED: no administrator. FAILED_PRECONDITION with
+        an ErrorInfo, reason BUNDLE_REFUSED: the bundle is bad, or of another name, or another bundle of
+        its name has its version, and the old one stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -16,6 +16,7 @@ class Model:
     """What is known of the model that scores."""
 
     name: str
+    version: str
     digest: str  # of its bundle
     labels: tuple[str, ...]
     precision: str

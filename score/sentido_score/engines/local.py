@@ -29,7 +29,7 @@ def load(bundle: str | Path, precision: str) -> Bundle:
 
 def model_of(bundle: Bundle) -> Model:
     """Say which model a bundle holds."""
-    return Model(bundle.name, bundle.digest, bundle.labels, str(bundle.precision))
+    return Model(bundle.name, bundle.version, bundle.digest, bundle.labels, str(bundle.precision))
 
 
 def dimension_of(bundle: Bundle, embed: str | None) -> int:

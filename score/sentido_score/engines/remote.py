@@ -48,7 +48,7 @@ class RemoteEngine:
 
     def __init__(self, servers: Servers, options: Options, say: Say) -> None:
         """Ask the server which model it has. Raises ScoreError if none answers or it is another."""
-        self._asked = servers.model
+        self._asked = servers.model, servers.model_version
         self._embed = options.embed
         self._say = say
         self._closing = Event()
@@ -56,7 +56,7 @@ class RemoteEngine:
         self._is_waiting = False  # for a server that does not answer
         try:
             with _client(servers, _REACHED) as asking:
-                self._served = facts = asking.model(servers.model)
+                self._served = facts = asking.model(servers.model, servers.model_version)
             self._client = _client(servers)
         except (SentidoError, ValueError) as error:
             raise ScoreError(str(error)) from error
@@ -65,7 +65,9 @@ class RemoteEngine:
                 f"the server at {servers.address} computes in {facts.precision}, not in"
                 f" {options.precision}: choose --precision {facts.precision} or another server"
             )
-        self.model = Model(facts.name, facts.bundle_digest, facts.labels, facts.precision)
+        self.model = Model(
+            facts.name, facts.version, facts.bundle_digest, facts.labels, facts.precision
+        )
         sizes = {None: 0, "hidden": facts.hidden_units, "mean": facts.embedding_dimension}
         self.dimension = sizes[options.embed]
 
@@ -142,22 +144,39 @@ class RemoteEngine:
             self._is_waiting = True
 
     def _predict(self, texts: Sequence[str]) -> Sequence[Prediction | InvalidRequestError]:
-        asked, served = self._asked, self._served
+        (model, model_version), served = self._asked, self._served
         try:
-            return self._client.predict(texts, model=asked, expect_bundle=served)
+            return self._client.predict(
+                texts, model=model, model_version=model_version, expect_bundle=served
+            )
         except InvalidRequestError:  # a text is over a limit of the server's: which ones?
-            return self._client.predict(texts, model=asked, expect_bundle=served, errors="return")
+            return self._client.predict(
+                texts,
+                model=model,
+                model_version=model_version,
+                expect_bundle=served,
+                errors="return",
+            )
 
     def _vectors(self, texts: Sequence[str]) -> Sequence[_Vector | InvalidRequestError]:
         if self._embed is None or not texts or self._closing.is_set():
             return []
-        asked, served = self._asked, self._served
+        (model, model_version), served = self._asked, self._served
         kind: Literal["hidden", "mean"] = "hidden" if self._embed == "hidden" else "mean"
         try:
-            return list(self._client.embed(texts, model=asked, kind=kind, expect_bundle=served))
+            return list(
+                self._client.embed(
+                    texts, model=model, model_version=model_version, kind=kind, expect_bundle=served
+                )
+            )
         except InvalidRequestError:
             return self._client.embed(
-                texts, model=asked, kind=kind, expect_bundle=served, errors="return"
+                texts,
+                model=model,
+                model_version=model_version,
+                kind=kind,
+                expect_bundle=served,
+                errors="return",
             )
 
 

@@ -27,6 +27,7 @@ class Report:
     texts_per_second: float
     engine: str  # of the last piece
     model: str
+    version: str  # of the model
     bundle_digest: str
     precision: str
     labels: tuple[str, ...]
@@ -58,6 +59,7 @@ class Report:
             texts_per_second=round(counts.rows / seconds, 1) if seconds else 0.0,
             engine=engine,
             model=model.name,
+            version=model.version,
             bundle_digest=model.digest,
             precision=model.precision,
             labels=model.labels,

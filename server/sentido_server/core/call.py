@@ -61,6 +61,7 @@ class CallRecord:
     tracing: Tracer | None = None
     started: float = field(default_factory=time.monotonic)
     model: str | None = None
+    version: str | None = None
     texts: int = 0
     tokens: int = 0
     stages: tuple[float, ...] = (0.0,) * len(STAGES)  # seconds that each took, of all messages
@@ -79,7 +80,7 @@ class CallRecord:
             self.texts += texts
             self.tokens += tokens
             if plan.bundle is not None:
-                self.model = plan.bundle.name
+                self.model, self.version = plan.bundle.name, plan.bundle.version
         return texts, tokens, unknown, truncated
 
     def take_back(self, counts: TextCounts) -> None:
@@ -139,6 +140,7 @@ class CallRecord:
                 self.tokens,
                 self.stages,
                 self.model,
+                self.version,
                 self.peer,
                 trace_id,
             )

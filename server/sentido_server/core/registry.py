@@ -1,4 +1,4 @@
-"""The loaded models, by name."""
+"""The loaded models, by name and version."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,24 @@ from sentido_bundle import Bundle
 
 from sentido_server.core.faults import NotFound, shorten
 
+_LISTED = 500  # characters of a list of names that an error repeats
+
 
 class Registry:
     """The bundles that a server answers from. Immutable."""
 
     def __init__(self, bundles: Sequence[Bundle]) -> None:
-        """Take one or more bundles, the default first. Raises ValueError for two of one name."""
+        """Take bundles, the default first. Raises ValueError for two of one name and version."""
         self.bundles = tuple(bundles)
-        self._by_name = {bundle.name: bundle for bundle in bundles}
-        if len(self._by_name) < len(self.bundles):
-            names = [bundle.name for bundle in bundles]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(
-                f"two bundles are named {twice!r}: export one of them again with another --name"
-            )
+        self._versions: dict[str, dict[str, Bundle]] = {}  # by name; those given first are first
+        for bundle in self.bundles:
+            versions = self._versions.setdefault(bundle.name, {})
+            if bundle.version in versions:
+                raise ValueError(
+                    f"two bundles are model {bundle.name!r} in version {bundle.version!r}: serve"
+                    " one of them under another name, by --bundle NAME=FOLDER"
+                )
+            versions[bundle.version] = bundle
 
     @property
     def default(self) -> Bundle:
@@ -27,16 +31,23 @@ class Registry:
         return self.bundles[0]
 
     def find(self, name: str = "", version: str = "") -> Bundle:
-        """Return the model of a name, "" for the default one, and of a version. Raises NotFound."""
-        bundle = self._by_name.get(name) if name else self.default
-        if bundle is None:
+        """Return the model of a name, "" for the default's, and of a version. Raises NotFound.
+
+        Without a version: the first given of that name.
+        """
+        if not (name or version):
+            return self.default
+        versions = self._versions.get(name or self.default.name)
+        if versions is None:
             raise NotFound(
                 f"no model {shorten(name)!r} is loaded, there are:"
-                f" {shorten(', '.join(self._by_name), 500)}"
+                f" {shorten(', '.join(self._versions), _LISTED)}"
             )
-        if version not in ("", bundle.manifest.version):
+        if not version:
+            return next(iter(versions.values()))
+        if version not in versions:
             raise NotFound(
-                f"version {shorten(version)!r} of model {bundle.name!r} is not loaded, but"
-                f" {bundle.manifest.version!r} is"
+                f"version {shorten(version)!r} of model {name or self.default.name!r} is not"
+                f" loaded, there are: {shorten(', '.join(versions), _LISTED)}"
             )
-        return bundle
+        return versions[version]

@@ -61,8 +61,8 @@ class Reloaded:
     previous_digest: str
 
 
-def _cannot_reload(name: str) -> Reloaded:
-    raise BundleError(f"{name!r} was not loaded from a folder")
+def _cannot_reload(name: str, version: str) -> Reloaded:
+    raise BundleError(f"{name!r} {version!r} was not loaded from a folder")
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,11 @@ class Serving:
     registry: Registry
     limits: RequestLimits
     server_version: str
-    reload: Callable[[str], Reloaded] = _cannot_reload
-    """Loads the model of a name again and answers from it. Raises NotFound or BundleError."""
+    reload: Callable[[str, str], Reloaded] = _cannot_reload
+    """Loads the model of a name and version, as `Registry.find` has it, again and answers from it.
+
+    Raises NotFound or BundleError.
+    """
     is_ready: bool = True  # else it is loading, or draining
 
 
@@ -183,10 +186,10 @@ def run(items: Sequence[Item]) -> list[Result]:
 def served_by(plan: Plan) -> ServedBy:
     """Name the bundle that answered."""
     assert plan.bundle is not None  # of every RPC that says by what it was served
-    bundle, manifest = plan.bundle, plan.bundle.manifest
+    bundle = plan.bundle
     return ServedBy(
-        model=manifest.name,
-        version=manifest.version,
+        model=bundle.name,
+        version=bundle.version,
         bundle_digest=bundle.digest,
         precision=bundle.precision,
     )

@@ -53,7 +53,7 @@ def reply_list_models(_: ListModelsRequest, plan: Plan, __: Sequence[Result]) ->
 
 def prepare_get_model(serving: Serving, request: GetModelRequest) -> Plan:
     """Find the model."""
-    return Plan(serving.registry.find(request.name))
+    return Plan(serving.registry.find(request.name, request.version))
 
 
 def reply_get_model(_: GetModelRequest, plan: Plan, __: Sequence[Result]) -> GetModelResponse:
@@ -65,7 +65,7 @@ def reply_get_model(_: GetModelRequest, plan: Plan, __: Sequence[Result]) -> Get
 def prepare_reload_model(serving: Serving, request: ReloadModelRequest) -> Plan:
     """Load the model again; the notes hold the digest it had before."""
     try:
-        reloaded = serving.reload(request.name)
+        reloaded = serving.reload(request.name, request.version)
     except BundleError as error:
         raise BundleRefused(str(error)) from error
     return Plan(reloaded.bundle, notes=reloaded.previous_digest)
@@ -86,8 +86,8 @@ def _describe(bundle: Bundle) -> Model:
     if bundle.precision is Precision.INT8:
         metrics.update({f"int8_{name}": value for name, value in vars(manifest.int8).items()})
     return Model(
-        name=manifest.name,
-        version=manifest.version,
+        name=bundle.name,
+        version=bundle.version,
         bundle_digest=bundle.digest,
         labels=manifest.labels,
         preprocessing=Preprocessing(

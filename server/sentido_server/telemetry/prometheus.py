@@ -123,12 +123,12 @@ class ServerCollector(Collector):
             labels=["model", "version", "digest", "precision"],
         )
         seconds = GaugeMetricFamily(
-            "sentido_model_load_seconds", "What its last load took.", labels=["model"]
+            "sentido_model_load_seconds", "What its last load took.", labels=["model", "version"]
         )
-        for bundle in self._loader.registry.bundles:
-            facts = [bundle.name, bundle.manifest.version, bundle.digest, str(bundle.precision)]
-            info.add_metric(facts, 1)
-            seconds.add_metric([bundle.name], self._loader.seconds[bundle.name])
+        for bundle, taken in self._loader.loaded:
+            key = [bundle.name, bundle.version]
+            info.add_metric([*key, bundle.digest, str(bundle.precision)], 1)
+            seconds.add_metric(key, taken)
         yield from (info, seconds)
         yield _counters("sentido_reloads", "Reloads.", "result", self._loader.reloads)
 

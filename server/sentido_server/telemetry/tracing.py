@@ -69,6 +69,7 @@ class Tracing:
                     "sentido.texts": entry.texts,
                     "sentido.tokens": entry.tokens,
                     "sentido.model": entry.model or "",
+                    "sentido.version": entry.version or "",
                 }
             )
             if code in _FAILURES:
