@@ -15,7 +15,7 @@ IMPORTED := proto/google/rpc/status.proto
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-certificates nightly-replacing lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
+.PHONY: help setup demo test test-fast test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-certificates nightly-replacing nightly-long lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,28 +35,32 @@ test-fast: $(VENV)/ready-dev  ## run the quick tests, for while you work (about 
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nothing-missing $(ARGS)
 
-nightly: nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-certificates nightly-replacing  ## make test at length: all that follow
+nightly: nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-certificates nightly-replacing nightly-long  ## make test at length: all that follow
 
 nightly-stream: $(VENV)/ready-dev  ## stream 10 million texts: constant memory
-	@$(BIN)/python -m pytest --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
 
 nightly-score: $(VENV)/ready-dev  ## score 5 million rows; kill and resume 60 runs of each engine
-	@$(BIN)/python -m pytest --timeout 14400 --score-rows 5000000 --score-kills 60 -s tests/score $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --score-rows 5000000 --score-kills 60 -s tests/score $(ARGS)
 
 nightly-hostile: $(VENV)/ready-dev  ## send what nobody should: 20,000 bundles, a million requests, an hour of load
-	@$(BIN)/python -m pytest --timeout 14400 --bundle-mutations 20000 --stream-kills 200 --hostile-requests 1000000 --soak-seconds 1800 -s tests/hostile tests/process/test_stream_kills.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --bundle-mutations 20000 --stream-kills 200 --hostile-requests 1000000 --soak-seconds 1800 -s tests/hostile tests/process/test_stream_kills.py $(ARGS)
 
 nightly-files: $(VENV)/ready-dev  ## score 10,000 hostile files; end and disturb 500 runs
-	@$(BIN)/python -m pytest --timeout 14400 --hostile-files 10000 --disturbed-runs 60 -s tests/hostile/test_files.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --hostile-files 10000 --disturbed-runs 60 -s tests/hostile/test_files.py $(ARGS)
 
 nightly-tokenizers: $(VENV)/ready-dev  ## compare the ids of 15,000 texts with Keras', for each set of options
-	@$(BIN)/python -m pytest --timeout 14400 --tokenizer-texts 5000 tests/values/test_user_ids.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --tokenizer-texts 5000 tests/values/test_user_ids.py $(ARGS)
 
 nightly-certificates: $(VENV)/ready-dev  ## replace certificates 10,000 times while callers connect
-	@$(BIN)/python -m pytest --timeout 14400 --certificate-rotations 5000 -s tests/process/test_certificate_rotation.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --certificate-rotations 5000 -s tests/process/test_certificate_rotation.py $(ARGS)
 
 nightly-replacing: $(VENV)/ready-dev  ## replace one of three servers every 20 seconds for ten minutes, under load
-	@$(BIN)/python -m pytest --timeout 14400 --replacing-seconds 600 -s tests/process/test_renewal.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --replacing-seconds 600 -s tests/process/test_renewal.py $(ARGS)
+
+nightly-long: $(VENV)/ready-dev  ## run the tests that are too long for make test; 100 reloads under load
+	@$(BIN)/python -m pytest -m nightly --timeout 14400 $(ARGS)
+	@$(BIN)/python -m pytest --timeout 14400 --reloads 100 tests/process/test_reload.py $(ARGS)
 
 lint: $(VENV)/ready-dev  ## check style, types and the protocol
 	@$(BIN)/ruff check .

@@ -28,6 +28,11 @@ from workers import GroupScheduling, turn
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+SMALL_BUNDLE = [
+    *("--limit=600", "--epochs=1", "--words=500", "--max-tokens=60", "--dimensions=8"),
+    *("--units=12", "--name=small"),
+]
+"""The flags of the bundle that the tests share, but for where it is written."""
 NODE_MODULES = BIN.parent / "typescript" / "node_modules"
 
 _missing: pytest.StashKey[Counter[str]] = pytest.StashKey()
@@ -125,9 +130,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="replace servers behind a name for so long, every 20 seconds (default: three at once)",
     )
+    parser.addoption(
+        "--reloads",
+        type=int,
+        default=40,
+        metavar="N",
+        help="times that a server under load is told to reload (default: %(default)s)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "nightly: too long for `make test`; see `make nightly-long`")
     config.addinivalue_line("markers", "needs(program, ...): skipped where a program is missing")
     config.stash[_missing] = Counter()
     config.stash[_figures] = {}
@@ -137,9 +150,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of workers of `-n auto`: one per CPU, none where there is one CPU."""
+    """Return the number of workers of `-n auto`: none where there is one CPU.
+
+    One more than there are CPUs, since a test waits for other processes a third of its time.
+    """
     cpus = granted()
-    return cpus if cpus > 1 else 0
+    return cpus + 1 if cpus > 1 else 0
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -316,12 +332,11 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pa
     base = tmp_path_factory.getbasetemp()
     folder = base if worker_id == "master" else base.parent
     out = folder / "small"
-    sizes = "--limit 600 --epochs 1 --words 500 --max-tokens 60 --dimensions 8 --units 12"
     with (folder / "small.lock").open("w") as lock:
         flock(lock, LOCK_EX)
         if not out.exists():
             subprocess.run(
-                [BIN / "sentido-export", *sizes.split(), "--name", "small", "--out", out],
+                [BIN / "sentido-export", *SMALL_BUNDLE, "--out", out],
                 check=True,
                 capture_output=True,
                 timeout=240,

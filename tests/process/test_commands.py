@@ -4,16 +4,23 @@ import json
 import os
 import pty
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BIN
+from conftest import BIN, config, running
 from sentido_bundle import Bundle
 
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address of one server: that both transports answer alike is tested over the wire."""
+    with running(config()) as address:
+        yield address
 
 
 @pytest.fixture

@@ -35,8 +35,7 @@ from waiting import PATIENCE, wait_for
 
 PREDICT = "/sentido.v1.PredictionService/Predict"
 IN_FLIGHT = 64
-RELOADS = 100
-GROWTH = 12  # MiB from the tenth reload to the last; one that stays costs 0.7
+GROWTH = 12  # MiB from the tenth reload to the last; one that stays costs 0.7, so 40 cost 21
 TEXTS = ["a wonderful film", "a dull mess", "good", "", "bad acting but a good and moving story"]
 
 
@@ -136,14 +135,14 @@ class Load:
 
 
 def test_reloads_under_load_fail_no_call_and_keep_answers_and_bundles_together(
-    transport: str, folders: list[Path], link: Path
+    transport: str, folders: list[Path], link: Path, pytestconfig: pytest.Config
 ) -> None:
     bundles = [Bundle.load(folder) for folder in folders]
     resident_after: list[float] = []
     with server("--bundle", str(link), "--transport", transport) as process:
         load = Load(process.address, bundles)
         with load.running():
-            for number in range(1, RELOADS + 1):
+            for number in range(1, pytestconfig.getoption("reloads") + 1):
                 digest = bundles[number % 2].digest
                 before = load.digests[digest]
                 point(link, folders[number % 2])

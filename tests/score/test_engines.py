@@ -179,6 +179,7 @@ def test_a_cluster_gives_the_rows_that_this_machine_gives(
     assert tables[0].equals(tables[1])
 
 
+@pytest.mark.nightly
 def test_runs_on_a_cluster_that_are_killed_go_on_to_the_same_output(
     tmp_path: Path, reviews: list[str], ray_cluster: str, request: pytest.FixtureRequest
 ) -> None:
@@ -192,6 +193,7 @@ def test_runs_on_a_cluster_that_are_killed_go_on_to_the_same_output(
     assert out.read_bytes() == (tmp_path / "local.jsonl").read_bytes()
 
 
+@pytest.mark.nightly
 def test_actors_refuse_another_bundle_than_the_run_began_with(
     tmp_path: Path, other_bundle: Path, ray_cluster: str
 ) -> None:
@@ -219,6 +221,7 @@ def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     assert not Path(f"{out}.parts").exists()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_on_a_cluster_is_ended_by_a_signal(
     number: signal.Signals, code: int, tmp_path: Path, reviews: list[str], ray_cluster: str
@@ -262,6 +265,7 @@ def test_a_run_is_ended_by_a_signal_while_its_server_stands_still(
     assert b"Traceback" not in said
 
 
+@pytest.mark.nightly
 def test_a_scorer_is_what_map_batches_takes(
     tmp_path: Path, texts: list[str], ray_cluster: str
 ) -> None:
