@@ -398,7 +398,8 @@ def test_answers_that_differ_from_keras_write_no_bundle(small_bundle: Path) -> N
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
-    command = [BIN / "sentido-export", "--limit", "200", *SMALL, "--epochs", "1000000"]
+    command: list[str | Path] = [BIN / "sentido-export", "--limit", "200", *SMALL]
+    command += ["--epochs", "1000000"]
     with subprocess.Popen(
         [*command, "--out", tmp_path / "out"],
         stdout=subprocess.PIPE,
