@@ -13,6 +13,7 @@ TOGETHER = {
     "engine": ("tests/containers/",),  # images are built once, and use both CPUs
     "keras": (  # which takes seconds to import
         "tests/values/test_tokenizer.py",
+        "tests/values/test_own_model",
         "tests/process/test_export.py::test_answers_that_differ_from_keras",
     ),
 }
