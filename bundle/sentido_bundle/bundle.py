@@ -12,19 +12,18 @@ from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession
 
 from sentido_bundle import cpus, proving
 from sentido_bundle.batches import batches_of, on_threads
 from sentido_bundle.errors import BundleError, MissingCapabilityError
 from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import parse_golden
+from sentido_bundle.graphs import DEFAULT_LIMITS, RunLimits
 from sentido_bundle.layouts import GraphInputs, Ids, layout_of
 from sentido_bundle.manifest import STEPS_MODEL, Manifest, check_plain_name
 from sentido_bundle.outputs import Outputs
 from sentido_bundle.sections import Precision
-from sentido_bundle.session import check_graph, embedding_matrix, open_session, outputs_of
-from sentido_bundle.shapes import check_shapes
+from sentido_bundle.session import OpenGraph, check_model, embedding_matrix, open_graph
 from sentido_bundle.texts import listed
 from sentido_bundle.tokenizer import Encoding, Tokenizer
 from sentido_bundle.word_vectors import WordVectors
@@ -50,7 +49,7 @@ class Bundle:
         digest: str,
         precision: Precision,
         tokenizer: Tokenizer,
-        graphs: Mapping[str, InferenceSession],
+        graphs: Mapping[str, OpenGraph],
         word_vectors: WordVectors | None,
     ) -> None:
         """Use `Bundle.load`."""
@@ -84,17 +83,23 @@ class Bundle:
 
     @classmethod
     def load(
-        cls, directory: str | Path, precision: str = Precision.FP32, *, name: str = ""
+        cls,
+        directory: str | Path,
+        precision: str = Precision.FP32,
+        *,
+        name: str = "",
+        limits: RunLimits = DEFAULT_LIMITS,
     ) -> Self:
         """Read, check and verify the bundle in `directory`, to run in "fp32" or "int8".
 
         `name`: what the model is called instead of what the manifest says; the digest stays.
+        `limits`: what one run of a graph may take; a batch has as many texts as fit into it.
         What is checked: see `parse`. Raises BundleError saying which file is wrong and how, also
         if there is no int8 twin, and ValueError for another precision or a name that is none.
         """
         directory = Path(directory)
         try:
-            return cls.parse(read_files(directory), precision, name=name)
+            return cls.parse(read_files(directory), precision, name=name, limits=limits)
         except BundleError as error:
             raise BundleError(f"bundle {directory}: {error}") from error
         except OSError as error:
@@ -102,12 +107,18 @@ class Bundle:
 
     @classmethod
     def parse(
-        cls, files: Mapping[str, bytes], precision: str = Precision.FP32, *, name: str = ""
+        cls,
+        files: Mapping[str, bytes],
+        precision: str = Precision.FP32,
+        *,
+        name: str = "",
+        limits: RunLimits = DEFAULT_LIMITS,
     ) -> Self:
         """Check and verify a bundle from the contents of its files, by name; see `load`.
 
         Checked: the manifest's fields, every file's size and SHA-256, what the graphs hold, that
-        graphs, vocabulary and labels agree in shape, and the golden texts. Raises BundleError.
+        graphs, vocabulary and labels agree in shape, that one text of the greatest length is
+        within the limits of a run, and the golden texts. Raises BundleError.
         Of `model.onnx` and its int8 twin only the one that is to run is opened and verified.
         """
         precision = Precision(precision)
@@ -118,7 +129,7 @@ class Bundle:
             raise MissingCapabilityError(manifest.name, "int8", _NO_TWIN)
         check_digests(manifest, files)
         vocabulary = parse_vocabulary(files["vocabulary.json"], manifest)
-        sessions, matrix = _open_graphs(manifest, files, precision)
+        sessions, matrix = _open_graphs(manifest, files, precision, limits)
         bundle = cls(
             name or manifest.name,
             manifest,
@@ -129,6 +140,7 @@ class Bundle:
             WordVectors(matrix, vocabulary) if matrix is not None else None,
         )
         golden = parse_golden(files["golden.json"], manifest.outputs())
+        proving.check_work(bundle, golden, limits)
         try:
             proving.verify(bundle, golden)
             proving.verify_rows(bundle)
@@ -195,12 +207,13 @@ class Bundle:
         """
         if not sequences:
             raise ValueError("a batch of no texts cannot be run")
-        batches = batches_of([self._layout.cost(len(ids)) for ids in sequences])
+        costs = [self._layout.cost(len(ids)) for ids in sequences]
+        batches = batches_of(costs)
         groups = [batches[i : i + _GROUP] for i in range(0, len(batches), _GROUP)]
 
         def run_group(group: list[list[int]]) -> list[list[NDArray[np.float32]]]:
-            runs = [[sequences[i] for i in rows] for batch in group for rows in self._runs(batch)]
-            inputs = [self.inputs(each) for each in runs]
+            runs = [rows for batch in group for rows in self._runs(batch, costs[batch[-1]])]
+            inputs = [self.inputs([sequences[i] for i in rows]) for rows in runs]
             return [self._model.run(self.outputs, each) for each in inputs]
 
         found = [ran for each in on_threads(run_group, groups, threads) for ran in each]
@@ -215,7 +228,9 @@ class Bundle:
         """
         if not sequences:
             raise ValueError("a batch of no texts cannot be run")
-        found = [self._model.run(self.outputs, self.inputs(rows)) for rows in self._runs(sequences)]
+        tokens = max(self._layout.cost(len(ids)) for ids in sequences)
+        runs = self._runs(sequences, tokens)
+        found = [self._model.run(self.outputs, self.inputs(rows)) for rows in runs]
         arrays = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
         return Outputs(dict(zip(self.outputs, arrays, strict=True)), self.name)
 
@@ -230,10 +245,14 @@ class Bundle:
         found: NDArray[np.float32] = steps[0, : len(ids)]
         return found
 
-    def _runs(self, batch: Sequence[T]) -> Sequence[Sequence[T]]:
-        """Cut a batch into what one run may have."""
-        most = self._layout.most_rows
-        if most is None or len(batch) <= most:
+    def multiplications(self, tokens: int) -> int:
+        """Return how many multiplications a text of so many tokens takes."""
+        return self._model.cost.multiplications(1, max(1, tokens))
+
+    def _runs(self, batch: Sequence[T], tokens: int) -> Sequence[Sequence[T]]:
+        """Cut a batch, whose longest text has so many tokens, into what one run may have."""
+        most = self._model.rows(tokens, self._layout.most_rows or len(batch))
+        if len(batch) <= most:
             return [batch]
         return [batch[i : i + most] for i in range(0, len(batch), most)]
 
@@ -242,16 +261,13 @@ _NO_TWIN = ": export it again with this release and without --no-int8, or choose
 
 
 def _open_graphs(
-    manifest: Manifest, files: Mapping[str, bytes], precision: Precision
-) -> tuple[dict[str, InferenceSession], NDArray[np.float32] | None]:
+    manifest: Manifest, files: Mapping[str, bytes], precision: Precision, limits: RunLimits
+) -> tuple[dict[str, OpenGraph], NDArray[np.float32] | None]:
     """Look into the graphs that are to run and open them; return them and the embedding matrix."""
     names = [manifest.model_file(precision), *([STEPS_MODEL] if manifest.steps else [])]
-    sizes, labels, weights = manifest.dimensions, len(manifest.labels), files["weights.bin"]
-    graphs = {name: check_graph(name, files, sizes) for name in names}
-    matrix = embedding_matrix(graphs, weights, sizes) if manifest.word_vectors else None
-    sessions = {}
-    for name, graph in graphs.items():
-        outputs = outputs_of(name, manifest)
-        check_shapes(name, graph, weights, sizes, labels, outputs)
-        sessions[name] = open_session(name, files, outputs)
-    return sessions, matrix
+    graphs = {name: check_model(name, files, manifest, limits) for name in names}
+    matrix = None
+    if manifest.word_vectors:
+        matrix = embedding_matrix(graphs, files["weights.bin"], manifest.dimensions)
+    opened = {name: open_graph(name, files, graph, limits) for name, graph in graphs.items()}
+    return opened, matrix

@@ -3,6 +3,7 @@
 Used by `Bundle.parse`, which gives no bundle that does not pass.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from sentido_bundle.errors import BundleError
 from sentido_bundle.golden import GoldenText
+from sentido_bundle.graphs import RunLimits
 from sentido_bundle.manifest import STEPS_MODEL
 from sentido_bundle.sections import Precision
 
@@ -23,6 +25,22 @@ _TRIAL_LENGTHS = ((0, 1, 2, 3, 5, 8, 13, 21), (3, 500))
 _IN_WORDS = {"hidden": "hidden state"}  # of outputs whose name is not a word for people
 
 Row = dict[str, NDArray[np.float32]]
+
+
+MOST_RUNS = 10
+"""All golden texts together may take as much as so many of the largest runs."""
+
+
+def check_work(bundle: "Bundle", golden: Sequence[GoldenText], limits: RunLimits) -> None:
+    """Raise BundleError if comparing the golden texts would take too long."""
+    counts = Counter(len(text.ids) for text in golden)
+    found = sum(count * bundle.multiplications(tokens) for tokens, count in counts.items())
+    most = MOST_RUNS * limits.max_run_multiplications
+    if found > most:
+        raise BundleError(
+            f"golden.json: its texts take {found:,} multiplications, at most {most:,} are allowed:"
+            " keep fewer or shorter ones, or raise max_run_multiplications"
+        )
 
 
 def verify(bundle: "Bundle", golden: Sequence[GoldenText]) -> float:

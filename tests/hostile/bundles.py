@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sentido_bundle import Graphs
-from sentido_bundle.manifest import INT8_MODEL
+from sentido_bundle.layouts import layout_of
+from sentido_bundle.manifest import INT8_MODEL, Manifest
 from sentido_bundle.session import open_session
-from sentido_bundle.shapes import BATCH
 from sentido_export.quantize import quantize
 
 Files = dict[str, bytes]
@@ -77,15 +77,25 @@ def sized(sizes: Sizes, **rules: object) -> Files:
         "weights.bin": bytes(data),
         "vocabulary.json": json.dumps(words, indent=0).encode(),
     }
-    split = str(rules.get("split", " "))
-    files["golden.json"] = json.dumps([golden_text(files, sizes, words, split)]).encode()
     manifest = {
+        **manifest_of(sizes, rules),
+        "labels": list(sizes.labels),
+        "task": {"kind": "single"},
+        "inputs": {"layout": "lengths", "length": sizes.max_tokens, "truncation": "pre"},
+        "hidden": {"size": hidden},
+        "steps": {"size": hidden},
+        "word_vectors": {"size": sizes.embedding},
+    }
+    return with_golden({"manifest.json": json.dumps(manifest).encode(), **files})
+
+
+def manifest_of(sizes: Sizes, rules: Mapping[str, object]) -> dict[str, object]:
+    """Return what the manifests of all made bundles have in common."""
+    return {
         "schema_version": 2,
         "name": "made",
         "version": "1",
         "created": "2026-01-01T00:00:00Z",
-        "labels": list(sizes.labels),
-        "task": {"kind": "single"},
         "tokenizer": {
             "kind": "keras",
             "lower": True,
@@ -96,19 +106,35 @@ def sized(sizes: Sizes, **rules: object) -> Files:
             **rules,
         },
         "vocabulary_size": sizes.vocabulary,
-        "inputs": {"layout": "lengths", "length": sizes.max_tokens, "truncation": "pre"},
         "same_bits": True,
         "cleaned_by_caller": False,
-        "hidden": {"size": hidden},
-        "steps": {"size": hidden},
-        "word_vectors": {"size": sizes.embedding},
         "training": {},
         "metrics": {"accuracy": 0.5},
         "parity": {"against": "keras", "texts": 0, "largest_difference": 0.0, "tolerance": 1e-5},
         "tools": {},
         "files": {},
     }
-    return signed({"manifest.json": json.dumps(manifest).encode(), **files})
+
+
+def with_golden(files: Files) -> Files:
+    """Ask ONNX Runtime itself for one golden text, and make the manifest agree with the files.
+
+    Raises BundleError for a manifest that cannot be read.
+    """
+    files = signed({**files, "golden.json": b""})
+    manifest = Manifest.parse(files["manifest.json"])
+    words = json.loads(files["vocabulary.json"])
+    ids: NDArray[np.int32] = np.arange(1, min(4, len(words)), dtype=np.int32)
+    ids = ids[-manifest.inputs.length :]
+    session = open_session("model.onnx", files)
+    names = [*manifest.outputs()]
+    answers = session.run(names, layout_of(manifest.inputs).inputs([ids]))
+    golden = {
+        "text": manifest.tokenizer.split.join(words[i] or "" for i in ids),
+        "ids": ids.tolist(),
+        **{name: np.asarray(row)[0].tolist() for name, row in zip(names, answers, strict=True)},
+    }
+    return signed({**files, "golden.json": json.dumps([golden]).encode()})
 
 
 def signed(files: Files) -> Files:
@@ -144,31 +170,22 @@ def _model(
         ),
         *head,
     ]
-    inputs: dict[str, list[str | int]] = {"token_ids": ["b", "t"], "lengths": ["b"]}
+    return graph_of(nodes, tensors, {"token_ids": ["b", "t"], "lengths": ["b"]}, outputs)
+
+
+def graph_of(
+    nodes: Sequence[onnx.NodeProto],
+    tensors: Sequence[onnx.TensorProto],
+    inputs: dict[str, list[str | int]],
+    outputs: dict[str, list[str | int]],
+) -> bytes:
     values = [
         [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()]
         for shapes, kind in ((inputs, TensorProto.INT32), (outputs, TensorProto.FLOAT))
     ]
-    graph = helper.make_graph(nodes, "made", *values, initializer=list(tensors))
+    graph = helper.make_graph(list(nodes), "made", *values, initializer=list(tensors))
     opset = helper.make_opsetid("", 18)
     return bytes(helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString())
-
-
-def golden_text(
-    files: Files, sizes: Sizes, words: Sequence[str | None], split: str = " "
-) -> dict[str, object]:
-    """Ask ONNX Runtime itself for one golden text."""
-    shapes = {"probabilities": (BATCH, len(sizes.labels)), "hidden": (BATCH, sizes.hidden)}
-    ids: NDArray[np.int32] = np.arange(1, min(4, sizes.vocabulary), dtype=np.int32)
-    ids = ids[-sizes.max_tokens :]
-    session = open_session("model.onnx", files, shapes)
-    answers = session.run(
-        ["hidden", "probabilities"],
-        {"token_ids": ids.reshape(1, -1), "lengths": np.array([len(ids)], np.int32)},
-    )
-    hidden, probabilities = (np.asarray(answer)[0].tolist() for answer in answers)
-    text = split.join(words[i] or "" for i in ids)
-    return {"text": text, "ids": ids.tolist(), "hidden": hidden, "probabilities": probabilities}
 
 
 def with_twin(files: Files) -> Files:

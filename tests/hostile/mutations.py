@@ -14,7 +14,7 @@ import onnx
 from bundles import Files, signed
 from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
-from sentido_bundle.manifest import INT8_MODEL
+from sentido_bundle.graphs.table import OPERATORS
 
 _NUMBERS = (
     0,
@@ -46,17 +46,15 @@ _TEXTS = (
     "\u202e",
     "..",
 )
-_OPERATORS = (
-    *("Add", "Cast", "Concat", "Gather", "Gemm", "Identity", "LSTM", "MatMul", "Mul", "Sigmoid"),
-    *("Softmax", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Relu", "Loop", "Expand"),
-)
+_OPERATORS = (*(name.rpartition(".")[2] for name in OPERATORS), "Loop", "NonZero", "TopK")
 
 
 def mutated(files: Files, seed: int) -> Files:
     """Spoil a bundle in one to three ways."""
     random, spoiled = Random(seed), dict(files)
     for _ in range(random.choice((1, 1, 2, 3))):
-        name = random.choice((*files, "manifest.json", "model.onnx", "steps.onnx", INT8_MODEL))
+        graphs = [name for name in files if name.endswith(".onnx")]
+        name = random.choice((*files, "manifest.json", *graphs, *graphs))
         if random.random() < 0.2:
             spoiled[name] = _changed_bytes(random, spoiled[name])
         elif name.endswith(".json"):
@@ -159,18 +157,30 @@ def _insert(random: Random, graph: Any) -> None:
     operator = random.choice(_OPERATORS)
     names = [random.choice(_names(graph)) for _ in range(random.choice((0, 1, 1, 2)))]
     node = helper.make_node(operator, [output[0] + "~", *names], [output[0]])
-    if operator in ("Softmax", "Concat", "Gather"):
-        node.attribute.append(helper.make_attribute("axis", random.choice((0, 1, 2, -1))))
-    if operator == "Transpose":
-        node.attribute.append(helper.make_attribute("perm", random.sample(range(3), 3)))
+    for name, values in _ATTRIBUTES.items():
+        if name in OPERATORS.get(operator, OPERATORS["Identity"]).attributes:
+            node.attribute.append(helper.make_attribute(name, random.choice(values)))
     output[0] += "~"
     graph.node.insert(at + 1, node)
 
 
+_ATTRIBUTES: dict[str, tuple[Any, ...]] = {
+    "axis": (0, 1, 2, -1),
+    "perm": ([0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 1, 0], [1, 0]),
+    "to": (1, 6, 7, 9),
+    "kernel_shape": ([1], [2], [3], [1, 1], [2**20]),
+    "hidden_size": (1, 2, 3),
+    "keepdims": (0, 1),
+    "auto_pad": ("VALID", "SAME_UPPER"),
+}
+
+
 def _set_attribute(random: Random, graph: Any) -> None:
     node = random.choice(graph.node)
-    name = random.choice(("axis", "perm", "alpha", "to", "direction", "clip", "layout", "transA"))
+    allowed = OPERATORS.get(node.op_type, OPERATORS["Identity"]).attributes
+    name = random.choice((*allowed, "axis", "perm", "alpha", "to", "clip", "layout", "transA"))
     values = [0, 1, -1, 2**40, 1.0, float("nan"), "reverse", [1, 0], [0, 0, 0], [2, 1, 0], [1.5]]
+    values += [2, 3, [1], [2], [2**20], [0], "SAME_UPPER", "bidirectional", ["Relu", "Tanh"]]
     kept = [item for item in node.attribute if item.name != name]
     del node.attribute[:]
     node.attribute.extend([*kept, helper.make_attribute(name, random.choice(values))])

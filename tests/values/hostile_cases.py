@@ -246,11 +246,11 @@ EACH: Sequence[Hostile] = [
     (changed(_LSTM8, 4, "token32"), "its lengths are not known to be at most time"),
     # no operator of ours
     *(
-        (case(name, "x"), "the operator is not one that a bundle may use")
+        (case(name, "x"), "is not one that a bundle may use")
         for name in ("Loop", "If", "Scan", "NonZero", "Unique", "Compress", "TopK", "Einsum")
     ),
     *(
-        (case(name, "x"), "the operator is not one that a bundle may use")
+        (case(name, "x"), "is not one that a bundle may use")
         for name in ("RandomNormalLike", "Bernoulli", "Resize", "SequenceEmpty", "StringNormalizer")
     ),
 ]

@@ -13,6 +13,7 @@ import pytest
 from sentido_bundle import Bundle, BundleError, check_target, default_bundle, write_bundle
 from sentido_bundle.manifest import FILES as ALWAYS
 from sentido_bundle.manifest import INT8_MODEL, STEPS_MODEL
+from sentido_bundle.session import open_session
 
 Files = dict[str, bytes]
 FILES = (*ALWAYS, STEPS_MODEL, INT8_MODEL)
@@ -166,12 +167,18 @@ def test_another_schema_version_says_what_to_do(copy: Path, version: object) -> 
         (lambda m: m["tokenizer"].update(split=""), "split must not be empty"),
         (lambda m: m.update(labels=["a"]), "2 or more are needed"),
         (lambda m: m.update(labels=["a", "a"]), "each must be another one"),
-        (lambda m: m.update(labels=["a", "b", "c"]), "probabilities has the shape"),
+        (
+            lambda m: m.update(labels=["a", "b", "c"]),
+            "probabilities has the type FLOAT and the shape",
+        ),
         (lambda m: m.update(name="../x"), "name is '../x'"),
         (lambda m: m.update(vocabulary_size=7), "vocabulary.json: 20000 words"),
         (lambda m: m.update(vocabulary_size=30_000), "over tokenizer.num_words"),
         (lambda m: m["word_vectors"].update(size=7), "has shape (20000, 32), not (20000, 7)"),
-        (lambda m: m["hidden"].update(size=7), "hidden_size is (100,), not (7,)"),
+        (
+            lambda m: m["hidden"].update(size=7),
+            "hidden has the type FLOAT and the shape",
+        ),
         (lambda m: m["parity"].update(tolerance=1.0), "tolerance is 1.0"),
         (lambda m: m["parity"].update(largest_difference=-5.0), "largest_difference is -5.0"),
         (lambda m: m["inputs"].update(length=2**40), "length is 1099511627776"),
@@ -323,7 +330,7 @@ def test_a_graph_of_another_shape_is_refused(copy: Path) -> None:
         graph.output[0].type.tensor_type.shape.dim.add(dim_value=3)
 
     edit_graph(copy, "model.onnx", widen)
-    assert "model.onnx: probabilities has the shape ('batch', 3), ('batch', 2)" in refusal(copy)
+    assert "model.onnx: probabilities has the type FLOAT and the shape (batch, 3)" in refusal(copy)
 
 
 def test_a_graph_with_other_inputs_is_refused(copy: Path) -> None:
@@ -338,8 +345,10 @@ def test_a_graph_with_other_inputs_is_refused(copy: Path) -> None:
     assert "model.onnx: inputs are" in refusal(copy)
 
 
-@pytest.mark.parametrize("operator", ["Loop", "If", "ConstantOfShape", "Expand", "Tile"])
-def test_an_operator_that_loops_or_allocates_is_refused(copy: Path, operator: str) -> None:
+@pytest.mark.parametrize("operator", ["Loop", "If", "Scan", "NonZero", "RandomUniform"])
+def test_an_operator_that_loops_or_gives_shapes_by_values_is_refused(
+    copy: Path, operator: str
+) -> None:
     node = onnx.helper.make_node(operator, ["token_ids"], ["x"])
     edit_graph(copy, "model.onnx", lambda g: g.node.append(node))
     assert f"operator {operator} is not one that a bundle may use" in refusal(copy)
@@ -359,6 +368,7 @@ def varint(value: int) -> bytes:
 
 
 GRAPH_FIELD = 7 << 3 | 2
+OPSET = b"\x42\x02\x10\x12"  # the field that says version 18
 
 
 @pytest.mark.parametrize(
@@ -387,7 +397,7 @@ def test_an_operator_cannot_hide_behind_a_field_of_another_type(copy: Path) -> N
     node = varint(4 << 3 | 2) + varint(len(name)) + name + varint(4 << 3 | 1) + b"Identity"
     graph = onnx.load_model_from_string((copy / "model.onnx").read_bytes()).graph
     body = graph.SerializeToString() + varint(1 << 3 | 2) + varint(len(node)) + node
-    (copy / "model.onnx").write_bytes(varint(GRAPH_FIELD) + varint(len(body)) + body)
+    (copy / "model.onnx").write_bytes(OPSET + varint(GRAPH_FIELD) + varint(len(body)) + body)
     sign(copy)
     assert "a number in place of a message or a string" in refusal(copy)
 
@@ -398,7 +408,7 @@ def test_external_data_cannot_hide_behind_a_number_that_parsers_cut(copy: Path) 
     graph = onnx.load_model_from_string((copy / "model.onnx").read_bytes()).graph
     data = item.SerializeToString() + varint(14 << 3) + varint((1 << 32) + 1)
     body = graph.SerializeToString() + varint(5 << 3 | 2) + varint(len(data)) + data
-    (copy / "model.onnx").write_bytes(varint(GRAPH_FIELD) + varint(len(body)) + body)
+    (copy / "model.onnx").write_bytes(OPSET + varint(GRAPH_FIELD) + varint(len(body)) + body)
     sign(copy)
     assert "model.onnx: not an ONNX model as bundles have them: no integer" in refusal(copy)
 
@@ -436,35 +446,37 @@ def test_two_tensors_of_one_name_are_refused(copy: Path) -> None:
     assert "model.onnx: two tensors have one name" in refusal(copy)
 
 
+def resident_bytes() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
 def test_nothing_is_computed_when_a_graph_is_opened(copy: Path) -> None:
-    def square(graph: Any) -> None:
-        matrix = ["embedding_matrix", "embedding_matrix"]
-        graph.node.insert(0, onnx.helper.make_node("Add", matrix, ["x"]))
+    # A node that depends on no input: ONNX Runtime would compute it at once, and keep the result.
+    def add(graph: Any) -> None:
+        size = np.array([1 << 25], np.int64)  # floats: 128 MiB
+        graph.initializer.append(onnx.numpy_helper.from_array(size, "size"))
+        graph.node.append(onnx.helper.make_node("ConstantOfShape", ["size"], ["all"]))
+        graph.output.append(onnx.ValueInfoProto(name="all"))
 
-    edit_graph(copy, "model.onnx", square)
-    assert "model.onnx: a node of Add depends on no input" in refusal(copy)
-
-
-def test_more_nodes_of_a_kind_than_a_classifier_has_are_refused(copy: Path) -> None:
-    def gather(graph: Any) -> None:
-        inputs = ["embedding_matrix", "token_ids"]
-        graph.node.append(onnx.helper.make_node("Gather", inputs, ["x"]))
-
-    edit_graph(copy, "model.onnx", gather)
-    assert "model.onnx: 2 nodes of Gather, at most 1 are allowed" in refusal(copy)
+    edit_graph(copy, "model.onnx", add)
+    files = {name: (copy / name).read_bytes() for name in ("model.onnx", "weights.bin")}
+    before = resident_bytes()
+    session = open_session("model.onnx", files)
+    assert resident_bytes() - before < 64 << 20
+    assert "all" in [output.name for output in session.get_outputs()]
 
 
-@pytest.mark.parametrize("kind", ["tensor", "graph", "sparse_tensor"])
-def test_a_node_holds_no_tensor_and_no_graph(copy: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["graph", "sparse_tensor"])
+def test_a_node_holds_no_graph_and_no_sparse_tensor(copy: Path, kind: str) -> None:
     values = {
-        "tensor": onnx.helper.make_tensor("t", 1, [1], [1.0]),
         "graph": onnx.GraphProto(name="g"),
         "sparse_tensor": onnx.SparseTensorProto(dims=[1]),
     }
 
     def add(graph: Any) -> None:
         attribute = onnx.AttributeProto(name="x")
-        numbers = {"tensor": "t", "graph": "g", "sparse_tensor": "sparse_tensor"}
+        numbers = {"graph": "g", "sparse_tensor": "sparse_tensor"}
         getattr(attribute, numbers[kind]).CopyFrom(values[kind])
         graph.node[0].attribute.append(attribute)
 
@@ -478,16 +490,16 @@ def test_a_graph_that_cannot_be_run_is_an_error_and_not_a_crash(copy: Path) -> N
         lstm.input[1], lstm.input[2] = lstm.input[2], lstm.input[1]
 
     edit_graph(copy, "model.onnx", swap)
-    assert "its weights are [(1, 400, 100), (1, 400, 32), (1, 800)]" in refusal(copy)
+    assert "input W has the shape (1, 400, 100), (1, 400, 32) is needed" in refusal(copy)
 
 
-def test_a_graph_that_onnx_runtime_refuses_is_an_error(copy: Path) -> None:
+def test_a_graph_that_onnx_runtime_would_refuse_is_an_error(copy: Path) -> None:
     def cast_bias(graph: Any) -> None:
         item = tensor(graph, "dense_1/Add/ReadVariableOp:0")
         item.CopyFrom(onnx.numpy_helper.from_array(np.array([1], np.int32), item.name))
 
     edit_graph(copy, "model.onnx", cast_bias)
-    assert "model.onnx: ONNX Runtime refuses it" in refusal(copy)
+    assert "gives ['dense_1/Add:0']: combines FLOAT, INT32" in refusal(copy)
 
 
 def test_inputs_of_another_type_are_refused(copy: Path) -> None:
@@ -495,7 +507,7 @@ def test_inputs_of_another_type_are_refused(copy: Path) -> None:
         graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
 
     edit_graph(copy, "model.onnx", widen)
-    assert "model.onnx: inputs are ['tensor(int64)', 'tensor(int32)']" in refusal(copy)
+    assert "model.onnx: 'token_ids' is declared with type 7" in refusal(copy)
 
 
 def test_an_operator_of_another_domain_is_refused(copy: Path) -> None:
@@ -649,20 +661,14 @@ def test_the_steps_are_held_to_fp32_in_int8_too(copy: Path) -> None:
     assert "steps.onnx ends in another hidden state" in refusal(copy, "int8")
 
 
-def test_each_graph_has_its_own_lstm(copy: Path) -> None:
-    fp32, int8 = (copy / "model.onnx").read_bytes(), (copy / INT8_MODEL).read_bytes()
-    (copy / "model.onnx").write_bytes(int8)
+def test_only_a_twin_gives_the_texts_of_a_batch_one_scale(copy: Path) -> None:
+    (copy / "model.onnx").write_bytes((copy / INT8_MODEL).read_bytes())
     sign(copy)
-    name = "com.microsoft.DynamicQuantizeLSTM"
-    assert refusal(copy) == f"model.onnx: operator {name} is not one that a bundle may use"
-    (copy / INT8_MODEL).write_bytes(fp32)
-    sign(copy)
-    message = "model.int8.onnx: operator LSTM is not one that a bundle may use"
-    assert refusal(copy, "int8") == message
+    assert "gives the texts of a batch one scale, which only int8 may" in refusal(copy)
 
 
-@pytest.mark.parametrize("operator", ["Loop", "If", "LSTM", "DequantizeLinear", "MatMulInteger"])
-def test_a_twin_computes_nothing_else_than_its_model(copy: Path, operator: str) -> None:
+@pytest.mark.parametrize("operator", ["Loop", "If"])
+def test_a_twin_does_not_loop_either(copy: Path, operator: str) -> None:
     node = onnx.helper.make_node(operator, ["token_ids"], ["x"])
     edit_graph(copy, INT8_MODEL, lambda g: g.node.append(node))
     assert f"operator {operator} is not one that a bundle may use" in refusal(copy, "int8")
@@ -679,7 +685,7 @@ def test_a_twin_has_a_weight_a_scale_and_a_zero_point_for_every_gate(
         item.CopyFrom(onnx.numpy_helper.from_array(array, item.name))
 
     edit_graph(copy, INT8_MODEL, cut)
-    assert f"model.int8.onnx: input {position} of com.microsoft" in refusal(copy, "int8")
+    assert f"input {position} has the shape (1,)" in refusal(copy, "int8")
 
 
 def test_a_twin_shares_the_embedding_matrix(copy: Path) -> None:

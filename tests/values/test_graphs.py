@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from conftest import ROOT
 from graph_cases import CASES, VOCABULARY, Case, model_of
 from hostile_cases import EACH
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
@@ -15,7 +16,7 @@ from sentido_bundle.graphs.model_file import read_model
 from sentido_bundle.graphs.sizes import evaluate, sizes_of
 from sentido_bundle.graphs.table import OPERATORS
 from sentido_bundle.graphs.values import DataType, Value
-from sentido_bundle.graphs.walk import Needs, walk
+from sentido_bundle.graphs.walk import Needs, walk_graph
 
 INPUTS = {"token_ids": (BATCH, TIME), "lengths": (BATCH,)}
 OUTPUTS = {"probabilities": (BATCH, 4)}
@@ -38,7 +39,7 @@ def walked(tried: Case) -> dict[str, Value]:
         "lengths": Value(DataType.INT32, sizes_of((BATCH,)), span=(0, time)),
     }
     needs = Needs(inputs, OUTPUTS, tried.least_tokens, MOST_TOKENS, tried.same_bits)
-    return walk("g", read_model(model_of(tried).SerializeToString()), b"", needs).values
+    return walk_graph("g", read_model(model_of(tried).SerializeToString()), b"", needs).values
 
 
 Run = Callable[[int, int], dict[str, Any]]
@@ -68,6 +69,12 @@ def opened(tried: Case) -> Run:
 def test_every_operator_is_tried() -> None:
     tried = {case.operator for case in CASES}
     assert tried == {name.removeprefix("com.microsoft.") for name in OPERATORS}
+
+
+def test_every_operator_is_documented() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    missing = [name for name in OPERATORS if f"`{name.removeprefix('com.microsoft.')}`" not in page]
+    assert missing == []
 
 
 @pytest.mark.parametrize("tried", CASES, ids=str)

@@ -10,13 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sentido_bundle.errors import BundleError
-from sentido_bundle.graphs.cost import Cost, RunLimits
+from sentido_bundle.graphs.cost import DEFAULT_LIMITS, Cost, RunLimits
 from sentido_bundle.graphs.model_file import Tensor, read_model
 from sentido_bundle.graphs.sizes import BATCH, TIME, Shape, sizes_of
 from sentido_bundle.graphs.values import DataType, Value
-from sentido_bundle.graphs.walk import Needs, walk
+from sentido_bundle.graphs.walk import Needs, walk_graph
 
-__all__ = ["BATCH", "TIME", "CheckedGraph", "RunLimits", "Shape", "check_graph"]
+__all__ = [
+    "BATCH",
+    "DEFAULT_LIMITS",
+    "TIME",
+    "CheckedGraph",
+    "RunLimits",
+    "Shape",
+    "check_graph",
+]
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ def check_graph(
     *,
     vocabulary: int,
     max_tokens: int,
-    limits: RunLimits | None = None,
+    limits: RunLimits = DEFAULT_LIMITS,
     same_bits: bool = True,
 ) -> CheckedGraph:
     """Check the ONNX file `name`, whose tensors may be stored in `weights`, those of weights.bin.
@@ -57,8 +65,8 @@ def check_graph(
         max_tokens,
         same_bits,
     )
-    cost = walk(name, file, weights, needs).cost
-    cost.check(name, max_tokens, limits or RunLimits())
+    cost = walk_graph(name, file, weights, needs).cost
+    cost.check(name, max_tokens, limits)
     return CheckedGraph({tensor.name: tensor for tensor in file.tensors}, cost)
 
 

@@ -2,25 +2,28 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sentido_bundle.errors import BundleError
-from sentido_bundle.graphs.sizes import Factor, Product, Size, evaluate, factors
+from sentido_bundle.graphs.sizes import Factor, Size, evaluate_factors, factors
 
 
 @dataclass(frozen=True)
 class RunLimits:
     """What one run of a graph may take at most."""
 
-    memory_bytes: int = 512 << 20
-    multiplications: int = 10**11
+    max_run_bytes: int = 512 << 20
+    max_run_multiplications: int = 10**11
 
 
-@dataclass
+DEFAULT_LIMITS = RunLimits()
+
+
 class _Sum:
     """A sum of sizes, those that differ only in a number added up."""
 
-    terms: dict[tuple[Factor, ...], int] = field(default_factory=lambda: defaultdict(int))
+    def __init__(self) -> None:
+        self._terms: dict[tuple[Factor, ...], int] = defaultdict(int)
 
     def add(self, sizes: Iterable[Size]) -> None:
         for size in sizes:
@@ -30,12 +33,12 @@ class _Sum:
                     number *= factor
                 else:
                     symbols.append(factor)
-            self.terms[tuple(sorted(symbols, key=str))] += number
+            self._terms[tuple(sorted(symbols, key=str))] += number
 
     def at(self, rows: int, tokens: int) -> int:
         return sum(
-            number * evaluate(Product(symbols), rows, tokens)
-            for symbols, number in self.terms.items()
+            number * evaluate_factors(symbols, rows, tokens)
+            for symbols, number in self._terms.items()
         )
 
 
@@ -66,12 +69,14 @@ class Cost:
     def fits(self, rows: int, tokens: int, limits: RunLimits) -> bool:
         """Return whether a batch is within the limits of a run."""
         return (
-            self.memory_bytes(rows, tokens) <= limits.memory_bytes
-            and self.multiplications(rows, tokens) <= limits.multiplications
+            self.memory_bytes(rows, tokens) <= limits.max_run_bytes
+            and self.multiplications(rows, tokens) <= limits.max_run_multiplications
         )
 
     def rows(self, tokens: int, most: int, limits: RunLimits) -> int:
         """Return how many texts of so many tokens fit into one batch: 1 to `most`."""
+        if self.fits(most, tokens, limits):
+            return most
         least = 1
         while least < most:  # bisection
             middle = (least + most + 1) // 2
@@ -84,16 +89,16 @@ class Cost:
     def check(self, name: str, tokens: int, limits: RunLimits) -> None:
         """Raise BundleError unless one text of so many tokens is within the limits of a run."""
         for what, found, most, setting in (
-            ("bytes", self.memory_bytes(1, tokens), limits.memory_bytes, "memory_bytes"),
+            ("bytes", self.memory_bytes(1, tokens), limits.max_run_bytes, "max_run_bytes"),
             (
                 "multiplications",
                 self.multiplications(1, tokens),
-                limits.multiplications,
-                "multiplications",
+                limits.max_run_multiplications,
+                "max_run_multiplications",
             ),
         ):
             if found > most:
                 raise BundleError(
                     f"{name}: one text of {tokens:,} tokens takes {found:,} {what}, at most"
-                    f" {most:,} are allowed (RunLimits.{setting})"
+                    f" {most:,} are allowed: raise {setting}, or export it for shorter texts"
                 )

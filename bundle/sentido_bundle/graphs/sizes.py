@@ -9,7 +9,7 @@ reshaped to one dimension is another size than (time, batch), because the rows o
 elsewhere in it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Final
@@ -110,8 +110,13 @@ def divide(size: Size, number: int) -> Size:
 
 def evaluate(size: Size, rows: int, tokens: int) -> int:
     """Return the size in a batch of so many texts, the longest of so many tokens."""
+    return evaluate_factors(factors(size), rows, tokens)
+
+
+def evaluate_factors(factors: Iterable[Factor], rows: int, tokens: int) -> int:
+    """Return the product of factors in such a batch."""
     result = 1
-    for factor in factors(size):
+    for factor in factors:
         if isinstance(factor, int):
             result *= factor
         elif isinstance(factor, Ticks):
@@ -194,8 +199,3 @@ def remaining(source: Sequence[Size], wanted: Sequence[Size]) -> Size:
         else:
             raise ValueError(f"reshapes {tuple(source)} to {tuple(wanted)} and a rest")
     return multiply(number, *(Product((symbol,)) for symbol in symbols))
-
-
-def symbols_of(size: Size) -> Iterator[Factor]:
-    """Yield the factors that are no numbers."""
-    return (factor for factor in factors(size) if not isinstance(factor, int))

@@ -26,6 +26,7 @@ class Step:
     attributes: Mapping[str, Any]
     outputs: int
     least_tokens: int  # of the longest text in a batch
+    most_tokens: int
     multiplications: list[Size] = field(default_factory=list)
     working_bytes: list[Size] = field(default_factory=list)
 
@@ -75,6 +76,14 @@ class Step:
         """Return what a size is at least."""
         return evaluate(size, 1, self.least_tokens)
 
+    def look_up(self, what: str, value: Value, size: Size) -> None:
+        """Raise ValueError unless all elements are known to be within 0 to below a size."""
+        low, high = value.wholes or (-1, 0)
+        most = evaluate(high, 1, self.most_tokens)
+        is_within = at_most(add(high, 1), size) or (isinstance(size, int) and most < size)
+        if low < 0 or not is_within:
+            raise ValueError(f"{what} are not known to be below {size}")
+
     def multiply(self, *sizes: Size) -> None:
         """Count multiplications: the product of the sizes."""
         self.multiplications.append(multiply(*sizes))
@@ -119,10 +128,3 @@ def expect(what: str, found: Dimensions, wanted: Dimensions) -> None:
     """Raise ValueError unless a shape is the one that is needed."""
     if found != wanted:
         raise ValueError(f"{what} has the shape {found}, {wanted} is needed")
-
-
-def expect_span(what: str, value: Value, size: Size) -> None:
-    """Raise ValueError unless all elements are known to be within 0 to below a size."""
-    span = value.wholes
-    if span is None or span[0] < 0 or not at_most(add(span[1], 1), size):
-        raise ValueError(f"{what} are not known to be below {size}")

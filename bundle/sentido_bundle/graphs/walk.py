@@ -39,7 +39,7 @@ class Needs:
     same_bits: bool = True  # no operator may give the texts of a batch a common scale
 
 
-def walk(name: str, model: ModelFile, weights: bytes, needs: Needs) -> "Walk":
+def walk_graph(name: str, model: ModelFile, weights: bytes, needs: Needs) -> "Walk":
     """Raise BundleError unless the graph `name` is what is needed; return what is known of it."""
     if model.opset not in _OPSETS:
         raise BundleError(
@@ -80,7 +80,9 @@ class Walk:
         """Note what a node returns. Raises ValueError for what a graph must not do."""
         operator = OPERATORS.get(node.operator)
         if operator is None:
-            raise ValueError("the operator is not one that a bundle may use")
+            raise BundleError(
+                f"{self._name}: operator {node.operator:.80} is not one that a bundle may use"
+            )
         self._check_version(operator)
         step = self._step(node, operator)
         results = operator.rule(step)
@@ -116,8 +118,8 @@ class Walk:
                 raise ValueError(f"input {index} is {value.type.name}")
             if value is None and index < operator.least and not _may_lack(node.operator, index):
                 raise ValueError(f"input {index} is left out")
-        tokens = self._needs.least_tokens
-        return Step(node.operator, self._opset, inputs, attributes, len(node.outputs), tokens)
+        tokens = self._needs.least_tokens, self._needs.most_tokens
+        return Step(node.operator, self._opset, inputs, attributes, len(node.outputs), *tokens)
 
     def _input(self, name: str) -> Value | None:
         if not name:

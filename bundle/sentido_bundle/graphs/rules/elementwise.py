@@ -41,6 +41,13 @@ def unary(step: Step) -> Value:
     return Value(value.type, value.shape)
 
 
+def composed(step: Step) -> Value:
+    """Return the same of an operator that ONNX Runtime makes of several others."""
+    value = unary(step)
+    step.work_on(value.type, *value.shape)
+    return value
+
+
 def unchanged(step: Step) -> Value:
     """Return the input itself."""
     return step.value(0)
@@ -77,7 +84,10 @@ def combined(step: Step) -> Value:
     values = step.all()
     if len({value.type for value in values}) > 1:
         raise ValueError(f"combines {', '.join(value.type.name for value in values)}")
-    return Value(values[0].type, broadcast(value.shape for value in values))
+    shape = broadcast(value.shape for value in values)
+    if len(values) > 2:
+        step.work_on(values[0].type, *shape)  # what is combined of the first ones
+    return Value(values[0].type, shape)
 
 
 def compared(step: Step) -> Value:
@@ -104,6 +114,7 @@ def where(step: Step) -> Value:
     if values[0].type != values[1].type:
         raise ValueError("chooses between two types")
     shape = broadcast(value.shape for value in (condition, *values))
+    step.work_on(values[0].type, *shape, 2)  # what is chosen of each, before both are joined
     return Value(values[0].type, shape, span=common_span(values))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sentido_bundle.graphs.rules.layout import check_sizes, moved
 from sentido_bundle.graphs.sizes import Dimensions, Product, Size, add, at_most, divide
-from sentido_bundle.graphs.step import Step, axis_of, expect_span, within_texts
+from sentido_bundle.graphs.step import Step, axis_of, within_texts
 from sentido_bundle.graphs.values import MOST_KNOWN, DataType, Value
 
 _END = 2**31 - 1  # from here on, an end of a slice is the end of the dimension
@@ -65,7 +65,7 @@ def gather(step: Step) -> Value:
     size = within_texts(data.shape[axis])
     found, least = indices.integers(), step.least(size)
     if found is None:
-        expect_span("the indices", indices, size)
+        step.look_up("the indices", indices, size)
     elif not all(-least <= index < least for index in found):
         raise ValueError(f"looks up {found} in {size} elements")
     known = None
@@ -82,7 +82,7 @@ def gather_elements(step: Step) -> Value:
     others = [(*v.shape[:axis], *v.shape[axis + 1 :]) for v in (data, indices)]
     if data.rank != indices.rank or others[0] != others[1]:
         raise ValueError(f"looks up the shape {indices.shape} in {data.shape}")
-    expect_span("the indices", indices, within_texts(data.shape[axis]))
+    step.look_up("the indices", indices, within_texts(data.shape[axis]))
     return moved(data, indices.shape)
 
 
@@ -95,7 +95,7 @@ def gather_nd(step: Step) -> Value:
     if data.shape[:batch] != indices.shape[:batch]:
         raise ValueError(f"looks up the shape {indices.shape} in {data.shape}")
     for size in data.shape[batch : batch + depth]:
-        expect_span("the indices", indices, within_texts(size))
+        step.look_up("the indices", indices, within_texts(size))
     return moved(data, (*indices.shape[:-1], *data.shape[batch + depth :]))
 
 
