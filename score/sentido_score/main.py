@@ -120,6 +120,7 @@ def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
         resume=arguments.resume,
         overwrite=arguments.overwrite,
         max_errors=arguments.max_errors,
+        make_folders=arguments.make_folders,
         watch=progress,
         say=_tell,
     )
@@ -213,6 +214,9 @@ def _parser() -> argparse.ArgumentParser:
         "--all-probabilities",
         action="store_true",
         help="a column a label, in the place of the likeliest label's probability",
+    )
+    output.add_argument(
+        "--make-folders", action="store_true", help="make the folders that the output lies in"
     )
     output.add_argument("--overwrite", action="store_true", help="replace an output that exists")
     output.add_argument(

@@ -39,15 +39,16 @@ def score(
     resume: bool = False,
     overwrite: bool = False,
     max_errors: int | None = None,
+    make_folders: bool = False,
     watch: Watch = quiet,
     say: Say = quiet,
 ) -> Report:
     """Score files into a file or a folder.
 
     `source`: paths, URIs, globs or folders, "-" for standard input. `bundle`: a folder, None for
-    the default one. `engine`: "local", "remote" (through `servers`) or
-    "ray" (`ray_address`, None for this machine). `watch` is told of every few thousand rows, `say`
-    what a caller should know.
+    the default one. `engine`: "local", "remote" (through `servers`) or "ray" (`ray_address`, None
+    for this machine). `make_folders`: make those that the output lies in. `watch` is told of every
+    few thousand rows, `say` what a caller should know.
 
     Raises ScoreError; what was finished by then is taken up again with `resume`.
     """
@@ -65,6 +66,8 @@ def score(
     if engine == "ray" and any(file.place is None for file in reader.files):
         raise ScoreError("standard input (-) cannot be read by a cluster: name files")
     target = Target.open(out, reader, options)
+    if not make_folders:
+        target.refuse_missing_folder()
     with closing(
         open_engine(
             engine,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from scoring import SCORE, sentido_score, write_csv
+from sentido_score import ScoreError, score
 from sentido_score.progress import duration
 from waiting import PATIENCE
 
@@ -86,6 +87,19 @@ def test_an_output_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "in.csv", ["x"])
     result = sentido_score(path, "--out", "/proc/nowhere/out.csv", code=1)
     assert b"/proc/nowhere" in result.stderr
+
+
+def test_an_output_in_a_folder_that_does_not_exist_is_refused_unless_it_is_to_be_made(
+    tmp_path: Path,
+) -> None:
+    path = write_csv(tmp_path / "in.csv", ["x"])
+    for out in ("typo/out.csv", "typo/out/", "typo/../typo/out.csv"):
+        with pytest.raises(ScoreError, match="typo: does not exist: choose another --out, or make"):
+            score(path, out=f"{tmp_path}/{out}")
+    assert [each.name for each in tmp_path.iterdir()] == ["in.csv"]
+    assert score(path, out=f"{tmp_path}/out/").rows == 1
+    sentido_score(path, "--out", tmp_path / "a" / "b" / "out.csv", "--make-folders")
+    assert (tmp_path / "a" / "b" / "out.csv").exists()
 
 
 def test_an_input_is_never_overwritten_by_its_output(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def make_folder(place: Place) -> None:
     with writing(place):
         if place.is_local:
             Path(place.path).mkdir(parents=True, exist_ok=True)
-        elif place.system.type_name not in ("s3", "gcs"):  # these have no folders
+        elif place.has_folders:
             place.system.create_dir(place.path, recursive=True)
 
 

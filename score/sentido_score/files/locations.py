@@ -52,6 +52,16 @@ class Place:
         """Whether it can be written to in place and renamed."""
         return isinstance(self.system, fs.LocalFileSystem)
 
+    @property
+    def has_folders(self) -> bool:
+        """Whether there are folders; object stores have none."""
+        return self.system.type_name not in ("s3", "gcs")
+
+    @property
+    def parent(self) -> "Place":
+        """The folder that it lies in."""
+        return Place(self.system, os.path.dirname(self.path.rstrip("/")) or "/")
+
     def beside(self, ending: str) -> "Place":
         """Give the place of the same name with an ending."""
         return Place(self.system, self.path.rstrip("/") + ending)

@@ -66,6 +66,17 @@ class Target:
             raise ScoreError(f"{place.name}: Parquet is compressed inside: end it in .parquet")
         return cls(place, False, _known(format, reader), compression)
 
+    def refuse_missing_folder(self) -> None:
+        """Raise ScoreError if the output lies in a folder that does not exist: a slip of a key."""
+        if self.place is None or not self.whole.has_folders:
+            return
+        folder = self.whole.parent
+        if folder.kind() == fs.FileType.NotFound:
+            raise ScoreError(
+                f"{folder.name}: does not exist: choose another --out, or make such folders with"
+                " --make-folders"
+            )
+
     def part(self, number: int) -> Place:
         """Give the place of a part file."""
         ending = f"{self.format}{_ENDINGS[self.compression]}"
@@ -109,7 +120,7 @@ class Target:
 
 def _refuse_top(place: Place) -> None:
     """Raise ScoreError for a bucket or a root: what belongs to it would lie beside it."""
-    least = 2 if place.system.type_name in ("s3", "gcs") else 1
+    least = 1 if place.has_folders else 2
     if len(place.path.strip("/").split("/")) < least or not place.path.strip("/"):
         raise ScoreError(f"{place.name}: is no place for an output: name a folder or a file in it")
 
