@@ -34,6 +34,7 @@ from sentido_bundle.sections import check_labels
 from sentido_export import data
 from sentido_export.errors import ExportError
 from sentido_export.labels import listed
+from sentido_export.machine import check_memory, check_room, memory_in_words
 from sentido_export.package import Adapted, Facts, package
 from sentido_export.recipe import Recipe
 
@@ -82,12 +83,13 @@ class Trained:
 def export(options: Options) -> Bundle:
     """Train a classifier and write it as a bundle. Raises ExportError or BundleError."""
     check_target(options.out)
-    trained = train(options)
-    print("Converting to ONNX and comparing with Keras ...")
-    model, parts = adapt(trained), trained.parts
-    held_out = [*parts.test.texts, *parts.validation.texts, *parts.train.texts]
-    twin = parts.test if options.int8 else None
-    return package(options.out, model, trained.facts, held_out[:_PARITY_TEXTS], twin)
+    with memory_in_words():
+        trained = train(options)
+        print("Converting to ONNX and comparing with Keras ...")
+        model, parts = adapt(trained), trained.parts
+        held_out = [*parts.test.texts, *parts.validation.texts, *parts.train.texts]
+        twin = parts.test if options.int8 else None
+        return package(options.out, model, trained.facts, held_out[:_PARITY_TEXTS], twin)
 
 
 def train(options: Options) -> Trained:
@@ -101,7 +103,7 @@ def train(options: Options) -> Trained:
     print(f"Found {found:,} unique tokens.", flush=True)
     if found == 0:
         raise ExportError(f"{options.data}: the training texts hold no word")
-    _check_data(options.data, parts.train.label_names, vocabulary, recipe)
+    _check_data(options, parts.train.label_names, vocabulary)
     tokenizer = Tokenizer(vocabulary, rules, inputs)
 
     print("Starting TensorFlow ...", flush=True)  # only now: what is wrong is said at once
@@ -161,16 +163,14 @@ def _check_sizes(inputs: Inputs, recipe: Recipe) -> None:
         raise ExportError(f"a bundle of this model could not be loaded: {error}") from error
 
 
-def _check_data(
-    source: str, labels: Sequence[str], vocabulary: Sequence[str | None], recipe: Recipe
-) -> None:
-    """Raise ExportError if a bundle with these labels and words would be refused."""
+def _check_data(options: Options, labels: Sequence[str], vocabulary: Sequence[str | None]) -> None:
+    """Raise ExportError if a bundle with these labels and words would be refused, or not fit."""
     try:
         check_labels(labels)
         check_word_lengths(word for word in vocabulary if word is not None)
     except (ValueError, BundleError) as error:
-        raise ExportError(f"{source}: {error}: no bundle could hold that") from error
-    inputs, units = recipe.dimensions, recipe.units
+        raise ExportError(f"{options.data}: {error}: no bundle could hold that") from error
+    inputs, units = options.recipe.dimensions, options.recipe.units
     numbers = len(vocabulary) * inputs + 4 * units * (inputs + units + 2) + len(labels) * units
     if 4 * numbers > bounds.WEIGHTS_BYTES:
         raise ExportError(
@@ -178,6 +178,8 @@ def _check_data(
             f" {4 * numbers:,} bytes of weights, a bundle holds at most {bounds.WEIGHTS_BYTES:,}:"
             " choose fewer"
         )
+    check_room(options.out, 4 * numbers)
+    check_memory(4 * numbers)
 
 
 def keras_rules(num_words: int) -> TokenizerRules:

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
 from sentido_export.export import Options, export
 from sentido_export.link import check_link, set_link
+from sentido_export.machine import settle_keras
 from sentido_export.recipe import RECIPES, Recipe
 
 _DESCRIPTION = """\
@@ -38,10 +38,7 @@ same on one machine with one set of library versions, and differ a little elsewh
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     arguments = _parser().parse_args(argv)
-    # TensorFlow reads these when it is imported, which is why that happens below: no chatter, and
-    # no sums in an order of oneDNN's choice.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    settle_keras()  # before it is imported, which is why that happens below
     try:
         if arguments.explain_embedding:
             from sentido_export.explain import explain_embedding

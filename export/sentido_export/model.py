@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sentido_bundle.layouts import pad
 
+from sentido_export.errors import ExportError
 from sentido_export.recipe import Recipe
 
 Answers = Mapping[str, NDArray[np.float32]]
@@ -17,7 +18,17 @@ Answers = Mapping[str, NDArray[np.float32]]
 
 
 def set_seed(seed: int) -> None:
-    """Make what follows the same on every run with this seed, on one machine."""
+    """Make what follows the same on every run with this seed, on one machine.
+
+    Raises ExportError if Keras was imported for another backend than TensorFlow.
+    """
+    if (backend := keras.backend.backend()) != "tensorflow":
+        raise ExportError(
+            f"Keras was imported to run on {backend}, TensorFlow is needed: set"
+            " KERAS_BACKEND=tensorflow before it is imported"
+        )
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from sentido_bundle import Tokenizer
 from sentido_bundle.layouts import pad
 
 from sentido_export.data import Dataset, Split
+from sentido_export.errors import ExportError
 from sentido_export.model import Layers
 from sentido_export.recipe import Recipe
 
@@ -67,17 +69,15 @@ def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, se
     stopping = keras.callbacks.EarlyStopping(patience=_PATIENCE, restore_best_weights=True)
     snapshots = _Snapshots(recipe.averaged_epochs)
     epochs = itertools.count()
-    try:
-        with _interrupted_between_batches() as interrupts:
-            model.fit(
-                _dataset(lambda: _training_batches(train_set, recipe, (seed, next(epochs))), steps),
-                epochs=recipe.epochs,
-                validation_data=validation,
-                callbacks=[snapshots, stopping, interrupts],
-                shuffle=False,  # the batches are
-            )
-    except tf.errors.ResourceExhaustedError as error:
-        raise MemoryError("choose fewer --units, --dimensions, --words or --batch-size") from error
+    with _interrupted_between_batches() as interrupts:
+        model.fit(
+            _dataset(lambda: _training_batches(train_set, recipe, (seed, next(epochs))), steps),
+            epochs=recipe.epochs,
+            validation_data=validation,
+            callbacks=[_FiniteLoss(), snapshots, stopping, interrupts],
+            shuffle=False,  # the batches are
+            verbose=1 if sys.stdout.isatty() else 2,  # a bar, or a line per epoch
+        )
     if recipe.averaged_epochs > 1:
         best = model.get_weights()
         model.set_weights(snapshots.mean())
@@ -85,6 +85,19 @@ def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, se
             return f"mean of epochs {snapshots.first} to {snapshots.last}"
         model.set_weights(best)
     return f"epoch {stopping.best_epoch + 1}"
+
+
+class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends a training whose loss is no longer a number: nothing comes of it."""
+
+    def on_train_batch_end(self, _: int, logs: Any = None) -> None:
+        if not all(math.isfinite(value) for value in (logs or {}).values()):
+            raise ExportError(
+                "the loss is not a number any more: train with a lower learning_rate, or a"
+                " clip_norm, in the recipe"
+            )
+
+    on_epoch_end = on_train_batch_end  # of the validation, too
 
 
 class _Interrupts(keras.callbacks.Callback):  # type: ignore[misc]

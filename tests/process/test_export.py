@@ -18,9 +18,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from conftest import BIN, SMALL_BUNDLE
-from sentido_bundle import Against, Bundle, default_bundle
+from sentido_bundle import Against, Bundle, Inputs, Layout, Tokenizer, Truncation, default_bundle
 from sentido_export import data
 from sentido_export.errors import ExportError
+from sentido_export.export import keras_rules
+from sentido_export.machine import check_memory, check_room, memory_in_words
 from sentido_export.recipe import TUTORIAL
 
 SMALL = [
@@ -395,6 +397,69 @@ def test_answers_that_differ_from_keras_write_no_bundle(small_bundle: Path) -> N
     layers = build(recipe, len(bundle.tokenizer.vocabulary), 2)
     with pytest.raises(ExportError, match=r"differ from Keras' by .*, at most 1e-05 is allowed"):
         compare(layers.answer, bundle, ["a good film"], Against.KERAS)
+
+
+def test_the_users_settings_of_keras_change_nothing_and_a_file_gets_no_progress_bar(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".keras").mkdir()
+    settings = {"floatx": "float16", "epsilon": 1, "backend": "torch"}
+    (tmp_path / ".keras" / "keras.json").write_text(json.dumps(settings))
+    variables = {"HOME": str(tmp_path), "KERAS_BACKEND": "jax", "KERAS_MAX_EPOCHS": "none"}
+    result = subprocess.run(
+        [BIN / "sentido-export", "--limit=100", *SMALL, "--no-int8", "--out", tmp_path / "out"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert result.returncode == 0, result.stderr
+    assert Bundle.load(tmp_path / "out").manifest.tools["keras"]
+    assert "val_loss: " in result.stdout
+    assert all(c.isprintable() or c == "\n" for c in result.stdout)
+    assert json.loads((tmp_path / ".keras" / "keras.json").read_text()) == settings
+
+
+def test_a_training_that_comes_to_nothing_ends_with_what_to_do() -> None:
+    import tensorflow  # which takes seconds
+    from sentido_export import train
+    from sentido_export.model import build
+
+    texts = [f"{word} {n}" for n in range(40) for word in ("good", "bad")]
+    rules, recipe = keras_rules(10), replace(TUTORIAL, words=10, learning_rate=1e38, epochs=9)
+    tokenizer = Tokenizer([None, "good", "bad"], rules, Inputs(Layout.LENGTHS, 9, Truncation.PRE))
+    parts = data.split(
+        data.Dataset(texts, np.tile([0, 1], 40).astype(np.int32), ("a", "b")), 0.1, 0
+    )
+    with pytest.raises(ExportError, match="the loss is not a number any more"):
+        train.train(build(recipe, 3, 2), tokenizer, parts, recipe, 0)
+    with pytest.raises(MemoryError, match="choose fewer --units"), memory_in_words():
+        raise tensorflow.errors.ResourceExhaustedError(None, None, "OOM")
+
+
+def test_too_little_memory_or_room_is_said_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"bytes free, the bundle takes more than .*: make room"):
+        check_room(tmp_path / "new" / "out", 2**62)
+    check_room(tmp_path / "new" / "out", 1)
+    check_memory(1)
+    with pytest.raises(MemoryError, match=r"bytes are free, training takes more than .*--units"):
+        check_memory(2**60)
+    command = "from sentido_export.machine import check_memory; check_memory(2**28)"
+    shell = f"ulimit -v 1000000; exec {BIN}/python -c '{command}'"
+    result = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60)
+    assert "bytes are free, training takes more than 1,073,741,824" in result.stderr
+
+
+def test_output_that_cannot_be_written_ends_an_export_with_a_sentence(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [BIN / "sentido-export", "--limit=100", "--out", tmp_path / "out"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert (result.returncode, result.stderr) == (1, "sentido-export: No space left on device\n")
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""What of the user's machine must not decide an export: settings of Keras, memory, room on a disk.
+
+Imports neither Keras nor TensorFlow: their settings are read when they are imported.
+"""
+
+import os
+import resource
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sentido_export.errors import ExportError
+
+_FEWER = "choose fewer --units, --dimensions, --words or --batch-size"
+
+
+def settle_keras() -> None:
+    """Have Keras run on TensorFlow with its defaults, whatever the user's settings are."""
+    for name in [name for name in os.environ if name.startswith("KERAS_")]:
+        del os.environ[name]
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["KERAS_HOME"] = os.devnull  # where no keras.json is, and none can be written
+    os.environ["TF_USE_LEGACY_KERAS"] = "0"
+    # No chatter, and no sums in an order of oneDNN's choice.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+
+@contextmanager
+def memory_in_words() -> Iterator[None]:
+    """Turn TensorFlow's error of too little memory into a MemoryError that says what to do."""
+    try:
+        yield
+    except Exception as error:
+        tensorflow = sys.modules.get("tensorflow")
+        if tensorflow and isinstance(error, tensorflow.errors.ResourceExhaustedError):
+            raise MemoryError(_FEWER) from error
+        raise
+
+
+def check_memory(weights: int) -> None:
+    """Raise MemoryError if there is no memory to train so many bytes of weights.
+
+    Training holds them, their gradients, and two numbers that Adam keeps of each. How much more it
+    needs is not known before.
+    """
+    needed, free = 4 * weights, min(_free_memory(), default=None)
+    if free is not None and free < needed:
+        raise MemoryError(f"{free:,} bytes are free, training takes more than {needed:,}: {_FEWER}")
+
+
+def _free_memory() -> Iterator[int]:
+    """Yield how many bytes may still be taken, by each limit that there is."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    with suppress(OSError, ValueError):
+        if limit != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            yield max(0, limit - pages * resource.getpagesize())
+    with suppress(OSError, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        yield from (int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+    with suppress(OSError, ValueError):  # "max" is no number, and no limit
+        group = Path("/proc/self/cgroup").read_text().strip().rpartition("::/")[2]
+        folder = Path("/sys/fs/cgroup", group)
+        used = int((folder / "memory.current").read_text())
+        statistics = (folder / "memory.stat").read_text().split()
+        cached = int(statistics[statistics.index("inactive_file") + 1])
+        yield max(0, int((folder / "memory.max").read_text()) - used + cached)
+
+
+def check_room(out: Path, size: int) -> None:
+    """Raise ExportError if a disk has no room for so many bytes of weights."""
+    folder = next(each for each in out.absolute().parents if each.exists())
+    if (free := shutil.disk_usage(folder).free) < size:
+        raise ExportError(
+            f"{out} cannot be written: {folder} has {free:,} bytes free, the bundle takes more than"
+            f" {size:,}: make room, or name another folder with --out"
+        )
