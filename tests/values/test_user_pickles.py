@@ -205,6 +205,18 @@ REFUSED = {
         r"its lower is",
     ),
     "an empty split": (tokenizer(WORDS + text("split") + text("")), r"split is empty"),
+    "a long split": (
+        tokenizer(WORDS + text("split") + text("x" * 9)),
+        r"split has 9 characters, at most 8",
+    ),
+    "an ordered dict of numbers": (
+        b"\x80\x02ccollections\nOrderedDict\n](K\x01K\x02e\x85R.",
+        r"makes a dict of what is not a list of pairs",
+    ),
+    "an ordered dict of strings": (
+        b"\x80\x02ccollections\nOrderedDict\n](" + text("ab") + b"e\x85R.",
+        r"makes a dict of what is not a list of pairs",
+    ),
     "a split of None": (tokenizer(WORDS + text("split") + b"N"), r"its split is None"),
     "a Tokenizer never fitted": (
         tokenizer(text("word_index") + b"}"),

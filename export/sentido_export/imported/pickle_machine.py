@@ -314,7 +314,9 @@ def _made_dict(arguments: Any) -> dict[Any, Any]:
     """
     if arguments in ((), (_Name.TYPE,), (None,)):
         return {}
-    if isinstance(arguments, tuple) and len(arguments) == 1 and type(arguments[0]) is list:
-        keys, values = zip(*arguments[0], strict=True) if arguments[0] else ((), ())
-        return dict(_pairs(list(keys), list(values)))
+    pairs = arguments[0] if isinstance(arguments, tuple) and len(arguments) == 1 else None
+    if type(pairs) is list and all(
+        type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs
+    ):
+        return dict(_pairs([key for key, _ in pairs], [value for _, value in pairs]))
     raise PickleError(f"makes a dict of what is not a list of pairs: {HOW_TO_SAVE}")

@@ -101,8 +101,7 @@ def vocabulary_of(
             f"{where}: holds no words: it was saved before fit_on_texts was called; save it again"
             " from the program that trained the model"
         )
-    if options.num_words is not None and options.num_words < 0:
-        raise ExportError(f"{where}: num_words is {options.num_words}, 1 or more is needed")
+    _check_options(where, options)
     oov_id = _oov_id(where, word_index, options.oov_token)
     ids = {
         word: id
@@ -111,11 +110,16 @@ def vocabulary_of(
         and (id != oov_id or word == options.oov_token)
     }
     kept = _distinct(where, ids, options)
+    if not ids:
+        raise ExportError(
+            f"{where}: no text can have a word of it: all its {len(word_index):,} words have ids of"
+            f" num_words ({options.num_words}) or more"
+        )
     if not any(options.may_give(word) for word in kept):
         raise ExportError(
-            f"{where}: no text can have a word of it: of {len(word_index):,} words"
-            f" {len(ids):,} have an id below num_words ({options.num_words}), and none of these"
-            f" is left by lower={options.lower}, char_level={options.char_level} and the filters"
+            f"{where}: no text can have a word of it, such as {next(iter(ids))!r:.60}, with"
+            f" lower={options.lower}, char_level={options.char_level} and these filters: are these"
+            " the settings of the program that trained the model, and one word per line?"
         )
     return Vocabulary(kept, options, oov_id, None, tuple(notes))
 
@@ -152,6 +156,20 @@ def limited(
         f" {beyond:,} of {len(word_index):,} words out-of-vocabulary"
     )
     return dataclasses.replace(options, num_words=rows), note
+
+
+def _check_options(where: str, options: TextOptions) -> None:
+    for name, value, most in (
+        ("split", options.split, bounds.SPLIT_CHARACTERS),
+        ("filters", options.filters, bounds.FILTERS_CHARACTERS),
+        ("oov_token", options.oov_token or "", bounds.WORD_CHARACTERS),
+    ):
+        if len(value) > most:
+            raise ExportError(f"{where}: {name} has {len(value):,} characters, at most {most:,}")
+    if options.num_words is not None and not 0 <= options.num_words <= bounds.NUM_WORDS:
+        raise ExportError(
+            f"{where}: num_words is {options.num_words}, 1 to {bounds.NUM_WORDS} is possible"
+        )
 
 
 def _oov_id(where: str, word_index: Mapping[str, int], token: str | None) -> int | None:

@@ -57,7 +57,11 @@ def read_list(path: Path, options: TextOptions, first_id: int | None) -> Vocabul
         )
     if not is_lines and options.oov_token is None and lines[:2] == ["", "[UNK]"]:
         options = dataclasses.replace(options, oov_token="[UNK]")
-        notes.append(f"{where}: begins with padding and [UNK], which unknown words become")
+        notes.append(
+            f"{where}: begins with padding and [UNK], which unknown words become; if it is of a"
+            " TextVectorization, note that texts are split as Keras' Tokenizer splits them, which"
+            " separates words at punctuation instead of removing it"
+        )
     words = _numbered(where, lines, first)
     return vocabulary_of(where, words, options, [*notes, *_impossible(where, words, options)])
 
