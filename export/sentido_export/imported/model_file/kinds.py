@@ -185,6 +185,7 @@ RECURRENT = ("LSTM", "GRU", "SimpleRNN")
 POINTWISE = ("Dense", "Activation", "ReLU", "LeakyReLU", "ELU", "Softmax")  # each step alone
 
 _OWN = "write it with layers that Keras brings, or serve the model with TensorFlow"
+_FUNCTION = "which calls a function of TensorFlow: use the layer of Keras that does the same"
 REASONS = {  # why a class that Keras brings is refused, and what to do
     "Lambda": f"which holds Python code instead of what it computes: {_OWN}",
     "Masking": "which is for vectors: use Embedding(mask_zero=True)",
@@ -195,6 +196,7 @@ REASONS = {  # why a class that Keras brings is refused, and what to do
     "StringLookup": "which makes ids of words: save the model without it",
     "Hashing": "which makes ids of words: save the model without it",
     "Merge": "of Keras 1: load the model with Keras 2.2 and save it again",
+    **dict.fromkeys(("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"), _FUNCTION),
     "MultiHeadAttention": "which Sentido does not compute",
     "Reshape": "which Sentido does not compute",
 }

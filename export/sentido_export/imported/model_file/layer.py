@@ -61,10 +61,21 @@ def entry(value: Any, where: str) -> LayerConfig:
     own = isinstance(module, str) and not _KERAS.match(module)
     if own or ">" in class_name or ">" in str(registered):
         raise refused(name, str(registered or class_name), "a class of your own, whose code is not")
-    if isinstance(module, str) and ".ops." in module:
+    if _is_operation(value, config):
         class_name = f"{OPERATION}{class_name}"
     trainable = not isinstance(config, dict) or config.get("trainable", True) is not False
     return LayerConfig(name, ALIASES.get(class_name, class_name), config, trainable)
+
+
+def _is_operation(value: Mapping[str, Any], config: Any) -> bool:
+    """Return whether this is one of Keras 3's operations, some of which are named as layers are."""
+    module, nodes = value.get("module"), value.get("inbound_nodes")
+    if isinstance(module, str):
+        return ".ops." in module
+    called = isinstance(nodes, list) and any(isinstance(node, dict) for node in nodes)
+    spec = SPECS.get(str(value.get("class_name")), Spec("unknown"))
+    of_layer = not spec.kind or value.get("class_name") == "InputLayer"  # without `trainable`, too
+    return called and not of_layer and not {"trainable", "layers"} & set(config)
 
 
 def refused(name: str, class_name: str, reason: str = "") -> ExportError:
@@ -75,7 +86,8 @@ def refused(name: str, class_name: str, reason: str = "") -> ExportError:
             " use layers that Keras brings, or serve the model with TensorFlow"
         )
     reason = reason or REASONS.get(class_name, "which Sentido does not compute")
-    return ExportError(f"layer {name!r} is a {class_name}, {reason}")
+    article = "the" if class_name.startswith(OPERATION) else "a"
+    return ExportError(f"layer {name!r} is {article} {class_name}, {reason}")
 
 
 def read(layer: LayerConfig, version: Version) -> list[Read]:

@@ -1,0 +1,102 @@
+"""Files that Keras 2 and 3 wrote themselves are read as Keras would read them."""
+
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import BIN, ROOT
+from numpy.typing import NDArray
+from sentido_export.imported.architecture import Architecture
+from sentido_export.imported.model_file.read import read_model
+
+KERAS = {"tf_keras": BIN.parent / "keras2" / "bin" / "python", "keras": Path(sys.executable)}
+FORMATS = {  # the file of a model, and that of its weights
+    "h5": (".h5", None),
+    "keras": (".keras", None),
+    "json and weights.h5": (".json", ".weights.h5"),
+    "json and h5": (".json", ".h5"),
+}
+SOME = ("lstm", "convolution", "nested", "twice")  # where the layout is that of another format
+Weights = dict[str, list[NDArray[np.float32]]]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the folders in which each Keras wrote its files, both at the same time."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in KERAS}
+    writers = [
+        subprocess.Popen(
+            [python, ROOT / "tests" / "keras_writer.py", name, folders[name]],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, python in KERAS.items()
+    ]
+    for writer in writers:
+        _, errors = writer.communicate(timeout=280)
+        assert writer.returncode == 0, errors[-2000:]
+    return folders
+
+
+def in_keras(path: Path) -> Weights:
+    """Return the weights that Keras' own layers have, by the layers' names."""
+    found: Weights = defaultdict(list)
+    with np.load(path) as arrays:
+        for key in arrays.files:
+            name, _, number = key.rpartition(":")
+            if number:
+                found[name].append(arrays[key])
+    return dict(found)
+
+
+def as_read(model: Architecture) -> Weights:
+    """Return the weights that were read; an activation with weights belongs to its layer."""
+    found: Weights = defaultdict(list)
+    for layer in model.layers:
+        if layer.weights and "@" not in layer.name:
+            found[layer.name.removesuffix("/activation")] += layer.weights
+    return dict(found)
+
+
+def differing(model: Architecture, path: Path) -> list[str]:
+    """Return the names of layers whose weights are not those of Keras."""
+    keras, read = in_keras(path), as_read(model)
+    assert keras.keys() == read.keys()
+    return [
+        name
+        for name, arrays in keras.items()
+        if len(arrays) != len(read[name]) or not all(map(np.array_equal, arrays, read[name]))
+    ]
+
+
+@pytest.mark.parametrize("keras", KERAS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_array_is_that_of_the_layer_that_keras_gave_it(
+    keras: str, form: str, written: dict[str, Path]
+) -> None:
+    model, weights = FORMATS[form]
+    names = SOME if weights else [path.stem for path in written[keras].glob("*.npz")]
+    for path in (written[keras] / f"{name}{model}" for name in names):
+        if keras == "tf_keras" and path.stem.startswith("cudnn") and model != ".h5":
+            continue  # written as .h5 alone
+        read = read_model(path, weights and path.with_suffix(weights))
+        assert differing(read, path.with_suffix(".npz")) == [], path.name
+        assert read.keras_version[0] == ("2" if keras == "tf_keras" else "3")
+    assert len(names) > 3
+
+
+@pytest.mark.parametrize("keras", KERAS)
+def test_what_a_file_says_besides_its_layers_is_read(keras: str, written: dict[str, Path]) -> None:
+    lstm = read_model(written[keras] / "lstm.h5")
+    assert (lstm.from_logits, lstm.notes, lstm.inputs[0].length) == (True, (), 12)
+    assert read_model(written[keras] / "any_length.keras").inputs[0].length is None
+    assert "half precision" in read_model(written[keras] / "half.h5").notes[0]
+    hard = read_model(written[keras] / "hard.keras")
+    assert hard.layers[1].fields["recurrent_activation"] == (
+        "hard_sigmoid_keras2" if keras == "tf_keras" else "hard_sigmoid_keras3"
+    )
+    assert read_model(written[keras] / "gru.h5").layers[1].fields["go_backwards"] is True
