@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 from keras_text import fitted
+from sentido_bundle import Tokenizer
 from sentido_export.errors import ExportError
 from sentido_export.imported.keras_imdb import read_keras_imdb
 from sentido_export.imported.vocabulary import TextOptions, Vocabulary
+from sentido_export.imported.vocabulary_hints import vocabulary_hints
 from sentido_export.imported.vocabulary_options import VocabularyOptions, add_vocabulary_options
 
 ROWS = 100
@@ -321,3 +323,20 @@ def test_the_options_of_the_command_are_those_that_are_read() -> None:
         char_level=True,
     )
     assert given == wanted
+
+
+def test_texts_tell_of_another_vocabulary_and_of_words_without_spaces(path: Path) -> None:
+    texts = ["The cat sat on the mat", "the cat", ""]
+    right = read({"the": 1, "cat": 2, "sat": 3, "on": 4}, path)
+    tokenizer = Tokenizer(right.words(), right.rules())
+    assert vocabulary_hints("mine.txt", tokenizer, texts) == []
+    assert vocabulary_hints("mine.txt", tokenizer, ["", "!"]) == []
+    (hint,) = vocabulary_hints("mine.txt", tokenizer, ["die Katze sitzt im the"])
+    assert hint.startswith("mine.txt: 80% of the words in its texts are out-of-vocabulary")
+    (hint,) = vocabulary_hints("mine.txt", tokenizer, ["这部电影的每一个镜头都让人难以忘怀", "the"])
+    assert "one word per 10 characters" not in hint
+    (hint,) = vocabulary_hints("mine.txt", tokenizer, ["这部电影的每一个镜头都让人难以忘怀"])
+    assert "one word per 17 characters: in a language that is written without spaces" in hint
+    letters = read({"影": 1, "电": 2}, path, char_level=True, num_words=3)
+    characters = Tokenizer(letters.words(), letters.rules())
+    assert vocabulary_hints("mine.txt", characters, ["电影电影"]) == []
