@@ -10,7 +10,8 @@ from conftest import ROOT
 from keras_text import TEXTS, fitted
 from numpy.typing import NDArray
 from sentido_export.imported.answers import read_answers
-from sentido_export.imported.check import Sides, check, labels_of, pad
+from sentido_export.imported.check import check, labels_of
+from sentido_export.imported.sides import Sides, pad
 
 PAGE = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
 SOURCE = "".join(

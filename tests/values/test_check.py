@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from sentido_export.errors import ExportError
 from sentido_export.imported.answers import Answers, read_answers
-from sentido_export.imported.check import Checked, Predict, Sides, check, labels_of, pad
+from sentido_export.imported.check import Checked, Predict, check, labels_of
+from sentido_export.imported.sides import Sides, pad
 
 LENGTH = 6
 IDS = [[5, 3], [2, 9, 4, 1, 7, 8, 6, 3], [], [1], [4, 4, 4, 4, 4, 4], [8, 1, 2]]
@@ -90,13 +91,23 @@ def test_rows_are_those_of_keras_pad_sequences() -> None:
     assert pad([[1, 2, 3], [4], []], 2, Sides("post", "post")).tolist() == [[1, 2], [4, 0], [0, 0]]
 
 
-def test_given_sides_that_do_not_fit_are_refused_with_the_line_that_differs_most(
+def test_given_sides_that_do_not_fit_are_refused_with_those_that_do(path: Path) -> None:
+    found = answers(path, Sides("post", "post"))
+    with pytest.raises(ExportError) as caught:
+        tried(found, "pre", "post")
+    why = "its answers are those of padding='post', truncating='post', not those of padding='pre'"
+    assert why in str(caught.value)
+    with pytest.raises(ExportError, match=r"not those of truncating='pre': give these sides"):
+        tried(found, None, "pre")
+
+
+def test_answers_that_no_sides_give_are_refused_with_the_line_that_differs_most(
     path: Path,
 ) -> None:
     found = answers(path, Sides("post", "post"))
     why = r"line \d says 0\.\d+, here it is 0\.\d+ \(padding='pre', truncating='post'\)"
     with pytest.raises(ExportError, match=why):
-        tried(found, "pre", "post")
+        tried(found, "pre", "post", ids=[[id % 9 + 1 for id in row] for row in IDS])
 
 
 def test_another_vocabulary_is_refused(path: Path) -> None:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from sentido_export.errors import ExportError
 from sentido_export.imported.answers import Answers
+from sentido_export.imported.sides import Ids, candidates
+from sentido_export.imported.sides import Sides as Sides
 
 UNCHECKED = (
     "nothing here can catch a wrong vocabulary or other text steps than those of your program: it"
@@ -26,24 +28,11 @@ _EXACT = 1e-5
 _FEW_DIGITS = 3
 _BATCH_ROWS = 64
 
-Ids = Sequence[int] | NDArray[np.int32]
 Predict = Callable[[NDArray[np.int32]], NDArray[np.float32]]
 """What the model gives for padded ids: (texts, length) -> (texts, outputs)."""
 
 Decide = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 """Which labels outputs choose: (texts, outputs) -> (texts, labels)."""
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Where short texts are padded and long ones cut, in Keras' words: pre or post."""
-
-    padding: str
-    truncating: str
-
-    def __str__(self) -> str:
-        """Return them as arguments of Keras' `pad_sequences`."""
-        return f"padding={self.padding!r}, truncating={self.truncating!r}"
 
 
 @dataclass(frozen=True)
@@ -85,13 +74,19 @@ def check(
     A side that is None is tried both ways. Raises ExportError if no sides fit within `tolerance`
     with the same labels, or if the answers cannot tell which of two do.
     """
-    trials = [
-        _trial(answers, rows, sides, predict, decide)
-        for rows, sides in _candidates(ids, length, padding, truncating)
-    ]
+
+    def trials_of(padding: str | None, truncating: str | None) -> list[_Trial]:
+        return [
+            _trial(answers, rows, sides, predict, decide)
+            for rows, sides in candidates(ids, length, padding, truncating)
+        ]
+
+    trials = trials_of(padding, truncating)
     best = min(trials, key=lambda trial: trial.largest)
     exact = max(_EXACT, answers.rounding)
     if not best.fits(exact, tolerance):
+        if padding or truncating:
+            _name_other_sides(answers, trials_of(None, None), exact, padding, truncating)
         raise ExportError(_why_not(answers, best, trials, max(exact, tolerance)))
     sides = _chosen(answers, best, trials, exact, padding, truncating)
     return Checked(sides, best.largest, exact, tuple(_notes(answers, best, exact, sides, trials)))
@@ -113,31 +108,6 @@ def labels_of(*, thresholds: Sequence[float] | None = None, from_logits: bool = 
         return largest
 
     return decide
-
-
-def pad(ids: Sequence[Ids], length: int, sides: Sides) -> NDArray[np.int32]:
-    """Cut and pad ids to one length, as Keras' `pad_sequences` does: (texts, length)."""
-    rows = np.zeros((len(ids), length), np.int32)
-    for row, each in zip(rows, ids, strict=True):
-        kept = each[-length:] if sides.truncating == "pre" else each[:length]
-        if len(kept):
-            begin = length - len(kept) if sides.padding == "pre" else 0
-            row[begin : begin + len(kept)] = kept
-    return rows
-
-
-def _candidates(
-    ids: Sequence[Ids], length: int, padding: str | None, truncating: str | None
-) -> Iterator[tuple[NDArray[np.int32], tuple[Sides, ...]]]:
-    """Return the rows to try, each with the sides that give them."""
-    found: dict[bytes, tuple[NDArray[np.int32], tuple[Sides, ...]]] = {}
-    for pad_side in ("pre", "post") if padding is None else (padding,):
-        for cut_side in ("pre", "post") if truncating is None else (truncating,):
-            sides = Sides(pad_side, cut_side)
-            rows = pad(ids, length, sides)
-            others = found.get(rows.tobytes(), (rows, ()))[1]
-            found[rows.tobytes()] = (rows, (*others, sides))
-    yield from found.values()
 
 
 def _trial(
@@ -188,6 +158,24 @@ def _chosen(
                 " more of their digits, or give --padding and --truncating"
             )
     return best.sides[0]
+
+
+def _name_other_sides(
+    answers: Answers,
+    trials: Sequence[_Trial],
+    exact: float,
+    padding: str | None,
+    truncating: str | None,
+) -> None:
+    """Raise ExportError if the answers are those of other sides than the ones given."""
+    best = min(trials, key=lambda trial: trial.largest)
+    if best.largest <= exact:
+        given = {"padding": padding, "truncating": truncating}
+        named = ", ".join(f"{name}={side!r}" for name, side in given.items() if side)
+        raise ExportError(
+            f"{answers.path}: its answers are those of {best.sides[0]}, not those of {named}: give"
+            " these sides, or leave them out"
+        )
 
 
 def _notes(
