@@ -51,8 +51,8 @@ class Service(PredictionServiceServicer):
                 answer.set_result(row)
 
     def _compute(self, texts: list[str]) -> list[list[float]]:
-        inputs = self.bundle.inputs([self.bundle.tokenizer.encode(text).ids for text in texts])
-        rows: list[list[float]] = self.bundle._model.run(["probabilities"], inputs)[0].tolist()
+        ids = [self.bundle.tokenizer.encode(text).ids for text in texts]
+        rows: list[list[float]] = self.bundle.run_batch(ids).probabilities.tolist()
         return rows
 
 

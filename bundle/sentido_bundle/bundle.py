@@ -5,10 +5,10 @@ wrote) and by anyone who wants predictions in their own process.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,18 @@ from sentido_bundle.errors import BundleError, MissingCapabilityError
 from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import parse_golden
 from sentido_bundle.graphs import DEFAULT_LIMITS, RunLimits
-from sentido_bundle.layouts import GraphInputs, Ids, layout_of
+from sentido_bundle.layouts import Ids, layout_of
 from sentido_bundle.manifest import STEPS_MODEL, Manifest, check_plain_name
 from sentido_bundle.outputs import Outputs
-from sentido_bundle.sections import Precision
+from sentido_bundle.running import Arrays, RunnableGraph, TextGraph, TokenGraph
+from sentido_bundle.sections import Precision, Vectors
 from sentido_bundle.session import OpenGraph, check_model, embedding_matrix, open_graph
 from sentido_bundle.texts import listed
 from sentido_bundle.tokenizer import Encoding, Tokenizer
+from sentido_bundle.vector_kinds import TEXT_KINDS, TOKEN_KINDS, VectorKind
 from sentido_bundle.word_vectors import WordVectors
 
-T = TypeVar("T")
+Vector = NDArray[np.float32]
 
 _GROUP = 4  # batches whose inputs are made together: what makes them is in the cache then
 _WINDOW = 64  # texts that are tokenized at once
@@ -58,11 +60,11 @@ class Bundle:
         self.digest = digest
         self.precision = precision
         self.tokenizer = tokenizer
-        self.outputs = tuple(manifest.outputs())
-        """What `run` gives, by name: "probabilities", and "hidden" and "logits" if it has them."""
-        self._layout = layout_of(manifest.inputs)
-        self._model = graphs[manifest.model_file(precision)]
-        self._steps = graphs.get(STEPS_MODEL)
+        layout, steps = layout_of(manifest.inputs), graphs.get(STEPS_MODEL)
+        model = graphs[manifest.model_file(precision)]
+        outputs, length = tuple(manifest.outputs()), manifest.inputs.length
+        self._texts = TextGraph(model, outputs, layout, length)
+        self._tokens = TokenGraph(steps, "steps", layout) if steps is not None else None
         self._word_vectors = word_vectors
 
     def __repr__(self) -> str:
@@ -78,7 +80,7 @@ class Bundle:
 
         Freeing hundreds of megabytes keeps Python's lock, and a server does so after a reload.
         """
-        for name in ("_model", "_steps", "_word_vectors"):
+        for name in ("_texts", "_tokens", "_word_vectors"):
             self.__dict__.pop(name, None)
 
     @classmethod
@@ -177,13 +179,35 @@ class Bundle:
         if capability not in self.capabilities:
             raise MissingCapabilityError(self.name, capability)
 
-    def inputs(self, sequences: Sequence[Ids]) -> GraphInputs:
-        """Return the inputs of the model's graph for one run, a row per text."""
-        return self._layout.inputs(sequences)
+    def graph_of(self, output: str) -> RunnableGraph:
+        """Return the graph that gives an output. Raises MissingCapabilityError."""
+        for graph in (self._texts, self._tokens):
+            if graph is not None and output in graph.outputs:
+                return graph
+        raise MissingCapabilityError(self.name, output)
+
+    def text_vectors(self, kind: str) -> VectorKind:
+        """Return a kind of vectors for a text, of TEXT_KINDS. Raises MissingCapabilityError."""
+        return self._vectors(TEXT_KINDS[kind], lambda: self.word_vectors.mean)
+
+    def token_vectors(self, kind: str) -> VectorKind:
+        """Return a kind of vectors for tokens, of TOKEN_KINDS. Raises MissingCapabilityError."""
+        return self._vectors(TOKEN_KINDS[kind], lambda: self.word_vectors.rows)
+
+    def _vectors(
+        self, capability: str, look_up: Callable[[], Callable[[Ids], Vector]]
+    ) -> VectorKind:
+        facts: Vectors | None = getattr(self.manifest, capability)
+        if facts is None:
+            raise MissingCapabilityError(self.name, capability)
+        if capability == "word_vectors":
+            return VectorKind(facts.size, None, look_up())
+        graph = self.graph_of(capability)
+        return VectorKind(facts.size, capability, lambda ids: graph.run([ids])[capability][0])
 
     def cost(self, encoding: Encoding) -> int:
         """Return what a text takes of a batch, in tokens with padding: 1 or more."""
-        return self._layout.cost(len(encoding.ids))
+        return self._texts.cost(encoding.ids)
 
     def predict(self, texts: Collection[str], *, threads: int | None = None) -> Outputs:
         """Classify texts: tokenize and run, on `threads` threads (None: one per CPU granted).
@@ -207,19 +231,20 @@ class Bundle:
         """
         if not sequences:
             raise ValueError("a batch of no texts cannot be run")
-        costs = [self._layout.cost(len(ids)) for ids in sequences]
-        batches = batches_of(costs)
+        graph = self._texts
+        batches = batches_of([graph.cost(ids) for ids in sequences])
         groups = [batches[i : i + _GROUP] for i in range(0, len(batches), _GROUP)]
 
-        def run_group(group: list[list[int]]) -> list[list[NDArray[np.float32]]]:
-            runs = [rows for batch in group for rows in self._runs(batch, costs[batch[-1]])]
-            inputs = [self.inputs([sequences[i] for i in rows]) for rows in runs]
-            return [self._model.run(self.outputs, each) for each in inputs]
+        def run_group(group: list[list[int]]) -> list[Arrays]:
+            inputs = [graph.inputs([sequences[i] for i in batch]) for batch in group]
+            return [graph.compute(each) for each in inputs]
 
-        found = [ran for each in on_threads(run_group, groups, threads) for ran in each]
+        found = [arrays for each in on_threads(run_group, groups, threads) for arrays in each]
         back = np.argsort(np.concatenate(batches))
-        arrays = [np.concatenate(parts)[back] for parts in zip(*found, strict=True)]
-        return Outputs(dict(zip(self.outputs, arrays, strict=True)), self.name)
+        whole = {
+            name: np.concatenate([arrays[name] for arrays in found])[back] for name in graph.outputs
+        }
+        return Outputs(whole, self.name)
 
     def run_batch(self, sequences: Sequence[Ids]) -> Outputs:
         """Run the model on the one batch that a caller has made, of ids of near cost.
@@ -228,33 +253,18 @@ class Bundle:
         """
         if not sequences:
             raise ValueError("a batch of no texts cannot be run")
-        tokens = max(self._layout.cost(len(ids)) for ids in sequences)
-        runs = self._runs(sequences, tokens)
-        found = [self._model.run(self.outputs, self.inputs(rows)) for rows in runs]
-        arrays = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
-        return Outputs(dict(zip(self.outputs, arrays, strict=True)), self.name)
+        return Outputs(self._texts.run(sequences), self.name)
 
     def run_steps(self, ids: Ids) -> NDArray[np.float32]:
         """Return what the last recurrent layer gives after each token, in fp32: (tokens, size).
 
         Raises MissingCapabilityError.
         """
-        if self._steps is None:
-            raise MissingCapabilityError(self.name, "steps")
-        (steps,) = self._steps.run(["steps"], self.inputs([ids]))
-        found: NDArray[np.float32] = steps[0, : len(ids)]
-        return found
+        return self.graph_of("steps").run([ids])["steps"][0]
 
     def multiplications(self, tokens: int) -> int:
         """Return how many multiplications a text of so many tokens takes."""
-        return self._model.cost.multiplications(1, max(1, tokens))
-
-    def _runs(self, batch: Sequence[T], tokens: int) -> Sequence[Sequence[T]]:
-        """Cut a batch, whose longest text has so many tokens, into what one run may have."""
-        most = self._model.rows(tokens, self._layout.most_rows or len(batch))
-        if len(batch) <= most:
-            return [batch]
-        return [batch[i : i + most] for i in range(0, len(batch), most)]
+        return self._texts.multiplications(tokens)
 
 
 _NO_TWIN = ": export it again with this release and without --no-int8, or choose the precision fp32"

@@ -26,8 +26,8 @@ class BatchLayout(Protocol):
     def inputs(self, sequences: Sequence[Ids]) -> GraphInputs:
         """Return the inputs of the graph for one run, a row per text."""
 
-    def cost(self, tokens: int, /) -> int:
-        """Return what a text of so many tokens takes of a batch, in tokens with padding."""
+    def cost(self, ids: Ids, /) -> int:
+        """Return what a text takes of a batch, in tokens with padding: 1 or more."""
 
 
 class Lengths:
@@ -40,9 +40,9 @@ class Lengths:
         lengths = np.array([len(ids) for ids in sequences], dtype=np.int32)
         return {"token_ids": pad(sequences), "lengths": lengths}
 
-    def cost(self, tokens: int) -> int:
+    def cost(self, ids: Ids, /) -> int:
         """Return the number of its tokens."""
-        return max(1, tokens)
+        return len(ids) or 1
 
 
 class Fixed:
@@ -62,7 +62,7 @@ class Fixed:
             row[start : start + len(ids)] = ids
         return {"token_ids": batch}
 
-    def cost(self, _: int) -> int:
+    def cost(self, _: Ids, /) -> int:
         """Return the one length, whatever the tokens."""
         return self._length
 
@@ -76,9 +76,9 @@ class Alone:
         """Return token_ids (1, time)."""
         return {"token_ids": pad(sequences)}
 
-    def cost(self, tokens: int) -> int:
+    def cost(self, ids: Ids, /) -> int:
         """Return the number of its tokens."""
-        return max(1, tokens)
+        return len(ids) or 1
 
 
 def layout_of(inputs: Inputs) -> BatchLayout:

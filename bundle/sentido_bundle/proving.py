@@ -5,7 +5,7 @@ Used by `Bundle.parse`, which gives no bundle that does not pass.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sentido_bundle.errors import BundleError
 from sentido_bundle.golden import GoldenText
 from sentido_bundle.graphs import RunLimits
-from sentido_bundle.manifest import STEPS_MODEL
+from sentido_bundle.layouts import Ids
+from sentido_bundle.manifest import STEPS_MODEL, Manifest
+from sentido_bundle.outputs import Outputs
 from sentido_bundle.sections import Precision
-
-if TYPE_CHECKING:
-    from sentido_bundle.bundle import Bundle
+from sentido_bundle.tokenizer import Tokenizer
 
 _TRIAL_LENGTHS = ((0, 1, 2, 3, 5, 8, 13, 21), (3, 500))
 """Tokens of the texts that each loaded bundle is tried with, batch by batch."""
@@ -27,11 +27,31 @@ _IN_WORDS = {"hidden": "hidden state"}  # of outputs whose name is not a word fo
 Row = dict[str, NDArray[np.float32]]
 
 
+class Runnable(Protocol):
+    """A bundle that is not proven yet."""
+
+    manifest: Manifest
+    precision: Precision
+    tokenizer: Tokenizer
+
+    def run(self, sequences: Sequence[Ids]) -> Outputs:
+        """Run the model on ids, in batches."""
+
+    def run_batch(self, sequences: Sequence[Ids]) -> Outputs:
+        """Run the model on one batch."""
+
+    def run_steps(self, ids: Ids) -> NDArray[np.float32]:
+        """Return the steps of one text, (tokens, size)."""
+
+    def multiplications(self, tokens: int) -> int:
+        """Return how many multiplications a text of so many tokens takes."""
+
+
 MOST_RUNS = 10
 """All golden texts together may take as much as so many of the largest runs."""
 
 
-def check_work(bundle: "Bundle", golden: Sequence[GoldenText], limits: RunLimits) -> None:
+def check_work(bundle: Runnable, golden: Sequence[GoldenText], limits: RunLimits) -> None:
     """Raise BundleError if comparing the golden texts would take too long."""
     counts = Counter(len(text.ids) for text in golden)
     found = sum(count * bundle.multiplications(tokens) for tokens, count in counts.items())
@@ -43,7 +63,7 @@ def check_work(bundle: "Bundle", golden: Sequence[GoldenText], limits: RunLimits
         )
 
 
-def verify(bundle: "Bundle", golden: Sequence[GoldenText]) -> float:
+def verify(bundle: Runnable, golden: Sequence[GoldenText]) -> float:
     """Compare with what Keras answered; return the largest difference.
 
     Raises BundleError for other ids, for a difference above the tolerance that is recorded for
@@ -64,7 +84,7 @@ def verify(bundle: "Bundle", golden: Sequence[GoldenText]) -> float:
     return largest
 
 
-def verify_rows(bundle: "Bundle") -> None:
+def verify_rows(bundle: Runnable) -> None:
     """Run a few texts of our own, whose lengths differ, alone and together.
 
     Raises BundleError if a text's answer depends on those beside it: in a bit in fp32 where the
@@ -85,18 +105,18 @@ def verify_rows(bundle: "Bundle") -> None:
                 raise BundleError(f"{where}: {_graph(bundle)} gives other bits than alone")
 
 
-def _trial_ids(bundle: "Bundle", length: int) -> NDArray[np.int32]:
+def _trial_ids(bundle: Runnable, length: int) -> NDArray[np.int32]:
     """Return ids of many words, as many as the model may read at most."""
     words = bundle.manifest.vocabulary_size - 1  # without padding
     count = min(length, bundle.manifest.inputs.length) if words else 0
     return (np.arange(count) * 7919 % max(1, words) + 1).astype(np.int32)
 
 
-def _graph(bundle: "Bundle") -> str:
+def _graph(bundle: Runnable) -> str:
     return bundle.manifest.model_file(bundle.precision)
 
 
-def _check_probabilities(bundle: "Bundle", where: str, row: Row) -> None:
+def _check_probabilities(bundle: Runnable, where: str, row: Row) -> None:
     found = row["probabilities"]
     if not (found.min() >= 0 and found.max() <= 1):  # not: NaN is neither
         raise BundleError(
@@ -106,7 +126,7 @@ def _check_probabilities(bundle: "Bundle", where: str, row: Row) -> None:
 
 
 def _difference(
-    bundle: "Bundle", where: str, got: Row, wanted: Mapping[str, NDArray[np.float32]], source: str
+    bundle: Runnable, where: str, got: Row, wanted: Mapping[str, NDArray[np.float32]], source: str
 ) -> float:
     """Return the largest difference of two answers; raise BundleError above the tolerance."""
     manifest = bundle.manifest
@@ -124,7 +144,7 @@ def _difference(
     return largest
 
 
-def _verify_steps(bundle: "Bundle", where: str, text: GoldenText) -> None:
+def _verify_steps(bundle: Runnable, where: str, text: GoldenText) -> None:
     """Raise BundleError unless the steps of a golden text end where Keras' end."""
     wanted = text.answers.get("hidden")
     if not len(text.ids) or wanted is None:

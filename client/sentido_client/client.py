@@ -344,7 +344,8 @@ class Client:
         A str gives (dimension,), whatever else has a length (texts, dimension), any other iterable
         a generator of (dimension,), as for `predict`.
 
-        `kind`: "hidden", the LSTM's final state, or "mean", the mean of the word vectors.
+        `kind`: "hidden", what enters the model's last Dense layer (the final state of an LSTM), or
+        "mean", the mean of the word vectors. Raises MissingCapabilityError if the model has none.
         `normalize`: divide each by its Euclidean length. `errors`: "return" makes a sequence a list
         of vectors, with an InvalidRequestError in the place of a bad text. The rest as for
         `predict`.
@@ -365,8 +366,8 @@ class Client:
     ) -> TokenEmbeddings:
         """Give the tokens that the model read and a vector for each, (tokens, dimension).
 
-        `kind`: "word", the rows of the embedding matrix, or "hidden", the LSTM's state after each
-        token. The rest as for `embed`.
+        `kind`: "word", the rows of the embedding matrix, or "hidden", what the last recurrent layer
+        gives after each token. The rest as for `embed`.
         """
         options = requests.text_options(model, model_version, truncation)
         return self._ask(verbs.EMBED_TOKENS, expect_bundle, text, kind, normalize, options)

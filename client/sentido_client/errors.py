@@ -4,6 +4,7 @@ SentidoError
 +-- InvalidRequestError   a bad text or argument; names each by the caller's own index
 +-- NotFoundError         no such model, version or word
 +-- BundleChangedError    the answer is not of the bundle that was expected
++-- MissingCapabilityError  the model cannot do what is asked for, as its `capabilities` say
 +-- ReloadError           a bundle was not loaded again; the server goes on with the one it had
 +-- OverloadedError       the server's queue is full, also after waiting as it asked
 +-- TooLargeError         a message over a size limit of the wire
@@ -26,6 +27,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from sentido_client.address import is_loopback, proxy
 
+_MISSING = "MISSING_CAPABILITY"
 _DETAILS = "grpc-status-details-bin"
 _TLS_REASONS = {  # by what gRPC says of a handshake, the more telling first
     "certificate has expired": "the server's certificate has expired",
@@ -121,6 +123,15 @@ class BundleChangedError(SentidoError):
         self.precision = precision
 
 
+class MissingCapabilityError(SentidoError):
+    """The model cannot do what is asked for: `capability`, of `model`. Another one may."""
+
+    def __init__(self, message: str, model: str, capability: str) -> None:
+        super().__init__(message)
+        self.model = model
+        self.capability = capability
+
+
 class ReloadError(SentidoError):
     """The server found a bundle bad and goes on with the one it had. `reason`: a fixed word."""
 
@@ -187,8 +198,7 @@ def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineError(f"no answer from {address} in time{_after(offset)}{_by(address)}")
     if code is grpc.StatusCode.FAILED_PRECONDITION:
-        reasons = _details(_status(error), error_details_pb2.ErrorInfo)
-        return ReloadError(details, next((info.reason for info in reasons), ""))
+        return _precondition(details, _details(_status(error), error_details_pb2.ErrorInfo))
     kinds: dict[Any, type[SentidoError]] = {
         grpc.StatusCode.NOT_FOUND: NotFoundError,
         grpc.StatusCode.CANCELLED: CallCancelledError,
@@ -198,6 +208,15 @@ def from_rpc_error(error: Any, address: str, offset: int = 0) -> SentidoError:
     if code in kinds:
         return kinds[code](details or code.name)
     return ServerError(f"{code.name}: {details}")
+
+
+def _precondition(message: str, reasons: Iterable[error_details_pb2.ErrorInfo]) -> SentidoError:
+    """Turn a FAILED_PRECONDITION into the error of its reason."""
+    info = next(iter(reasons), error_details_pb2.ErrorInfo())
+    if info.reason == _MISSING:
+        facts = info.metadata
+        return MissingCapabilityError(message, facts["model"], facts["capability"])
+    return ReloadError(message, info.reason)
 
 
 def _unavailable(address: str, details: str, after: str) -> UnavailableError:

@@ -118,9 +118,9 @@ def embed_tokens(
     )
 
 
-def is_hidden(options: Options) -> bool:
-    """Whether `embed_options` ask for final states of the LSTM."""
-    return bool(options["kind"] == embedding_pb2.EMBEDDING_KIND_HIDDEN)
+def kind_of(options: Options) -> str:
+    """Return the kind of vectors that `embed_options` ask for."""
+    return next(name for name, kind in _KINDS.items() if kind == options["kind"])
 
 
 def lookup_options(model: str, model_version: str, normalize: bool) -> Options:

@@ -118,11 +118,15 @@ class Model:
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     vocabulary_size: int
-    embedding_dimension: int
-    hidden_units: int
+    embedding_dimension: int  # 0: the model gives no word vectors
+    hidden_units: int  # 0: the model gives no hidden states
     metrics: Mapping[str, float]
     created: str  # RFC 3339, UTC
     precision: str  # "fp32" or "int8": what the server computes predictions and states in
+
+    def dimension(self, kind: str) -> int:
+        """Return the elements of a text's vector of a kind, 0 if the model has none of it."""
+        return {"hidden": self.hidden_units, "mean": self.embedding_dimension}[kind]
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def predict(session: Session, texts: Iterable[str], with_text: bool) -> None:
     type=click.Choice(["hidden", "mean"]),
     default="hidden",
     show_default=True,
-    help="The LSTM's final state, or the mean of the word vectors.",
+    help="What enters the last Dense layer, or the mean of the word vectors.",
 )
 @click.option("--normalize", is_flag=True, help="Divide each vector by its length.")
 def embed(
@@ -142,7 +142,7 @@ def embed(
     type=click.Choice(["word", "hidden"]),
     default="word",
     show_default=True,
-    help="The rows of the embedding matrix, or the LSTM's state after each token.",
+    help="The rows of the embedding matrix, or what the last recurrent layer gives.",
 )
 def tokens(session: Session, texts: Iterable[str], with_text: bool, kind: Any) -> None:
     """Show the tokens that the model reads in each text, with their vectors.

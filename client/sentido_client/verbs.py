@@ -17,7 +17,7 @@ from sentido.v1.tokenizer_pb2 import DetokenizeRequest
 from sentido_client import answers, requests, results
 from sentido_client.channel import Method
 from sentido_client.cutting import Chunk
-from sentido_client.errors import InvalidRequestError, Violation
+from sentido_client.errors import InvalidRequestError, MissingCapabilityError, Violation
 from sentido_client.requests import Options
 from sentido_client.results import Limits, Model, Neighbour, Prediction, Vectors
 
@@ -66,8 +66,14 @@ def _join_lists(parts: Iterable[list[Answer]]) -> list[Answer]:
 
 
 def _no_vectors(model: Model, options: Options) -> Vectors:
-    is_hidden = requests.is_hidden(options)
-    dimension = model.hidden_units if is_hidden else model.embedding_dimension
+    kind = requests.kind_of(options)
+    if not (dimension := model.dimension(kind)):
+        capability = {"hidden": "hidden", "mean": "word_vectors"}[kind]
+        raise MissingCapabilityError(
+            f"model {model.name!r} has no vectors of the kind {kind} (capability {capability})",
+            model.name,
+            capability,
+        )
     return np.empty((0, dimension), np.float32)
 
 

@@ -208,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument(
         "--embed",
         choices=EMBEDDINGS,
-        help="add a vector: the LSTM's final state, or the mean of the word vectors",
+        help="add a vector: what enters the last Dense layer, or the mean of the word vectors",
     )
     output.add_argument(
         "--all-probabilities",

@@ -73,6 +73,8 @@ def run(
     """Score an input into an output. Raises ScoreError; what is finished by then stays finished."""
     partitions = Partitions.of(reader.files, reader.names, options.partitions)
     columns = plan_columns(reader.names, engine.model, engine.dimension, options, partitions.schema)
+    if options.embed is not None and engine.dimension is None:
+        say(f"model {engine.model.name!r} has no vectors to embed: no column embedding is written")
     for old, new in columns.renamed.items():
         say(f"the input has a column {old!r}, so the result is called {new!r}")
     refuse_doubles(reader.names, columns.inputs)

@@ -213,7 +213,7 @@ def test_the_public_names_of_the_client_are_these() -> None:
     assert set(sentido_client.__all__) == {
         *("AsyncClient", "Client"),
         *("AuthenticationError", "BundleChangedError", "CallCancelledError", "DeadlineError"),
-        "InvalidRequestError",
+        *("InvalidRequestError", "MissingCapabilityError"),
         *(
             "NotFoundError",
             "OverloadedError",

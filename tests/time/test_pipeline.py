@@ -25,7 +25,7 @@ from sentido_server.core.faults import (
 )
 from sentido_server.core.pipeline import Message, Outcome, Pipeline
 from sentido_server.core.registry import Registry
-from sentido_server.core.rpc import Final, Item, Lane, Plan, RequestLimits, Rpc, Serving, run
+from sentido_server.core.rpc import Item, Lane, Plan, RequestLimits, Rpc, Serving, run
 from sentido_server.rpcs.prediction import prepare_predict, reply_predict
 from sentido_server.security.bearer import Access
 from waiting import PATIENCE, wait_for
@@ -348,10 +348,29 @@ def test_a_server_that_loads_refuses() -> None:
 def test_items_of_two_bundles_in_one_batch_are_each_computed_by_their_own(bundle: Bundle) -> None:
     twin = Bundle.load(default_bundle(), "int8")  # other answers to the same ids
     encodings = [bundle.tokenizer.encode(text) for text in ("a good film", "a dull mess")]
-    items = [Item(each, encoding) for encoding in encodings for each in (bundle, twin)]
-    for item, result in zip(items, run(items), strict=True):
-        assert isinstance(result, Final)
-        same = [other.encoding.ids for other in items if other.bundle is item.bundle]
-        alone = item.bundle.run_batch(same).probabilities
-        row = 0 if item.encoding is encodings[0] else 1
-        assert result.probabilities.tolist() == alone[row].tolist()
+    ids = [encoding.ids for encoding in encodings]
+    graphs = [(each, each.graph_of("probabilities")) for each in (bundle, twin)]
+    items = [Item(graph, text, ("probabilities",)) for text in encodings for _, graph in graphs]
+    found = iter(run(items))
+    for row in range(2):
+        for each, _ in graphs:
+            (probabilities,) = next(found)
+            assert probabilities.tolist() == each.run_batch(ids).probabilities[row].tolist()
+
+
+def test_items_name_the_outputs_that_they_want_and_share_a_batch(bundle: Bundle) -> None:
+    text = bundle.tokenizer.encode("a good film")
+    graph, steps = bundle.graph_of("hidden"), bundle.graph_of("steps")
+    alone = bundle.run_batch([text.ids])
+    found = run(
+        [
+            Item(graph, text, ("hidden",)),
+            Item(steps, text, ("steps",)),
+            Item(graph, text, ("probabilities", "hidden")),
+        ]
+    )
+    wanted = [[alone.hidden[0]], [bundle.run_steps(text.ids)]]
+    wanted.append([alone.probabilities[0], alone.hidden[0]])
+    assert [[each.tobytes() for each in row] for row in found] == [
+        [each.tobytes() for each in row] for row in wanted
+    ]

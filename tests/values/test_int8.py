@@ -8,6 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 from sentido_bundle import Bundle, Graphs, Precision, default_bundle, pack_bundle
 from sentido_bundle.golden import parse_golden
+from sentido_bundle.layouts import Lengths
 from sentido_bundle.manifest import INT8_MODEL
 from sentido_bundle.session import MATRIX, open_session
 from sentido_export import data
@@ -119,7 +120,9 @@ def test_a_model_with_initial_states_is_quantized_with_them(bundle: Bundle) -> N
         model.graph.node.insert(0, node)
     graphs = dataclasses.replace(graphs, model=model.SerializeToString())
     files = {"weights.bin": graphs.weights, "model.onnx": graphs.model, "int8": quantize(graphs)}
-    inputs = bundle.inputs([bundle.tokenizer.encode(text).ids for text in ("good", "a dull film")])
+    inputs = Lengths().inputs(
+        [bundle.tokenizer.encode(text).ids for text in ("good", "a dull film")]
+    )
     exact, quantized = (
         open_session(name, files).run(["hidden"], inputs)[0] for name in ("model.onnx", "int8")
     )

@@ -30,7 +30,7 @@ class Scores:
     token_counts: NDArray[np.int32]  # (texts,)
     truncated_token_counts: NDArray[np.int32]  # (texts,)
     out_of_vocabulary_counts: NDArray[np.int32]  # (texts,)
-    vectors: NDArray[np.float32] | None  # (texts, dimension)
+    vectors: NDArray[np.float32] | None  # (texts, dimension); None: not asked for, or missing
     errors: dict[int, str]  # by text: what a server refused; its row above means nothing
 
 
@@ -39,7 +39,7 @@ class Engine(Protocol):
 
     name: str
     model: Model
-    dimension: int  # of the vectors, 0 without
+    dimension: int | None  # of the vectors; None: not asked for, or the model has none of them
 
     def scored(self, reader: Reader, start: Position) -> Iterator[tuple[Window, Scores]]:
         """Read the input from `start` and score it, in order. Raises ScoreError."""

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-from sentido_bundle import Bundle, BundleError, Encoding, cpus
+from sentido_bundle import Bundle, BundleError, Encoding, MissingCapabilityError, cpus
+from sentido_bundle.vector_kinds import VectorKind
 
 from sentido_score.engines.engine import Model, Scores
 from sentido_score.errors import ScoreError
@@ -32,10 +33,17 @@ def model_of(bundle: Bundle) -> Model:
     return Model(bundle.name, bundle.version, bundle.digest, bundle.labels, str(bundle.precision))
 
 
-def dimension_of(bundle: Bundle, embed: str | None) -> int:
-    """Give the elements of a text's vector."""
-    sizes = bundle.manifest.dimensions
-    return {None: 0, "hidden": sizes.hidden, "mean": sizes.embedding}[embed]
+def vectors_of(bundle: Bundle, embed: str | None) -> VectorKind | None:
+    """Return the kind of vectors to add; None: none is asked for, or the model has none of it."""
+    with suppress(MissingCapabilityError):
+        return bundle.text_vectors(embed) if embed is not None else None
+    return None
+
+
+def dimension_of(bundle: Bundle, embed: str | None) -> int | None:
+    """Return the elements of a text's vector; None: there is none to add."""
+    vectors = vectors_of(bundle, embed)
+    return vectors.size if vectors else None
 
 
 def encode(bundle: Bundle, texts: Sequence[str]) -> list[Encoding]:
@@ -47,22 +55,21 @@ def compute(
     bundle: Bundle, encodings: Sequence[Encoding], embed: str | None, threads: int
 ) -> Scores:
     """Run the model on what was tokenized; no texts at all are no scores."""
-    sequences = [encoding.ids for encoding in encodings]
+    sequences, kind = [encoding.ids for encoding in encodings], vectors_of(bundle, embed)
+    outputs = {
+        name: np.empty((0, size), np.float32) for name, size in bundle.manifest.outputs().items()
+    }
     if sequences:
-        outputs = bundle.run(sequences, threads=threads)
-        probabilities, hidden = outputs.probabilities, outputs.hidden
-    else:
-        probabilities = np.empty((0, len(bundle.labels)), np.float32)
-        hidden = np.empty((0, bundle.manifest.dimensions.hidden), np.float32)
+        outputs |= bundle.run(sequences, threads=threads).arrays
     vectors = None
-    if embed == "hidden":
-        vectors = hidden
-    elif embed == "mean":
-        vectors = np.empty((len(sequences), bundle.manifest.dimensions.embedding), np.float32)
+    if kind is not None and kind.output is not None:
+        vectors = outputs[kind.output]
+    elif kind is not None:
+        vectors = np.empty((len(sequences), kind.size), np.float32)
         for row, ids in zip(vectors, sequences, strict=True):
-            row[:] = bundle.word_vectors.mean(ids)
+            row[:] = kind.of(ids)
     return Scores(
-        probabilities,
+        outputs["probabilities"],
         np.array([len(ids) for ids in sequences], np.int32),
         np.array([each.truncated_token_count for each in encodings], np.int32),
         np.array([each.out_of_vocabulary_count for each in encodings], np.int32),

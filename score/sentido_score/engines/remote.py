@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,6 @@ class RemoteEngine:
     def __init__(self, servers: Servers, options: Options, say: Say) -> None:
         """Ask the server which model it has. Raises ScoreError if none answers or it is another."""
         self._asked = servers.model, servers.model_version
-        self._embed = options.embed
         self._say = say
         self._closing = Event()
         self._saying = Lock()
@@ -68,8 +67,8 @@ class RemoteEngine:
         self.model = Model(
             facts.name, facts.version, facts.bundle_digest, facts.labels, facts.precision
         )
-        sizes = {None: 0, "hidden": facts.hidden_units, "mean": facts.embedding_dimension}
-        self.dimension = sizes[options.embed]
+        self._kind: Any = options.embed  # None: no vectors
+        self.dimension = (facts.dimension(self._kind) or None) if self._kind else None
 
     def scored(self, reader: Reader, start: Position) -> Iterator[tuple[Window, Scores]]:
         """Read and ask, some windows at once; see Engine."""
@@ -93,7 +92,7 @@ class RemoteEngine:
         errors: dict[int, str] = {}
         probabilities = np.zeros((len(texts), len(self.model.labels)), np.float32)
         counts = np.zeros((3, len(texts)), np.int32)
-        whole = None if self._embed is None else np.zeros((len(texts), self.dimension), np.float32)
+        whole = np.zeros((len(texts), self.dimension), np.float32) if self.dimension else None
         for place, answer in zip(order, answers, strict=True):
             if isinstance(answer, InvalidRequestError):
                 errors[place] = _described(answer)
@@ -159,10 +158,10 @@ class RemoteEngine:
             )
 
     def _vectors(self, texts: Sequence[str]) -> Sequence[_Vector | InvalidRequestError]:
-        if self._embed is None or not texts or self._closing.is_set():
+        if self.dimension is None or not texts or self._closing.is_set():
             return []
         (model, model_version), served = self._asked, self._served
-        kind: Literal["hidden", "mean"] = "hidden" if self._embed == "hidden" else "mean"
+        kind = self._kind
         try:
             return list(
                 self._client.embed(

@@ -42,7 +42,7 @@ _NONE = pa.schema([])
 def plan_columns(
     inputs: Sequence[str],
     model: Model,
-    dimension: int,
+    dimension: int | None,
     options: Options,
     partitions: pa.Schema = _NONE,
 ) -> Columns:
@@ -80,7 +80,7 @@ def plan_columns(
     )
 
 
-def _result_types(model: Model, dimension: int, options: Options) -> dict[str, pa.DataType]:
+def _result_types(model: Model, dimension: int | None, options: Options) -> dict[str, pa.DataType]:
     kinds: dict[str, pa.DataType] = {"label": pa.string()}
     if options.all_probabilities:
         kinds |= {f"probability_{label}": pa.float32() for label in model.labels}
@@ -88,7 +88,7 @@ def _result_types(model: Model, dimension: int, options: Options) -> dict[str, p
         kinds["probability"] = pa.float32()
     for key in ("token_count", "truncated_token_count", "out_of_vocabulary_count"):
         kinds[key] = pa.int32()
-    if options.embed is not None:
+    if dimension is not None:
         kinds["embedding"] = pa.list_(pa.float32(), dimension)
     kinds["error"] = pa.string()
     return kinds

@@ -9,6 +9,7 @@
     +-- Unauthenticated     no token, or one that is unknown
     +-- PermissionDenied    a token whose role is not enough
     +-- BundleRefused       FAILED_PRECONDITION: a reload that keeps the bundle that was there
+    +-- MissingCapability   FAILED_PRECONDITION: the model cannot do what is asked
     +-- Unavailable         loading or draining; another server may answer
     +-- DeadlineExceeded    expired before it was computed
     +-- Cancelled           abandoned before it was computed
@@ -149,6 +150,26 @@ class BundleRefused(Fault):
     def details(self) -> Sequence[Message]:
         """Give the reason in a word that a program can compare."""
         return [error_details_pb2.ErrorInfo(reason="BUNDLE_REFUSED", domain="sentido")]
+
+
+class MissingCapability(Fault):
+    """The model cannot do what the request asks for; another one may."""
+
+    code = code_pb2.FAILED_PRECONDITION
+
+    def __init__(self, message: str, model: str, capability: str) -> None:
+        super().__init__(message)
+        self.model = model
+        self.capability = capability
+
+    def details(self) -> Sequence[Message]:
+        """Name the capability, as Model.capabilities does."""
+        facts = {"model": self.model, "capability": self.capability}
+        return [
+            error_details_pb2.ErrorInfo(
+                reason="MISSING_CAPABILITY", domain="sentido", metadata=facts
+            )
+        ]
 
 
 class Unavailable(Fault):

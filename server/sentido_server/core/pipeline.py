@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from sentido_bundle import MissingCapabilityError
+
 from sentido_server import log
 from sentido_server.core.admission import Allowance, source_of
 from sentido_server.core.batcher import Batcher, BatchLimits, BatchStats, Closed, Dropped, Full
@@ -22,6 +24,7 @@ from sentido_server.core.faults import (
     DeadlineExceeded,
     Fault,
     Internal,
+    MissingCapability,
     QueueFull,
     Unavailable,
 )
@@ -205,7 +208,7 @@ class Pipeline:
             self._flush()
 
     def _queue(self, message: "Message", request: Any, plan: Plan) -> None:
-        items = [(item, max(1, item.encoding.token_count)) for item in plan.items]
+        items = [(item, item.graph.cost(item.encoding.ids)) for item in plan.items]
         results = _ResultCollector(message, request, plan, self._reply)
         try:
             self._batcher.submit(items, results.add, message.is_given_up, message.source)
@@ -321,6 +324,8 @@ class Message:
         match error:
             case Fault():
                 return error
+            case MissingCapabilityError():
+                return MissingCapability(str(error), error.model, error.capability)
             case Full():
                 return _queue_full(error)
             case Closed():

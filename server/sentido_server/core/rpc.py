@@ -18,6 +18,7 @@ from google.rpc import code_pb2
 from numpy.typing import NDArray
 from sentido.v1.common_pb2 import ServedBy
 from sentido_bundle import Bundle, BundleError, Encoding
+from sentido_bundle.running import RunnableGraph
 
 from sentido_server.core.faults import (
     BundleRefused,
@@ -25,6 +26,7 @@ from sentido_server.core.faults import (
     DeadlineExceeded,
     Internal,
     InvalidArgument,
+    MissingCapability,
     NoMessage,
     NotFound,
     PermissionDenied,
@@ -41,6 +43,9 @@ _CODES = tuple(  # of any call that is not OK
         *(QueueFull, Unauthenticated, Unavailable),
     )
 )
+_OPTIONAL = {"kind", "word", "words", "include_logits"}
+"""Fields of requests that ask for what a model may lack."""
+
 Request = TypeVar("Request", bound=Message)
 
 
@@ -82,29 +87,24 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One text for a compute thread: checked, tokenized, bound to the bundle it started with."""
+    """One text for a compute thread: checked, tokenized, bound to the graph it started with."""
 
-    bundle: Bundle
+    graph: RunnableGraph
     encoding: Encoding
-    every_step: bool = False  # wants the LSTM's state after each token, not after the last
+    outputs: tuple[str, ...]  # of the graph, by name
 
 
-@dataclass(frozen=True, slots=True)
-class Final:
-    """The result of an item: what the model says after the last token."""
-
-    probabilities: NDArray[np.float32]  # (labels,)
-    hidden: NDArray[np.float32]  # (hidden,)
+Result = tuple[NDArray[np.float32], ...]
+"""The outputs that an item names, in that order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """The result of an item that wants every step."""
+def items_of(bundle: Bundle, encodings: Sequence[Encoding], outputs: tuple[str, ...]) -> list[Item]:
+    """Return an item for each text that asks one graph for these outputs.
 
-    hidden: NDArray[np.float32]  # (tokens, hidden)
-
-
-Result = Final | Steps
+    Raises MissingCapabilityError for one that the bundle lacks.
+    """
+    graphs = [bundle.graph_of(output) for output in outputs]
+    return [Item(graphs[0], encoding, outputs) for encoding in encodings]
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,7 @@ class Rpc(Generic[Request]):
         some = (
             (not self.streaming, NoMessage),
             (bool(self.request.DESCRIPTOR.fields), NotFound),  # a model, at least
+            (bool(_OPTIONAL & set(self.request.DESCRIPTOR.fields_by_name)), MissingCapability),
             (self.lane is Lane.ADMIN, PermissionDenied),
             (self.lane is Lane.ADMIN, BundleRefused),
         )
@@ -170,16 +171,13 @@ class Rpc(Generic[Request]):
 def run(items: Sequence[Item]) -> list[Result]:
     """Compute items, on a compute thread. One result an item, in order."""
     results: dict[int, Result] = {}
-    groups: dict[int, list[int]] = {}  # of one bundle, each
+    groups: dict[int, list[int]] = {}  # of one graph, each
     for index, item in enumerate(items):
-        if item.every_step:
-            results[index] = Steps(item.bundle.run_steps(item.encoding.ids))
-        else:
-            groups.setdefault(id(item.bundle), []).append(index)
+        groups.setdefault(id(item.graph), []).append(index)
     for indices in groups.values():
-        outputs = items[indices[0]].bundle.run_batch([items[i].encoding.ids for i in indices])
+        rows = items[indices[0]].graph.run([items[i].encoding.ids for i in indices])
         for row, index in enumerate(indices):
-            results[index] = Final(outputs.probabilities[row], outputs.hidden[row])
+            results[index] = tuple([rows[output][row] for output in items[index].outputs])
     return [results[index] for index in range(len(items))]
 
 

@@ -1,10 +1,11 @@
 """The RPCs of EmbeddingService."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from numpy.typing import NDArray
 from sentido.v1 import embedding_pb2
 from sentido.v1.common_pb2 import DATA_TYPE_FLOAT32, Tensor
@@ -26,13 +27,25 @@ from sentido.v1.embedding_pb2 import (
     Word,
 )
 from sentido_bundle import Bundle, Encoding, normalize
+from sentido_bundle.vector_kinds import TEXT_KINDS, TOKEN_KINDS, VectorKind
 
 from sentido_server.core.faults import InvalidArgument, NotFound, Violation, shorten
-from sentido_server.core.rpc import Final, Item, Lane, Plan, Result, Rpc, Serving, Steps, served_by
+from sentido_server.core.rpc import Lane, Plan, Result, Rpc, Serving, items_of, served_by
 from sentido_server.rpcs.checks import SMALL_MANY, Check, bundle_of, good, texts_of, usage
 from sentido_server.rpcs.messages import TOKEN_BYTES, token_messages
 
 _METHODS = embedding_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].methods_by_name
+
+
+def _kinds(enum: EnumTypeWrapper, known: Iterable[str]) -> dict[int, str]:
+    """Return the bundle's word for each value of an enum; 0 stands for the usual kind."""
+    usual, *_ = known
+    names = {name.rpartition("_")[2].lower(): number for name, number in enum.items()}
+    return {0: usual} | {names[kind]: kind for kind in known}
+
+
+_TEXT_KINDS = _kinds(embedding_pb2.EmbeddingKind, TEXT_KINDS)
+_TOKEN_KINDS = _kinds(embedding_pb2.TokenEmbeddingKind, TOKEN_KINDS)
 
 _DEFAULT_NEIGHBOURS = 10
 _MOST_NEIGHBOURS = 1000
@@ -44,12 +57,12 @@ def prepare_embed(serving: Serving, request: EmbedRequest) -> Plan:
     truncation = check.truncation(request.truncation)
     check.enum("kind", request.kind, embedding_pb2.EmbeddingKind)
     encoding = check.text("text", request.text, bundle.tokenizer, truncation)
-    return _plan_embed(request.kind, bundle, [encoding])
+    return _plan(bundle, [encoding], bundle.text_vectors(_TEXT_KINDS[request.kind]))
 
 
 def reply_embed(request: EmbedRequest, plan: Plan, results: Sequence[Result]) -> EmbedResponse:
     """Give the one vector."""
-    (vector,) = _embeddings(plan, results)
+    (vector,) = _rows(plan, results)
     (encoding,) = plan.encodings
     return EmbedResponse(
         embedding=_tensor(vector, request.normalize),
@@ -64,7 +77,7 @@ def prepare_batch_embed(serving: Serving, request: BatchEmbedRequest) -> Plan:
     truncation = check.truncation(request.truncation)
     check.enum("kind", request.kind, embedding_pb2.EmbeddingKind)
     encodings = check.texts("texts", request.texts, bundle.tokenizer, truncation)
-    return _plan_embed(request.kind, bundle, encodings)
+    return _plan(bundle, encodings, bundle.text_vectors(_TEXT_KINDS[request.kind]))
 
 
 def reply_batch_embed(
@@ -72,7 +85,7 @@ def reply_batch_embed(
 ) -> BatchEmbedResponse:
     """Give a vector a text."""
     return BatchEmbedResponse(
-        embeddings=_tensor(_matrix(request.kind, plan, results), request.normalize),
+        embeddings=_tensor(_matrix(plan, results), request.normalize),
         usages=[usage(encoding) for encoding in plan.encodings],
         served_by=served_by(plan),
     )
@@ -84,7 +97,8 @@ def prepare_stream_embed(serving: Serving, request: StreamEmbedRequest) -> Plan:
     truncation = check.truncation(request.truncation)
     check.enum("kind", request.kind, embedding_pb2.EmbeddingKind)
     checked = check.message("texts", request.texts, bundle.tokenizer, truncation)
-    return replace(_plan_embed(request.kind, bundle, good(checked)), notes=checked)
+    vectors = bundle.text_vectors(_TEXT_KINDS[request.kind])
+    return _plan(bundle, good(checked), vectors, checked)
 
 
 def reply_stream_embed(
@@ -92,12 +106,12 @@ def reply_stream_embed(
 ) -> StreamEmbedResponse:
     """Give the vectors of the good texts, and a usage or a status a text."""
     return StreamEmbedResponse(
-        embeddings=_tensor(_matrix(request.kind, plan, results), request.normalize),
+        embeddings=_tensor(_matrix(plan, results), request.normalize),
         results=[
             StreamEmbedResult(error=InvalidArgument([checked]).status())
             if isinstance(checked, Violation)
             else StreamEmbedResult(usage=usage(checked))
-            for checked in plan.notes
+            for checked in plan.notes.other
         ],
         served_by=served_by(plan),
     )
@@ -110,24 +124,17 @@ def prepare_embed_tokens(serving: Serving, request: EmbedTokensRequest) -> Plan:
     check.enum("kind", request.kind, embedding_pb2.TokenEmbeddingKind)
     encoding = check.text("text", request.text, bundle.tokenizer, truncation)
     tokens = bundle.tokenizer.read_tokens(request.text, truncation)
-    wants_steps = request.kind == embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN
-    items = [Item(bundle, encoding, every_step=True)] if wants_steps else []
-    return Plan(bundle, [encoding], items, notes=tokens)
+    return _plan(bundle, [encoding], bundle.token_vectors(_TOKEN_KINDS[request.kind]), tokens)
 
 
 def reply_embed_tokens(
     request: EmbedTokensRequest, plan: Plan, results: Sequence[Result]
 ) -> EmbedTokensResponse:
     """Give a vector a token."""
-    assert plan.bundle is not None
     (encoding,) = plan.encodings
-    if results:
-        assert isinstance(results[0], Steps)
-        rows = results[0].hidden
-    else:
-        rows = plan.bundle.word_vectors.rows(encoding.ids)
+    (rows,) = _rows(plan, results)
     return EmbedTokensResponse(
-        tokens=token_messages(plan.notes),
+        tokens=token_messages(plan.notes.other),
         embeddings=_tensor(rows, request.normalize),
         usage=usage(encoding),
         served_by=served_by(plan),
@@ -139,6 +146,7 @@ def prepare_lookup_words(serving: Serving, request: LookupWordsRequest) -> Plan:
     bundle, check = bundle_of(serving, request.model), Check(serving.limits)
     check.count("words", len(request.words))
     check.finish()
+    bundle.require("word_vectors")
     return Plan(bundle, notes=[bundle.tokenizer.lookup(word) for word in request.words])
 
 
@@ -169,6 +177,7 @@ def prepare_find_nearest_words(serving: Serving, request: FindNearestWordsReques
     in_range = 1 <= limit <= _MOST_NEIGHBOURS
     check.require("limit", in_range, f"is {limit}, 1 to {_MOST_NEIGHBOURS} is needed")
     check.finish()
+    bundle.require("word_vectors")
     id = bundle.tokenizer.lookup(request.word)
     if id is None:
         raise NotFound(
@@ -191,29 +200,33 @@ def reply_find_nearest_words(
     )
 
 
-def _plan_embed(kind: int, bundle: Bundle, encodings: Sequence[Encoding]) -> Plan:
-    """Plan a vector a text. Only the hidden state needs the model; means are taken in `reply`."""
-    if kind == embedding_pb2.EMBEDDING_KIND_MEAN:
-        return Plan(bundle, encodings)
-    return Plan(bundle, encodings, [Item(bundle, encoding) for encoding in encodings])
+@dataclass(frozen=True)
+class _Notes:
+    """What a reply needs beside the results: the kind of vectors, and what is the RPC's own."""
+
+    vectors: VectorKind
+    other: Any
 
 
-def _embeddings(plan: Plan, results: Sequence[Result]) -> list[NDArray[np.float32]]:
-    if not plan.items:
-        assert plan.bundle is not None
-        return [plan.bundle.word_vectors.mean(encoding.ids) for encoding in plan.encodings]
-    return [result.hidden for result in results if isinstance(result, Final)]
+def _plan(
+    bundle: Bundle, encodings: Sequence[Encoding], vectors: VectorKind, other: Any = None
+) -> Plan:
+    """Plan vectors for each text. Those that are looked up need nothing computed."""
+    output = vectors.output
+    items = items_of(bundle, encodings, (output,)) if output is not None else []
+    return Plan(bundle, encodings, items, _Notes(vectors, other))
 
 
-def _matrix(kind: int, plan: Plan, results: Sequence[Result]) -> NDArray[np.float32]:
-    """Give the vectors, (texts, dimension), also of no texts."""
-    rows = _embeddings(plan, results)
-    if rows:
-        return np.stack(rows)
-    assert plan.bundle is not None
-    sizes = plan.bundle.manifest.dimensions
-    is_mean = kind == embedding_pb2.EMBEDDING_KIND_MEAN
-    return np.empty((0, sizes.embedding if is_mean else sizes.hidden), np.float32)
+def _rows(plan: Plan, results: Sequence[Result]) -> list[NDArray[np.float32]]:
+    if plan.items:
+        return [row for (row,) in results]
+    return [plan.notes.vectors.of(encoding.ids) for encoding in plan.encodings]
+
+
+def _matrix(plan: Plan, results: Sequence[Result]) -> NDArray[np.float32]:
+    """Return the vectors, (texts, size), also of no texts."""
+    rows = _rows(plan, results)
+    return np.stack(rows) if rows else np.empty((0, plan.notes.vectors.size), np.float32)
 
 
 def _tensor(array: NDArray[np.float32], unit_length: bool) -> Tensor:

@@ -16,7 +16,7 @@ from sentido.v1.prediction_pb2 import (
 from sentido_bundle import Bundle, Encoding
 
 from sentido_server.core.faults import InvalidArgument, Violation
-from sentido_server.core.rpc import Final, Item, Plan, Result, Rpc, Serving, served_by
+from sentido_server.core.rpc import Plan, Result, Rpc, Serving, items_of, served_by
 from sentido_server.rpcs.checks import SMALL_MANY, Check, bundle_of, good, set_usage, texts_of
 
 _METHODS = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].methods_by_name
@@ -33,7 +33,7 @@ def prepare_predict(serving: Serving, request: PredictRequest) -> Plan:
 def reply_predict(_: PredictRequest, plan: Plan, results: Sequence[Result]) -> PredictResponse:
     """Give the one prediction."""
     response = PredictResponse(served_by=served_by(plan))
-    _set_prediction(response.prediction, plan.items[0], results[0])
+    _set_prediction(response.prediction, plan.bundle, plan.encodings[0], results[0])
     return response
 
 
@@ -50,8 +50,8 @@ def reply_batch_predict(
 ) -> BatchPredictResponse:
     """Give a prediction a text."""
     response = BatchPredictResponse(served_by=served_by(plan))
-    for item, result in zip(plan.items, results, strict=True):
-        _set_prediction(response.predictions.add(), item, result)
+    for encoding, result in zip(plan.encodings, results, strict=True):
+        _set_prediction(response.predictions.add(), plan.bundle, encoding, result)
     return response
 
 
@@ -68,30 +68,33 @@ def reply_stream_predict(
 ) -> StreamPredictResponse:
     """Give a prediction or a status a text."""
     response = StreamPredictResponse(served_by=served_by(plan))
-    predicted = zip(plan.items, results, strict=True)
+    predicted = iter(results)
     for checked in plan.notes:
         if isinstance(checked, Violation):
             response.results.add(error=InvalidArgument([checked]).status())
         else:
-            _set_prediction(response.results.add().prediction, *next(predicted))
+            prediction = response.results.add().prediction
+            _set_prediction(prediction, plan.bundle, checked, next(predicted))
     return response
 
 
 def _plan(bundle: Bundle, encodings: Sequence[Encoding]) -> Plan:
-    return Plan(bundle, encodings, [Item(bundle, encoding) for encoding in encodings])
+    return Plan(bundle, encodings, items_of(bundle, encodings, ("probabilities",)))
 
 
-def _set_prediction(prediction: Prediction, item: Item, result: Result) -> None:
+def _set_prediction(
+    prediction: Prediction, bundle: Bundle | None, encoding: Encoding, result: Result
+) -> None:
     """Fill in a prediction where it stands: several times faster than building and copying one."""
-    assert isinstance(result, Final)
-    labels = item.bundle.labels
-    probabilities = result.probabilities.tolist()  # exact: every float32 is a float
+    assert bundle is not None
+    labels, (row,) = bundle.labels, result
+    probabilities = row.tolist()  # exact: every float32 is a float
     best = probabilities.index(max(probabilities))
     prediction.label = labels[best]
     prediction.probability = probabilities[best]
     for label, probability in zip(labels, probabilities, strict=True):
         prediction.scores.add(label=label, probability=probability)
-    set_usage(prediction.usage, item.encoding)
+    set_usage(prediction.usage, encoding)
 
 
 RPCS = (

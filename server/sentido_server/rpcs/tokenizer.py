@@ -40,6 +40,7 @@ def prepare_detokenize(serving: Serving, request: DetokenizeRequest) -> Plan:
     """Look the ids up; the notes hold the word of each."""
     bundle, check = bundle_of(serving, request.model), Check(serving.limits)
     words = bundle.tokenizer.vocabulary
+    known = f"ids of words are 1 to {len(words) - 1}"
     if request.token_ids:
         check.count("token_ids", len(request.token_ids))
         check.finish()
@@ -47,7 +48,7 @@ def prepare_detokenize(serving: Serving, request: DetokenizeRequest) -> Plan:
         check.require(
             f"token_ids[{index}]",
             0 < id < len(words) and words[id] is not None,
-            f"is {id}, ids of words are 1 to {len(words) - 1}",
+            f"is {id}, {known}" + (", but not this one" if 0 < id < len(words) else ""),
         )
     check.finish()
     return Plan(bundle, notes=[words[id] for id in request.token_ids])
