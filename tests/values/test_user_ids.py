@@ -38,6 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "characters": {"char_level": True},
     "characters, case kept": {"char_level": True, "lower": False, "oov_token": "UNK"},
     "characters, few": {"char_level": True, "num_words": 20, "filters": "abc"},
+    "characters, and what is not used then": {"char_level": True, "split": "", "filters": None},
     "characters, few, and oov_token": {"char_level": True, "num_words": 20, "oov_token": ""},
 }
 
@@ -124,6 +125,20 @@ def test_a_word_index_with_holes_gives_the_ids_of_a_tokenizer_that_holds_it(
     )
     tokenizer = ours(options.read(1000))
     assert encoded(tokenizer, texts) == keras.texts_to_sequences(texts)
+
+
+def test_a_program_that_only_splits_at_white_space_is_followed_by_its_filters(
+    texts: list[str], tmp_path: Path
+) -> None:
+    plain = [text.encode("ascii", "ignore").decode().replace("\x1c", "") for text in texts]
+    words = sorted({word for text in plain[::2] for word in text.lower().split()})
+    path = tmp_path / "words.txt"
+    path.write_text("\n".join(words))
+    options = VocabularyOptions(vocabulary=str(path), filters="\t\n\r\f\v")  # as the page says
+    tokenizer = ours(options.read(len(words) + 1))
+    ids = {word: id for id, word in enumerate(words, 1)}
+    wanted = [[ids[word] for word in text.lower().split() if word in ids] for text in plain]
+    assert encoded(tokenizer, plain) == wanted
 
 
 def keras_imdb(texts: list[str], words: dict[str, int], num_words: int) -> list[list[int]]:

@@ -157,12 +157,15 @@ def _options(where: str, state: Mapping[str, Any]) -> TextOptions:
     filters = state.get("filters", defaults.filters)
     if isinstance(filters, list | tuple) and all(isinstance(c, str) for c in filters):
         filters = "".join(filters)
+    char_level, split = state.get("char_level", False), state.get("split", defaults.split)
+    if char_level:  # neither is used then, and people leave them empty
+        filters, split = filters or "", split or defaults.split
     options = TextOptions(
         num_words=limit,
         filters=filters,
         lower=state.get("lower", defaults.lower),
-        split=state.get("split", defaults.split),
-        char_level=state.get("char_level", defaults.char_level),
+        split=split,
+        char_level=char_level,
         oov_token=state.get("oov_token"),
     )
     return _checked(where, options)

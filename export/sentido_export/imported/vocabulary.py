@@ -177,8 +177,9 @@ def _oov_id(where: str, word_index: Mapping[str, int], token: str | None) -> int
         return None
     if (id := word_index.get(token)) is None:
         raise ExportError(
-            f"{where}: its oov_token {token!r:.60} has no id among its words, so that Keras fails"
-            " on the first text with an unknown word: name the one that the model was trained with"
+            f"{where}: its oov_token {token!r:.60} has no id among its words, and Keras fails on"
+            " the first unknown word: name the one that the model was trained with, or add it to a"
+            " list of words at its id, which is 1 in most programs"
         )
     if id < 1:
         raise ExportError(f"{where}: its oov_token {token!r:.60} has the id {id}, that of padding")
