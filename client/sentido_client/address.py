@@ -1,12 +1,15 @@
 """Where a server is: addresses as gRPC takes them, and whether a proxy stands before them."""
 
+import ipaddress
 import os
 import re
 
-_SEVERAL = re.compile(r"(ipv4|ipv6):(?P<rest>.+)")
+_SEVERAL = re.compile(r"(?P<family>ipv4|ipv6):(?P<rest>.+)")
 _ONE = re.compile(r"(dns:(//[^/]*/)?)?(?P<rest>.+)")
 _HOST_PORT = re.compile(r"(?P<host>\[[^\[\]\s]+\]|[^\s:/,@?#\[\]]+):(?P<port>[0-9]{1,5})")
-_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|\[::1\]")
+_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|\[::1\]|0\.0\.0\.0|\[::\]")
+_ADDRESSES = {"ipv4": ipaddress.IPv4Address, "ipv6": ipaddress.IPv6Address}
+_SOCKET = re.compile(r"unix-abstract:.+|unix:(///+[^/]+.*|(?!//).*[^/].*)")
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")  # gRPC reads the first that is set
 _NO_PROXIES = ("no_grpc_proxy", "no_proxy")
 _EXAMPLE = "such as localhost:50051"
@@ -18,7 +21,7 @@ def check_address(address: str) -> str:
         raise TypeError(f"address is of type {type(address).__name__}, str is needed")
     if not address:
         raise ValueError(f"address is empty: host:port is needed, {_EXAMPLE}")
-    if _is_socket(address) and address.partition(":")[2].strip("/"):
+    if _SOCKET.fullmatch(address):
         return address
     ports = [int(found["port"]) for found in _hosts(address)]
     if not ports or not all(0 < port < 65536 for port in ports):
@@ -27,7 +30,7 @@ def check_address(address: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine is reached at an address."""
+    """Whether only this machine is reached at an address: so it is at 0.0.0.0, too."""
     hosts = [found["host"] for found in _hosts(address)]
     return _is_socket(address) or all(_LOOPBACK.fullmatch(host) for host in hosts)
 
@@ -49,11 +52,22 @@ def proxy(address: str) -> str | None:
     return next((name for name in _PROXIES if os.environ.get(name)), None)
 
 
+def authority(address: str) -> str | None:
+    """Return what a call names as its host, where that is not the address: the first of a list.
+
+    A list itself is no host, and HTTP/2 servers refuse it.
+    """
+    several = _SEVERAL.fullmatch(address)
+    return several["rest"].partition(",")[0] if several is not None else None
+
+
 def _hosts(address: str) -> list[re.Match[str]]:
     """Return each host and port of an address; nothing if one of them is none."""
     several = _SEVERAL.fullmatch(address)
     if several is not None:
         parts = several["rest"].split(",")
+        if not all(_is_numeric(part.rpartition(":")[0], several["family"]) for part in parts):
+            return []
     else:
         one = _ONE.fullmatch(address)
         parts = [one["rest"]] if one is not None else []
@@ -61,11 +75,23 @@ def _hosts(address: str) -> list[re.Match[str]]:
     return [each for each in found if each is not None] if all(found) else []
 
 
+def _is_numeric(host: str, family: str) -> bool:
+    try:
+        _ADDRESSES[family](host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def _is_socket(address: str) -> bool:
     return address.startswith(("unix:", "unix-abstract:"))
 
 
 def _hint(address: str) -> str:
+    if address.startswith("unix:"):
+        return ", or unix:path, or unix:///absolute/path"
+    if _SEVERAL.fullmatch(address):
+        return f"; {address[:4]}: takes numbers only, a name stands alone"
     scheme, colons, _ = address.partition("://")
     if colons and scheme != "dns":
         return f", without {scheme}://"

@@ -62,7 +62,7 @@ _REASONS = {  # by what gRPC says, in ours
     "Timeout": "it does not answer",
 }
 _NOBODY = (_REASONS["Connection refused"], _REASONS["No such file or directory"])
-_INDEXED = re.compile(r"\b(texts|words)\[(\d+)\]")
+_INDEXED = re.compile(r"\b(texts|words|token_ids)\[(\d+)\]")
 
 
 class SentidoError(Exception):
@@ -86,7 +86,7 @@ class Violation:
 
     field: str  # "text", "texts[17]" (the caller's own index), "truncation", ...
     description: str
-    index: int | None  # of the bad text among those given, None for another field
+    index: int | None  # of the bad text, word or id among those given, None for another field
 
 
 class InvalidRequestError(SentidoError):
@@ -98,7 +98,7 @@ class InvalidRequestError(SentidoError):
 
     @property
     def index(self) -> int | None:
-        """The index of the first bad text among those given, None if it is not about a text."""
+        """The index of the first bad text, word or id among those given, None for another field."""
         return next((v.index for v in self.violations if v.index is not None), None)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Literal, TypeVar
 
 from sentido.v1 import common_pb2, embedding_pb2
@@ -134,11 +134,16 @@ def lookup(words: Sequence[str], options: Options) -> LookupWordsRequest:
 
 
 def nearest(word: str, k: int, model: str, model_version: str) -> FindNearestWordsRequest:
-    """Ask for a word's neighbours. Raises ValueError for `k` below 1: 0 is the wire's default."""
+    """Ask for a word's neighbours. Raises ValueError for `k` below 1: 0 is the wire's default.
+
+    Raises TypeError for `k` that is not a whole number.
+    """
+    if isinstance(k, bool) or not isinstance(k, Integral):
+        raise TypeError(f"k is of type {type(k).__name__}, int is needed")
     if not 1 <= k < 2**31:
         raise ValueError(f"k is {k}, 1 to 1000 is needed")
     asked = selector(model, model_version)
-    return FindNearestWordsRequest(word=check_text(word, "word"), limit=k, model=asked)
+    return FindNearestWordsRequest(word=check_text(word, "word"), limit=int(k), model=asked)
 
 
 def tokenize(text: str, options: Options) -> TokenizeRequest:

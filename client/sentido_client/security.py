@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import grpc
 
-from sentido_client.address import is_loopback, is_near
+from sentido_client.address import authority, is_loopback, is_near
 
 File = str | PathLike[str]
 _TOKEN = re.compile(r"[!-~]+")  # no spaces, no line ends, as metadata cannot carry them
@@ -68,6 +68,9 @@ class Security:
         """Make a channel of a library, grpc or grpc.aio."""
         if is_near(self.address):
             options = [*options, ("grpc.enable_http_proxy", 0)]
+        host = authority(self.address)
+        if host is not None:
+            options = [*options, ("grpc.default_authority", host)]
         if self.ca is None:
             return library.insecure_channel(self.address, options)
         credentials = grpc.ssl_channel_credentials(self.ca, self.key, self.cert)

@@ -59,10 +59,10 @@ class Session:
             raise click.UsageError(str(error)) from error
 
 
-def _seconds(value: str | float) -> float | None:
+def _seconds(value: str | float | None) -> float | None:
     """Read a number of seconds, or the word none."""
     try:
-        return None if value == "none" else float(value)
+        return None if value in (None, "none", "None") else float(value)
     except ValueError as error:
         message = f"{value!r} is neither a number of seconds nor the word none"
         raise click.BadParameter(message) from error

@@ -202,7 +202,7 @@ def nearest(session: Session, words: Sequence[str], k: int) -> None:
         raise SystemExit(1)
 
 
-@sentido.command()
+@sentido.command(context_settings={"ignore_unknown_options": True})  # -1 is a number
 @with_session
 @click.argument("token_ids", nargs=-1, required=True, type=int)
 def detokenize(session: Session, token_ids: Sequence[int]) -> None:

@@ -1,6 +1,7 @@
 """Lines of a file or of standard input as texts, for the command `sentido`."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from io import TextIOWrapper
@@ -11,6 +12,12 @@ import click
 from sentido_client.errors import InvalidRequestError
 
 _NULS = (b"\1\0\1\0", b"\0\1\0\1", b"\1\0\0\0", b"\0\0\0\1")  # 0: a NUL, beside ASCII characters
+_PACKED = {  # how compressed files begin, by what unpacks them
+    "gzip": rb"\x1f\x8b",
+    "bzip2": rb"BZh[1-9]1AY&SY",
+    "xz": rb"\xfd7zXZ\0",
+    "zstd": rb"\x28\xb5\x2f\xfd",
+}
 
 
 class TextFile:
@@ -20,7 +27,7 @@ class TextFile:
     """
 
     def __init__(self, file: Path | None) -> None:
-        """Open it; None and "-" are standard input. Raises SystemExit for UTF-16 and UTF-32."""
+        """Open it; None and "-" are standard input. Raises SystemExit for UTF-16, UTF-32 and compressed files."""
         is_standard = file is None or str(file) == "-"
         if sys.stdin is None and is_standard:
             raise SystemExit("sentido: standard input is closed: give texts or --file")
@@ -30,7 +37,15 @@ class TextFile:
         self._bad: set[int] = set()
         descriptor = os.dup(sys.stdin.fileno()) if is_standard else os.open(str(file), os.O_RDONLY)
         source = open(descriptor, "rb")  # noqa: SIM115  # __iter__ closes it
-        if _is_wide(source.peek(4)[:4]):
+        beginning = source.peek(10)[:10]
+        for program, mark in _PACKED.items():
+            if re.match(mark, beginning):
+                source.close()
+                raise SystemExit(
+                    f"sentido: {self._name}: is compressed: unpack it first, as with"
+                    f" {program} -dc FILE | sentido predict --file -"
+                )
+        if _is_wide(beginning[:4]):
             source.close()
             raise SystemExit(
                 f"sentido: {self._name}: is UTF-16 or UTF-32, not UTF-8: convert it first, as with"

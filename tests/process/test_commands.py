@@ -1,5 +1,6 @@
 """The commands as a person or a script uses them."""
 
+import importlib
 import json
 import os
 import pty
@@ -187,6 +188,23 @@ def test_a_file_in_utf_16_is_named_with_the_remedy(
     result = sentido("predict", "--file", str(file))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith(f"sentido: {file}: is UTF-16 or UTF-32, not UTF-8: convert it")
+
+
+@pytest.mark.parametrize("module", ["gzip", "bz2", "lzma"])
+def test_a_compressed_file_is_named_with_the_remedy(
+    sentido: Run, module: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_bytes(importlib.import_module(module).compress(b"good\nbad\n"))
+    result = sentido("predict", "--file", str(file))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"sentido: {file}: is compressed: unpack it first")
+
+
+def test_an_id_below_zero_is_an_id_and_no_option(sentido: Run) -> None:
+    result = sentido("detokenize", "5", "-1")
+    assert result.returncode == 1
+    assert result.stderr == "sentido: token_ids[1]: is -1, ids of words are 1 to 19999\n"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_word(sentido: Run, tmp_path: Path) -> None:

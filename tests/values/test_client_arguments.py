@@ -4,6 +4,7 @@ import asyncio
 import copy
 import inspect
 import pickle
+import re
 from typing import Any
 
 import pytest
@@ -63,3 +64,35 @@ def test_a_token_wins_over_the_variable_of_a_token_file(monkeypatch: pytest.Monk
     monkeypatch.setenv("SENTIDO_CONNECT_TOKEN_FILE", "/nowhere")
     monkeypatch.delenv("SENTIDO_ADDRESS", raising=False)
     assert "/nowhere" not in repr(Client.from_environment(token="a" * 20))
+
+
+@pytest.mark.parametrize("k", ["5", 5.0, True, None])
+def test_the_number_of_neighbours_must_be_a_whole_number(k: Any) -> None:
+    with pytest.raises(TypeError, match=f"k is of type {type(k).__name__}, int is needed"):
+        Client("localhost:1").nearest("good", k)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("localhost:1", "a.b:1", "[::1]:1", "dns:///a:1", "ipv4:127.0.0.1:1,127.0.0.2:1"),
+        *("ipv6:[::1]:1", "unix:a.sock", "unix:/a.sock", "unix:///a.sock", "unix-abstract:a"),
+    ],
+)
+def test_addresses_that_grpc_takes_are_taken(address: str) -> None:
+    Client(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        *(("localhost", "host:port is needed"), ("http://a:1", "without http://")),
+        *(("a:1,b:2", "for several servers a name"), ("::1:50051", "stands in brackets")),
+        *(("ipv4:localhost:1", "takes numbers only"), ("ipv4:[::1]:1", "takes numbers only")),
+        *(("ipv6:127.0.0.1:1", "takes numbers only"), ("ipv4:1.2.3.4:1,b:2", "numbers only")),
+        *(("unix://a.sock", "unix:///absolute/path"), ("unix:", "unix:path"), ("unix:///", "unix:")),
+    ],
+)
+def test_any_other_address_is_refused_with_what_is_needed(address: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        Client(address)

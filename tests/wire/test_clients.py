@@ -588,3 +588,8 @@ def test_a_client_is_made_of_what_the_environment_says(monkeypatch: pytest.Monke
     assert Client.from_environment().address == "dns:///elsewhere:1"
     assert Client.from_environment(address="localhost:2", timeout=1).address == "localhost:2"
     assert AsyncClient.from_environment().address == "dns:///elsewhere:1"
+
+
+def test_a_list_of_addresses_is_called_as_one_is(address: str) -> None:
+    with Client(f"ipv4:{address},{address}") as client:
+        assert client.predict("A wonderful little film.").label == "positive"

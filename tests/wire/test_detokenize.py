@@ -32,6 +32,7 @@ def test_an_id_that_names_no_word_is_named(both: Both, id: int) -> None:
         both("detokenize", [1, 2, id, 3])
     assert str(caught.value).startswith(f"token_ids[2]: is {id}, ")
     assert [violation.field for violation in caught.value.violations] == ["token_ids[2]"]
+    assert caught.value.index == 2
 
 
 def test_the_first_id_beyond_the_vocabulary_is_refused_and_the_last_within_is_not(
