@@ -27,7 +27,10 @@ class TextFile:
     """
 
     def __init__(self, file: Path | None) -> None:
-        """Open it; None and "-" are standard input. Raises SystemExit for UTF-16, UTF-32 and compressed files."""
+        """Open it; None and "-" are standard input.
+
+        Raises SystemExit for UTF-16, UTF-32 and compressed files.
+        """
         is_standard = file is None or str(file) == "-"
         if sys.stdin is None and is_standard:
             raise SystemExit("sentido: standard input is closed: give texts or --file")
