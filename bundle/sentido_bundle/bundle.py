@@ -66,6 +66,8 @@ class Bundle:
         self._texts = TextGraph(model, outputs, layout, length)
         self._tokens = TokenGraph(steps, "steps", layout) if steps is not None else None
         self._word_vectors = word_vectors
+        self.thresholds = tuple(np.array(manifest.task.thresholds, np.float32).tolist())
+        """Of the task multi_label: from which probability on each label is chosen, a float32."""
 
     def __repr__(self) -> str:
         """Describe it in a line, without what it computes with."""
@@ -204,6 +206,19 @@ class Bundle:
             return VectorKind(facts.size, None, look_up())
         graph = self.graph_of(capability)
         return VectorKind(facts.size, capability, lambda ids: graph.run([ids])[capability][0])
+
+    def chosen(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return which labels hold: (texts, labels) -> (texts, labels).
+
+        Of the task multi_label those whose probability is at least their threshold, else the
+        likeliest alone, of equals the first.
+        """
+        if self.thresholds:
+            found = probabilities >= np.array(self.thresholds, np.float32)
+        else:
+            best = probabilities.argmax(axis=1, keepdims=True)
+            found = np.arange(probabilities.shape[1]) == best
+        return np.asarray(found)
 
     def cost(self, encoding: Encoding) -> int:
         """Return what a text takes of a batch, in tokens with padding: 1 or more."""

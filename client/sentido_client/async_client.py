@@ -181,6 +181,7 @@ class AsyncClient:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
     ) -> Coroutine[Any, Any, Prediction]: ...
     @overload
@@ -191,6 +192,7 @@ class AsyncClient:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> Coroutine[Any, Any, list[Prediction]]: ...
@@ -202,6 +204,7 @@ class AsyncClient:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> Coroutine[Any, Any, list[Prediction | InvalidRequestError]]: ...
@@ -213,6 +216,7 @@ class AsyncClient:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> AsyncGenerator[Prediction, None]: ...
@@ -224,6 +228,7 @@ class AsyncClient:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> AsyncGenerator[Prediction | InvalidRequestError, None]: ...
@@ -234,6 +239,7 @@ class AsyncClient:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["raise", "return"] = "raise",
     ) -> (
@@ -247,7 +253,7 @@ class AsyncClient:
         A str or a sequence is to be awaited; any other iterable, async or not, gives an async
         generator. A plain iterable is read on the event loop, so it should not block.
         """
-        options = requests.text_options(model, model_version, truncation)
+        options = requests.predict_options(model, model_version, truncation, include_logits)
         return self._run(verbs.PREDICT, texts, options, errors, expect_bundle)
 
     @overload

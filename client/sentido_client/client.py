@@ -190,6 +190,7 @@ class Client:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
     ) -> Prediction: ...
     @overload
@@ -200,6 +201,7 @@ class Client:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> list[Prediction]: ...
@@ -211,6 +213,7 @@ class Client:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> list[Prediction | InvalidRequestError]: ...
@@ -222,6 +225,7 @@ class Client:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["raise"] = "raise",
     ) -> Generator[Prediction, None, None]: ...
@@ -233,6 +237,7 @@ class Client:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["return"],
     ) -> Generator[Prediction | InvalidRequestError, None, None]: ...
@@ -243,6 +248,7 @@ class Client:
         model: str = "",
         model_version: str = "",
         truncation: TruncationName = "recorded",
+        include_logits: bool = False,
         expect_bundle: answers.Expected = None,
         errors: Literal["raise", "return"] = "raise",
     ) -> (
@@ -259,16 +265,17 @@ class Client:
         texts in an order, such as a dict, a set or a DataFrame.
 
         `model`: a name, "" for the server's default. `model_version`: "" for the first of that name
-        that the server has. `truncation`: "recorded" with the model,
-        "keep_last", "keep_first", or "forbidden", which makes a text of more tokens than the model
-        reads an error. `errors`, of several texts: "return" gives an InvalidRequestError in the
+        that the server has. `truncation`: "recorded" with the model, "keep_last", "keep_first", or
+        "forbidden", which makes a text of more tokens than the model reads an error.
+        `include_logits`: return the predictions' `logits`, too, or raise MissingCapabilityError if
+        the model has none. `errors`, of several texts: "return" gives an InvalidRequestError in the
         place of a bad text, or of None, NaN or whatever else is not a str, instead of raising it.
 
         `expect_bundle`: the digest of the bundle that must answer, or a Model, whose precision must
         be the same too. An answer of another one raises BundleChangedError and is not returned; a
         list is returned as a whole or not at all. Every call that answers from a bundle takes it.
         """
-        options = requests.text_options(model, model_version, truncation)
+        options = requests.predict_options(model, model_version, truncation, include_logits)
         return self._run(verbs.PREDICT, texts, options, errors, expect_bundle)
 
     @overload

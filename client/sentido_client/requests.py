@@ -63,6 +63,14 @@ def text_options(model: str, model_version: str, truncation: TruncationName) -> 
     }
 
 
+def predict_options(
+    model: str, model_version: str, truncation: TruncationName, include_logits: bool
+) -> Options:
+    """Return the options of requests for predictions. Raises ValueError for an unknown one."""
+    options = text_options(model, model_version, truncation)
+    return {**options, "include_logits": include_logits}
+
+
 def embed_options(
     model: str,
     model_version: str,

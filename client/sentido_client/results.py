@@ -28,15 +28,22 @@ class Score:
 
     label: str
     probability: float  # 0 to 1
+    chosen: bool  # whether the label holds: see Prediction
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one text."""
+    """What the model says of one text.
+
+    `chosen` is `label` alone for a model with the task "single"; for "multi_label" those labels
+    whose probability is at least their threshold: any number of them, also none.
+    """
 
     label: str  # the most probable one
     probability: float  # of that label, 0 to 1
+    chosen: tuple[str, ...]  # in the model's order
     scores: tuple[Score, ...]  # every label, in the model's order
+    logits: tuple[float, ...]  # one per score before the last activation; (): not asked for
     usage: Usage
     model: str  # its plain name
     version: str  # of the model
@@ -123,6 +130,11 @@ class Model:
     metrics: Mapping[str, float]
     created: str  # RFC 3339, UTC
     precision: str  # "fp32" or "int8": what the server computes predictions and states in
+    task: str  # "single", one label is right, or "multi_label", any number of labels is
+    thresholds: tuple[float, ...]  # of multi_label: from which probability on a label is chosen
+    capabilities: tuple[str, ...]  # "hidden", "steps", "word_vectors", "logits", "int8"
+    same_bits: bool  # a text gives the same bits, whatever else is in its batch
+    cleaned_by_caller: bool  # texts must come cleaned as those were that it learned from
 
     def dimension(self, kind: str) -> int:
         """Return the elements of a text's vector of a kind, 0 if the model has none of it."""
@@ -156,10 +168,15 @@ def predictions(
     bundle_digest, precision = intern(served_by.bundle_digest), intern(served_by.precision)
 
     def read(message: prediction_pb2.Prediction) -> Prediction:
+        scores = [
+            Score(intern(each.label), each.probability, each.chosen) for each in message.scores
+        ]
         return Prediction(
             intern(message.label),
             message.probability,
-            tuple([Score(intern(score.label), score.probability) for score in message.scores]),
+            tuple([score.label for score in scores if score.chosen]),
+            tuple(scores),
+            tuple(message.logits),
             usage(message.usage),
             model,
             version,
@@ -232,6 +249,11 @@ def model(message: model_pb2.Model) -> Model:
         metrics=dict(sorted(message.metrics.items())),
         created=message.created,
         precision=message.precision,
+        task=message.task,
+        thresholds=tuple(message.thresholds),
+        capabilities=tuple(message.capabilities),
+        same_bits=message.same_bits,
+        cleaned_by_caller=message.cleaned_by_caller,
     )
 
 

@@ -20,6 +20,13 @@ from sentido_client.session import Session, keep_options, options, with_session
 from sentido_client.table import Table, is_utf8, print_table, printable, shortened
 from sentido_client.text_file import TextFile
 
+_CAPABILITIES = {  # of models, in words for people
+    "hidden": "hidden states",
+    "steps": "states after each token",
+    "word_vectors": "word vectors",
+    "logits": "logits",
+    "int8": "int8 twin",
+}
 _SHOWN_NUMBERS = 4  # of a vector, to people
 _TITLE_WIDTH = 60  # cells of a text that is a table's title
 _EXAMPLES = """\b
@@ -83,8 +90,11 @@ def _texts(command: Callable[..., None]) -> Callable[..., None]:
 @sentido.command()
 @with_session
 @_texts
-def predict(session: Session, texts: Iterable[str], with_text: bool) -> None:
-    """Classify texts.
+@click.option(
+    "--logits", is_flag=True, help="Add the values before the last activation to the JSON."
+)
+def predict(session: Session, texts: Iterable[str], with_text: bool, logits: bool) -> None:
+    """Classify texts: print the label, or, for a model of several labels at once, those chosen.
 
     A text that the server refuses is answered by an error in its place; the command then ends
     with 1.
@@ -93,7 +103,9 @@ def predict(session: Session, texts: Iterable[str], with_text: bool) -> None:
         session,
         texts,
         with_text,
-        lambda client, each: client.predict(each, **session.asked, errors="return"),
+        lambda client, each: client.predict(
+            each, **session.asked, include_logits=logits, errors="return"
+        ),
         _prediction,
         ("label", "probability", "tokens", "unknown", "cut off", "text"),
         _prediction_cells,
@@ -309,14 +321,17 @@ def _prediction(answer: Prediction) -> dict[str, Any]:
     facts["probability"] = _shortest(answer.probability)
     for score in facts["scores"]:
         score["probability"] = _shortest(score["probability"])
+    facts["logits"] = [_shortest(logit) for logit in answer.logits]
+    if not answer.logits:  # not asked for
+        del facts["logits"]
     return facts
 
 
 def _prediction_cells(answer: Prediction) -> Sequence[str]:
-    usage = answer.usage
+    usage, chosen = answer.usage, [score for score in answer.scores if score.chosen]
     return (
-        answer.label,
-        f"{answer.probability:.4f}",
+        ", ".join(answer.chosen) or "none",
+        ", ".join(f"{score.probability:.4f}" for score in chosen),
         str(usage.token_count),
         str(usage.out_of_vocabulary_count),
         str(usage.truncated_token_count),
@@ -342,17 +357,21 @@ def _print_tokens(read: Sequence[Token], vectors: Vectors, unknown: Sequence[Tok
 
 
 def _print_model(session: Session, facts: results.Model) -> None:
+    found = dataclasses.asdict(facts)
+    found["thresholds"] = tuple(map(_shortest, facts.thresholds))
     if session.as_json:
-        _print_json(dataclasses.asdict(facts))
+        _print_json(found)
         return
-    rows = [(name, _shown(value)) for name, value in dataclasses.asdict(facts).items()]
-    print_table(("", ""), rows, folds=True)
+    print_table(("", ""), [(name, _shown(value)) for name, value in found.items()], folds=True)
+    lacks = [words for name, words in _CAPABILITIES.items() if name not in facts.capabilities]
+    if lacks:
+        click.echo(f"It has no {' and no '.join(lacks)}: to ask for it is an error.")
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {item!r}" for key, item in value.items())
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _place(index: int, text: str, with_text: bool) -> dict[str, Any]:

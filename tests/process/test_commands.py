@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import BIN, config, running
 from sentido_bundle import Bundle
+from variants import of_three_labels
 
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
@@ -50,9 +51,10 @@ def lines(result: Result) -> list[dict[str, object]]:
 
 def test_predict_prints_json_lines_into_a_pipe(sentido: Run, bundle: Bundle) -> None:
     first, second = lines(sentido("predict", "A wonderful little film.", "A dull mess."))
-    facts = ["label", "probability", "scores", "usage", "model", "version"]
+    facts = ["label", "probability", "chosen", "scores", "usage", "model", "version"]
     facts += ["bundle_digest", "precision"]
     assert list(first) == ["index", *facts]
+    assert first["chosen"] == [first["label"]]
     assert (first["index"], second["index"]) == (0, 1)
     assert (first["label"], second["label"]) == ("positive", "negative")
     assert first["model"] == "imdb"
@@ -291,6 +293,24 @@ def test_the_version_of_a_model_can_be_asked_for(sentido: Run) -> None:
         result = sentido(*command.split(), "--model-version", "9")
         assert result.returncode == 1
         assert "version '9' of model 'imdb' is not loaded, there are: 1" in result.stderr
+
+
+def test_labels_that_are_chosen_are_printed_and_logits_where_asked_for(
+    sentido: Run, tmp_path: Path
+) -> None:
+    task = {"kind": "multi_label", "thresholds": [0.6, 0.6, 0.3]}
+    with running(config(bundle=(of_three_labels(tmp_path / "labels", task=task),))) as address:
+        asked = ("predict", "wonderful", "an awful mess", "", "--address", address)
+        title, *rows = sentido(*asked, "--table").stdout.splitlines()
+        answers: Any = lines(sentido(*asked, "--logits"))
+        model = sentido("model", "--table", "--address", address).stdout
+    assert title.split()[:2] == ["label", "probability"]
+    assert rows[0].startswith("good, odd  0.8462, 0.4632")
+    assert [row.split()[0] for row in rows[1:]] == ["bad", "none"]
+    assert [answer["chosen"] for answer in answers] == [["good", "odd"], ["bad"], []]
+    assert [len(answer["logits"]) for answer in answers] == [3, 3, 3]
+    assert "0.6, 0.6, 0.3" in model
+    assert model.endswith("\nIt has no int8 twin: to ask for it is an error.\n")
 
 
 def test_health_of_a_model_that_is_not_loaded_is_not_serving(sentido: Run) -> None:

@@ -72,7 +72,7 @@ def test_the_columns_of_a_csv_file_pass_through_to_the_byte(tmp_path: Path) -> N
     out = tmp_path / "out.csv"
     sentido_score(path, "--out", out, "--delimiter", ";")
     found = out.read_bytes()
-    assert found.startswith(head.rstrip() + b" ;label;probability;token_count;")
+    assert found.startswith(head.rstrip() + b" ;label;probability;chosen;token_count;")
     position = 0
     for row in rows:
         position = found.index(b"\r\n" + row.rstrip(b"\r\n") + b";", position)

@@ -15,7 +15,7 @@ from conftest import config, raw_stream, running
 from scoring import copy_bundle, read_jsonl, sentido_score, write_jsonl
 from sentido_bundle import Bundle, default_bundle
 from sentido_score import Options, ScoreError, Scorer, Servers, score
-from versions import copy
+from variants import copy
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from sentido_server.loading import Loader
 from sentido_server.rpcs import model as models
 from sentido_server.security.bearer import Access
 from sentido_server.sources import Source
-from versions import copy
+from variants import copy
 from waiting import PATIENCE
 
 (RELOAD,) = [rpc for rpc in models.RPCS if rpc.lane is Lane.ADMIN]

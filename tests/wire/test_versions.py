@@ -12,7 +12,7 @@ from sentido.v1.model_pb2 import GetModelRequest
 from sentido.v1.model_pb2_grpc import ModelServiceStub
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client, Model, NotFoundError
-from versions import copy
+from variants import copy
 
 VERBS: tuple[tuple[str, Any], ...] = (
     ("predict", "good"),

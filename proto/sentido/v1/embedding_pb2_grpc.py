@@ -27,6 +27,10 @@ if _version_not_supported:
 
 class EmbeddingServiceStub(object):
     """Gives a model's raw vectors, bit for bit, unless `normalize` asks otherwise.
+
+    A model need not have every kind of vectors. What it lacks is FAILED_PRECONDITION with an ErrorInfo,
+    reason MISSING_CAPABILITY, that names the `model` and the `capability`; so it is of LookupWords and
+    FindNearestWords for a model without the capability `word_vectors`.
     """
 
     def __init__(self, channel):
@@ -69,6 +73,10 @@ class EmbeddingServiceStub(object):
 
 class EmbeddingServiceServicer(object):
     """Gives a model's raw vectors, bit for bit, unless `normalize` asks otherwise.
+
+    A model need not have every kind of vectors. What it lacks is FAILED_PRECONDITION with an ErrorInfo,
+    reason MISSING_CAPABILITY, that names the `model` and the `capability`; so it is of LookupWords and
+    FindNearestWords for a model without the capability `word_vectors`.
     """
 
     def Embed(self, request, context):
@@ -173,6 +181,10 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class EmbeddingService(object):
     """Gives a model's raw vectors, bit for bit, unless `normalize` asks otherwise.
+
+    A model need not have every kind of vectors. What it lacks is FAILED_PRECONDITION with an ErrorInfo,
+    reason MISSING_CAPABILITY, that names the `model` and the `capability`; so it is of LookupWords and
+    FindNearestWords for a model without the capability `word_vectors`.
     """
 
     @staticmethod

@@ -70,7 +70,7 @@ class ReloadModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ..., previous_bundle_digest: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "version", "bundle_digest", "labels", "preprocessing", "vocabulary_size", "embedding_dimension", "hidden_units", "metrics", "created", "precision")
+    __slots__ = ("name", "version", "bundle_digest", "labels", "preprocessing", "vocabulary_size", "embedding_dimension", "hidden_units", "metrics", "created", "precision", "task", "thresholds", "capabilities", "same_bits", "cleaned_by_caller")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +89,11 @@ class Model(_message.Message):
     METRICS_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    SAME_BITS_FIELD_NUMBER: _ClassVar[int]
+    CLEANED_BY_CALLER_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     bundle_digest: str
@@ -100,7 +105,12 @@ class Model(_message.Message):
     metrics: _containers.ScalarMap[str, float]
     created: str
     precision: str
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[Preprocessing, _Mapping]] = ..., vocabulary_size: _Optional[int] = ..., embedding_dimension: _Optional[int] = ..., hidden_units: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., created: _Optional[str] = ..., precision: _Optional[str] = ...) -> None: ...
+    task: str
+    thresholds: _containers.RepeatedScalarFieldContainer[float]
+    capabilities: _containers.RepeatedScalarFieldContainer[str]
+    same_bits: bool
+    cleaned_by_caller: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[Preprocessing, _Mapping]] = ..., vocabulary_size: _Optional[int] = ..., embedding_dimension: _Optional[int] = ..., hidden_units: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., created: _Optional[str] = ..., precision: _Optional[str] = ..., task: _Optional[str] = ..., thresholds: _Optional[_Iterable[float]] = ..., capabilities: _Optional[_Iterable[str]] = ..., same_bits: bool = ..., cleaned_by_caller: bool = ...) -> None: ...
 
 class Preprocessing(_message.Message):
     __slots__ = ("lower", "filters", "split", "out_of_vocabulary_token", "max_tokens", "truncation")

@@ -26,31 +26,31 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from sentido.v1 import common_pb2 as sentido_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsentido/v1/prediction.proto\x12\nsentido.v1\x1a\x17google/rpc/status.proto\x1a\x17sentido/v1/common.proto\"t\n\x0ePredictRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\"f\n\x0fPredictResponse\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.sentido.v1.Prediction\x12\'\n\tserved_by\x18\x02 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"z\n\x13\x42\x61tchPredictRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\"l\n\x14\x42\x61tchPredictResponse\x12+\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x16.sentido.v1.Prediction\x12\'\n\tserved_by\x18\x02 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"{\n\x14StreamPredictRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\"r\n\x15StreamPredictResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.sentido.v1.StreamPredictResult\x12\'\n\tserved_by\x18\x02 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"r\n\x13StreamPredictResult\x12,\n\nprediction\x18\x01 \x01(\x0b\x32\x16.sentido.v1.PredictionH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"u\n\nPrediction\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x12!\n\x06scores\x18\x03 \x03(\x0b\x32\x11.sentido.v1.Score\x12 \n\x05usage\x18\x04 \x01(\x0b\x32\x11.sentido.v1.Usage\"+\n\x05Score\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x32\x84\x02\n\x11PredictionService\x12\x42\n\x07Predict\x12\x1a.sentido.v1.PredictRequest\x1a\x1b.sentido.v1.PredictResponse\x12Q\n\x0c\x42\x61tchPredict\x12\x1f.sentido.v1.BatchPredictRequest\x1a .sentido.v1.BatchPredictResponse\x12X\n\rStreamPredict\x12 .sentido.v1.StreamPredictRequest\x1a!.sentido.v1.StreamPredictResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsentido/v1/prediction.proto\x12\nsentido.v1\x1a\x17google/rpc/status.proto\x1a\x17sentido/v1/common.proto\"\x8c\x01\n\x0ePredictRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12\x16\n\x0einclude_logits\x18\x04 \x01(\x08\"f\n\x0fPredictResponse\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.sentido.v1.Prediction\x12\'\n\tserved_by\x18\x02 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"\x92\x01\n\x13\x42\x61tchPredictRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12\x16\n\x0einclude_logits\x18\x04 \x01(\x08\"l\n\x14\x42\x61tchPredictResponse\x12+\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x16.sentido.v1.Prediction\x12\'\n\tserved_by\x18\x02 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"\x93\x01\n\x14StreamPredictRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12(\n\x05model\x18\x02 \x01(\x0b\x32\x19.sentido.v1.ModelSelector\x12*\n\ntruncation\x18\x03 \x01(\x0e\x32\x16.sentido.v1.Truncation\x12\x16\n\x0einclude_logits\x18\x04 \x01(\x08\"r\n\x15StreamPredictResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.sentido.v1.StreamPredictResult\x12\'\n\tserved_by\x18\x02 \x01(\x0b\x32\x14.sentido.v1.ServedBy\"r\n\x13StreamPredictResult\x12,\n\nprediction\x18\x01 \x01(\x0b\x32\x16.sentido.v1.PredictionH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\x85\x01\n\nPrediction\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x12!\n\x06scores\x18\x03 \x03(\x0b\x32\x11.sentido.v1.Score\x12 \n\x05usage\x18\x04 \x01(\x0b\x32\x11.sentido.v1.Usage\x12\x0e\n\x06logits\x18\x05 \x03(\x02\";\n\x05Score\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x12\x0e\n\x06\x63hosen\x18\x03 \x01(\x08\x32\x84\x02\n\x11PredictionService\x12\x42\n\x07Predict\x12\x1a.sentido.v1.PredictRequest\x1a\x1b.sentido.v1.PredictResponse\x12Q\n\x0c\x42\x61tchPredict\x12\x1f.sentido.v1.BatchPredictRequest\x1a .sentido.v1.BatchPredictResponse\x12X\n\rStreamPredict\x12 .sentido.v1.StreamPredictRequest\x1a!.sentido.v1.StreamPredictResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sentido.v1.prediction_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PREDICTREQUEST']._serialized_start=93
-  _globals['_PREDICTREQUEST']._serialized_end=209
-  _globals['_PREDICTRESPONSE']._serialized_start=211
-  _globals['_PREDICTRESPONSE']._serialized_end=313
-  _globals['_BATCHPREDICTREQUEST']._serialized_start=315
-  _globals['_BATCHPREDICTREQUEST']._serialized_end=437
-  _globals['_BATCHPREDICTRESPONSE']._serialized_start=439
-  _globals['_BATCHPREDICTRESPONSE']._serialized_end=547
-  _globals['_STREAMPREDICTREQUEST']._serialized_start=549
-  _globals['_STREAMPREDICTREQUEST']._serialized_end=672
-  _globals['_STREAMPREDICTRESPONSE']._serialized_start=674
-  _globals['_STREAMPREDICTRESPONSE']._serialized_end=788
-  _globals['_STREAMPREDICTRESULT']._serialized_start=790
-  _globals['_STREAMPREDICTRESULT']._serialized_end=904
-  _globals['_PREDICTION']._serialized_start=906
-  _globals['_PREDICTION']._serialized_end=1023
-  _globals['_SCORE']._serialized_start=1025
-  _globals['_SCORE']._serialized_end=1068
-  _globals['_PREDICTIONSERVICE']._serialized_start=1071
-  _globals['_PREDICTIONSERVICE']._serialized_end=1331
+  _globals['_PREDICTREQUEST']._serialized_start=94
+  _globals['_PREDICTREQUEST']._serialized_end=234
+  _globals['_PREDICTRESPONSE']._serialized_start=236
+  _globals['_PREDICTRESPONSE']._serialized_end=338
+  _globals['_BATCHPREDICTREQUEST']._serialized_start=341
+  _globals['_BATCHPREDICTREQUEST']._serialized_end=487
+  _globals['_BATCHPREDICTRESPONSE']._serialized_start=489
+  _globals['_BATCHPREDICTRESPONSE']._serialized_end=597
+  _globals['_STREAMPREDICTREQUEST']._serialized_start=600
+  _globals['_STREAMPREDICTREQUEST']._serialized_end=747
+  _globals['_STREAMPREDICTRESPONSE']._serialized_start=749
+  _globals['_STREAMPREDICTRESPONSE']._serialized_end=863
+  _globals['_STREAMPREDICTRESULT']._serialized_start=865
+  _globals['_STREAMPREDICTRESULT']._serialized_end=979
+  _globals['_PREDICTION']._serialized_start=982
+  _globals['_PREDICTION']._serialized_end=1115
+  _globals['_SCORE']._serialized_start=1117
+  _globals['_SCORE']._serialized_end=1176
+  _globals['_PREDICTIONSERVICE']._serialized_start=1179
+  _globals['_PREDICTIONSERVICE']._serialized_end=1439
 # @@protoc_insertion_point(module_scope)

@@ -8,14 +8,16 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PredictRequest(_message.Message):
-    __slots__ = ("text", "model", "truncation")
+    __slots__ = ("text", "model", "truncation", "include_logits")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TRUNCATION_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_LOGITS_FIELD_NUMBER: _ClassVar[int]
     text: str
     model: _common_pb2.ModelSelector
     truncation: _common_pb2.Truncation
-    def __init__(self, text: _Optional[str] = ..., model: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., truncation: _Optional[_Union[_common_pb2.Truncation, str]] = ...) -> None: ...
+    include_logits: bool
+    def __init__(self, text: _Optional[str] = ..., model: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., truncation: _Optional[_Union[_common_pb2.Truncation, str]] = ..., include_logits: bool = ...) -> None: ...
 
 class PredictResponse(_message.Message):
     __slots__ = ("prediction", "served_by")
@@ -26,14 +28,16 @@ class PredictResponse(_message.Message):
     def __init__(self, prediction: _Optional[_Union[Prediction, _Mapping]] = ..., served_by: _Optional[_Union[_common_pb2.ServedBy, _Mapping]] = ...) -> None: ...
 
 class BatchPredictRequest(_message.Message):
-    __slots__ = ("texts", "model", "truncation")
+    __slots__ = ("texts", "model", "truncation", "include_logits")
     TEXTS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TRUNCATION_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_LOGITS_FIELD_NUMBER: _ClassVar[int]
     texts: _containers.RepeatedScalarFieldContainer[str]
     model: _common_pb2.ModelSelector
     truncation: _common_pb2.Truncation
-    def __init__(self, texts: _Optional[_Iterable[str]] = ..., model: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., truncation: _Optional[_Union[_common_pb2.Truncation, str]] = ...) -> None: ...
+    include_logits: bool
+    def __init__(self, texts: _Optional[_Iterable[str]] = ..., model: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., truncation: _Optional[_Union[_common_pb2.Truncation, str]] = ..., include_logits: bool = ...) -> None: ...
 
 class BatchPredictResponse(_message.Message):
     __slots__ = ("predictions", "served_by")
@@ -44,14 +48,16 @@ class BatchPredictResponse(_message.Message):
     def __init__(self, predictions: _Optional[_Iterable[_Union[Prediction, _Mapping]]] = ..., served_by: _Optional[_Union[_common_pb2.ServedBy, _Mapping]] = ...) -> None: ...
 
 class StreamPredictRequest(_message.Message):
-    __slots__ = ("texts", "model", "truncation")
+    __slots__ = ("texts", "model", "truncation", "include_logits")
     TEXTS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TRUNCATION_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_LOGITS_FIELD_NUMBER: _ClassVar[int]
     texts: _containers.RepeatedScalarFieldContainer[str]
     model: _common_pb2.ModelSelector
     truncation: _common_pb2.Truncation
-    def __init__(self, texts: _Optional[_Iterable[str]] = ..., model: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., truncation: _Optional[_Union[_common_pb2.Truncation, str]] = ...) -> None: ...
+    include_logits: bool
+    def __init__(self, texts: _Optional[_Iterable[str]] = ..., model: _Optional[_Union[_common_pb2.ModelSelector, _Mapping]] = ..., truncation: _Optional[_Union[_common_pb2.Truncation, str]] = ..., include_logits: bool = ...) -> None: ...
 
 class StreamPredictResponse(_message.Message):
     __slots__ = ("results", "served_by")
@@ -70,21 +76,25 @@ class StreamPredictResult(_message.Message):
     def __init__(self, prediction: _Optional[_Union[Prediction, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = ("label", "probability", "scores", "usage")
+    __slots__ = ("label", "probability", "scores", "usage", "logits")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
+    LOGITS_FIELD_NUMBER: _ClassVar[int]
     label: str
     probability: float
     scores: _containers.RepeatedCompositeFieldContainer[Score]
     usage: _common_pb2.Usage
-    def __init__(self, label: _Optional[str] = ..., probability: _Optional[float] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., usage: _Optional[_Union[_common_pb2.Usage, _Mapping]] = ...) -> None: ...
+    logits: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, label: _Optional[str] = ..., probability: _Optional[float] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., usage: _Optional[_Union[_common_pb2.Usage, _Mapping]] = ..., logits: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Score(_message.Message):
-    __slots__ = ("label", "probability")
+    __slots__ = ("label", "probability", "chosen")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FIELD_NUMBER: _ClassVar[int]
     label: str
     probability: float
-    def __init__(self, label: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...
+    chosen: bool
+    def __init__(self, label: _Optional[str] = ..., probability: _Optional[float] = ..., chosen: bool = ...) -> None: ...

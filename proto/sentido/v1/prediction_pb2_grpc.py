@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class PredictionServiceStub(object):
     """Classifies texts. The same text gives the same bits through each of its RPCs, alone or
-    beside any others, on one bundle and one kind of machine.
+    beside any others, on one bundle and one kind of machine, if Model.same_bits says so.
     """
 
     def __init__(self, channel):
@@ -55,14 +55,16 @@ class PredictionServiceStub(object):
 
 class PredictionServiceServicer(object):
     """Classifies texts. The same text gives the same bits through each of its RPCs, alone or
-    beside any others, on one bundle and one kind of machine.
+    beside any others, on one bundle and one kind of machine, if Model.same_bits says so.
     """
 
     def Predict(self, request, context):
         """Classifies one text.
 
         INVALID_ARGUMENT: `text` is not UTF-8, longer than the server's max_text_characters, or has
-        too many tokens with truncation forbidden. NOT_FOUND: `model`.
+        too many tokens with truncation forbidden. NOT_FOUND: `model`. FAILED_PRECONDITION with an
+        ErrorInfo, reason MISSING_CAPABILITY: `include_logits` of a model without the capability `logits`;
+        so for the other RPCs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,7 +119,7 @@ def add_PredictionServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class PredictionService(object):
     """Classifies texts. The same text gives the same bits through each of its RPCs, alone or
-    beside any others, on one bundle and one kind of machine.
+    beside any others, on one bundle and one kind of machine, if Model.same_bits says so.
     """
 
     @staticmethod

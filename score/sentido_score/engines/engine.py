@@ -20,6 +20,12 @@ class Model:
     digest: str  # of its bundle
     labels: tuple[str, ...]
     precision: str
+    task: str  # "single" or "multi_label"
+
+    @property
+    def has_many_labels(self) -> bool:
+        """Whether any number of labels can hold at once, so that each has a probability to tell."""
+        return self.task == "multi_label"
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Scores:
     """What an engine says of a window's good texts, a row a text."""
 
     probabilities: NDArray[np.float32]  # (texts, labels)
+    chosen: NDArray[np.bool_]  # (texts, labels)
     token_counts: NDArray[np.int32]  # (texts,)
     truncated_token_counts: NDArray[np.int32]  # (texts,)
     out_of_vocabulary_counts: NDArray[np.int32]  # (texts,)

@@ -30,7 +30,14 @@ def load(bundle: str | Path, precision: str) -> Bundle:
 
 def model_of(bundle: Bundle) -> Model:
     """Say which model a bundle holds."""
-    return Model(bundle.name, bundle.version, bundle.digest, bundle.labels, str(bundle.precision))
+    return Model(
+        bundle.name,
+        bundle.version,
+        bundle.digest,
+        bundle.labels,
+        str(bundle.precision),
+        str(bundle.manifest.task.kind),
+    )
 
 
 def vectors_of(bundle: Bundle, embed: str | None) -> VectorKind | None:
@@ -70,6 +77,7 @@ def compute(
             row[:] = kind.of(ids)
     return Scores(
         outputs["probabilities"],
+        bundle.chosen(outputs["probabilities"]),
         np.array([len(ids) for ids in sequences], np.int32),
         np.array([each.truncated_token_count for each in encodings], np.int32),
         np.array([each.out_of_vocabulary_count for each in encodings], np.int32),

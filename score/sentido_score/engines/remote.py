@@ -65,7 +65,12 @@ class RemoteEngine:
                 f" {options.precision}: choose --precision {facts.precision} or another server"
             )
         self.model = Model(
-            facts.name, facts.version, facts.bundle_digest, facts.labels, facts.precision
+            facts.name,
+            facts.version,
+            facts.bundle_digest,
+            facts.labels,
+            facts.precision,
+            facts.task,
         )
         self._kind: Any = options.embed  # None: no vectors
         self.dimension = (facts.dimension(self._kind) or None) if self._kind else None
@@ -91,6 +96,7 @@ class RemoteEngine:
         answers, vectors = self._patiently([texts[i] for i in order])
         errors: dict[int, str] = {}
         probabilities = np.zeros((len(texts), len(self.model.labels)), np.float32)
+        chosen = np.zeros(probabilities.shape, np.bool_)
         counts = np.zeros((3, len(texts)), np.int32)
         whole = np.zeros((len(texts), self.dimension), np.float32) if self.dimension else None
         for place, answer in zip(order, answers, strict=True):
@@ -98,6 +104,7 @@ class RemoteEngine:
                 errors[place] = _described(answer)
                 continue
             probabilities[place] = [score.probability for score in answer.scores]
+            chosen[place] = [score.chosen for score in answer.scores]
             usage = answer.usage
             counts[:, place] = (
                 usage.token_count,
@@ -108,7 +115,7 @@ class RemoteEngine:
             for place, vector in zip(order, vectors, strict=True):
                 if not isinstance(vector, InvalidRequestError):
                     whole[place] = vector
-        return window, Scores(probabilities, counts[0], counts[1], counts[2], whole, errors)
+        return window, Scores(probabilities, chosen, counts[0], counts[1], counts[2], whole, errors)
 
     def _patiently(
         self, texts: Sequence[str]

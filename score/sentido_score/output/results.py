@@ -82,10 +82,11 @@ def plan_columns(
 
 def _result_types(model: Model, dimension: int | None, options: Options) -> dict[str, pa.DataType]:
     kinds: dict[str, pa.DataType] = {"label": pa.string()}
-    if options.all_probabilities:
+    if options.all_probabilities or model.has_many_labels:
         kinds |= {f"probability_{label}": pa.float32() for label in model.labels}
     else:
         kinds["probability"] = pa.float32()
+    kinds["chosen"] = pa.list_(pa.string())
     for key in ("token_count", "truncated_token_count", "out_of_vocabulary_count"):
         kinds[key] = pa.int32()
     if dimension is not None:
@@ -123,6 +124,7 @@ def result_columns(
     columns = {
         "label": pa.array(labels, pa.string()),
         "probability": spread(scores.probabilities[np.arange(len(rows)), best]),
+        "chosen": _chosen(scores.chosen, rows, missing, model.labels),
         "token_count": spread(scores.token_counts),
         "truncated_token_count": spread(scores.truncated_token_counts),
         "out_of_vocabulary_count": spread(scores.out_of_vocabulary_counts),
@@ -142,6 +144,21 @@ def result_columns(
         int(scores.out_of_vocabulary_counts[good].sum()),
     )
     return columns, counts
+
+
+def _chosen(
+    chosen: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    missing: NDArray[np.bool_],
+    labels: Sequence[str],
+) -> pa.Array:
+    """Return the labels that hold in each row; null where there is an error."""
+    whole = np.zeros((len(missing), len(labels)), bool)
+    whole[rows] = chosen
+    whole[missing] = False
+    ends = np.concatenate([[0], np.cumsum(whole.sum(axis=1))])
+    names = pa.array(labels, pa.string()).take(pa.array(np.nonzero(whole)[1]))
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), names, mask=pa.array(missing))
 
 
 Watch: TypeAlias = Callable[[RunStats, float | None], None]

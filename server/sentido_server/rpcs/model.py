@@ -104,6 +104,11 @@ def _describe(bundle: Bundle) -> Model:
         metrics=metrics,
         created=manifest.created,
         precision=bundle.precision,
+        task=manifest.task.kind,
+        thresholds=bundle.thresholds,
+        capabilities=bundle.capabilities,
+        same_bits=manifest.same_bits and bundle.precision is Precision.FP32,
+        cleaned_by_caller=manifest.cleaned_by_caller,
     )
 
 

@@ -27,7 +27,7 @@ def prepare_predict(serving: Serving, request: PredictRequest) -> Plan:
     bundle, check = bundle_of(serving, request.model), Check(serving.limits)
     truncation = check.truncation(request.truncation)
     encoding = check.text("text", request.text, bundle.tokenizer, truncation)
-    return _plan(bundle, [encoding])
+    return _plan(bundle, [encoding], request.include_logits)
 
 
 def reply_predict(_: PredictRequest, plan: Plan, results: Sequence[Result]) -> PredictResponse:
@@ -42,7 +42,7 @@ def prepare_batch_predict(serving: Serving, request: BatchPredictRequest) -> Pla
     bundle, check = bundle_of(serving, request.model), Check(serving.limits)
     truncation = check.truncation(request.truncation)
     encodings = check.texts("texts", request.texts, bundle.tokenizer, truncation)
-    return _plan(bundle, encodings)
+    return _plan(bundle, encodings, request.include_logits)
 
 
 def reply_batch_predict(
@@ -60,7 +60,7 @@ def prepare_stream_predict(serving: Serving, request: StreamPredictRequest) -> P
     bundle, check = bundle_of(serving, request.model), Check(serving.limits)
     truncation = check.truncation(request.truncation)
     checked = check.message("texts", request.texts, bundle.tokenizer, truncation)
-    return replace(_plan(bundle, good(checked)), notes=checked)
+    return replace(_plan(bundle, good(checked), request.include_logits), notes=checked)
 
 
 def reply_stream_predict(
@@ -78,8 +78,12 @@ def reply_stream_predict(
     return response
 
 
-def _plan(bundle: Bundle, encodings: Sequence[Encoding]) -> Plan:
-    return Plan(bundle, encodings, items_of(bundle, encodings, ("probabilities",)))
+_PROBABILITIES, _WITH_LOGITS = ("probabilities",), ("probabilities", "logits")
+
+
+def _plan(bundle: Bundle, encodings: Sequence[Encoding], with_logits: bool) -> Plan:
+    outputs = _WITH_LOGITS if with_logits else _PROBABILITIES
+    return Plan(bundle, encodings, items_of(bundle, encodings, outputs))
 
 
 def _set_prediction(
@@ -87,13 +91,20 @@ def _set_prediction(
 ) -> None:
     """Fill in a prediction where it stands: several times faster than building and copying one."""
     assert bundle is not None
-    labels, (row,) = bundle.labels, result
+    labels, (row, *logits), scores = bundle.labels, result, prediction.scores
     probabilities = row.tolist()  # exact: every float32 is a float
     best = probabilities.index(max(probabilities))
     prediction.label = labels[best]
     prediction.probability = probabilities[best]
     for label, probability in zip(labels, probabilities, strict=True):
-        prediction.scores.add(label=label, probability=probability)
+        scores.add(label=label, probability=probability)
+    if bundle.thresholds:
+        for score, probability, least in zip(scores, probabilities, bundle.thresholds, strict=True):
+            score.chosen = probability >= least
+    else:
+        scores[best].chosen = True
+    for values in logits:
+        prediction.logits.extend(values.tolist())
     set_usage(prediction.usage, encoding)
 
 

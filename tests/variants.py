@@ -1,0 +1,98 @@
+"""Bundles that differ a little from the default one, made without training: in the manifest alone,
+or in the last layer.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from sentido_bundle import default_bundle
+
+LABELS = ("bad", "good", "odd")
+
+
+def copy(folder: Path, **changes: Any) -> Path:
+    """Make the default bundle in a folder, with other fields in its manifest; None: without it."""
+    folder.mkdir()
+    for file in default_bundle().iterdir():
+        (folder / file.name).hardlink_to(file)
+    manifest = json.loads((folder / "manifest.json").read_bytes()) | changes
+    kept = {name: value for name, value in manifest.items() if value is not None}
+    _write(folder / "manifest.json", json.dumps(kept).encode())
+    return folder
+
+
+def of_three_labels(folder: Path, **changes: Any) -> Path:
+    """Make a bundle with a sigmoid for each of LABELS, which gives the logits, too.
+
+    Its last layer is made of the default one's: the labels' logits are -z, z and z / 2 - 1.
+    """
+    copy(folder, labels=list(LABELS), logits={}, int8=None, **changes)
+    (folder / "model.int8.onnx").unlink()
+    model = onnx.load(str(folder / "model.onnx"), load_external_data=False)
+    layer = _replace_last_layer(model)
+    golden = json.loads((folder / "golden.json").read_bytes())
+    for text in golden:
+        logits = np.append(np.array(text["hidden"], np.float32), np.float32(1)) @ layer
+        text["logits"], text["probabilities"] = logits.tolist(), _sigmoid(logits).tolist()
+    _write(folder / "model.onnx", model.SerializeToString())
+    _write(folder / "golden.json", json.dumps(golden).encode())
+    _sign(folder)
+    return folder
+
+
+def _replace_last_layer(model: onnx.ModelProto) -> NDArray[np.float32]:
+    """Give a graph another Dense layer; return its kernel and, in the last row, its bias."""
+    graph = model.graph
+    held = {tensor.name: tensor for tensor in graph.initializer}
+    (product,), (add,) = (
+        [n for n in graph.node if n.op_type == kind] for kind in ("MatMul", "Add")
+    )
+    kernel, bias = held[product.input[1]], held[add.input[1]]
+    old = np.vstack([numpy_helper.to_array(kernel), numpy_helper.to_array(bias)[None]])
+    layer = np.hstack([-old, old, old / 2]).astype(np.float32)
+    layer[-1, 2] -= 1
+    kernel.CopyFrom(numpy_helper.from_array(layer[:-1], kernel.name))
+    bias.CopyFrom(numpy_helper.from_array(layer[-1], bias.name))
+    for node in [n for n in graph.node if n.op_type in ("Sigmoid", "Sub", "Concat")]:
+        if node.op_type == "Sub":  # the 1 of which it takes a probability
+            graph.initializer.remove(held[node.input[0]])
+        graph.node.remove(node)
+    add.output[0] = "logits"
+    graph.node.append(helper.make_node("Sigmoid", ["logits"], ["probabilities"]))
+    (hidden,) = [output for output in graph.output if output.name == "hidden"]
+    del graph.output[:]
+    for name in ("probabilities", "logits"):
+        shape = ["batch", len(LABELS)]
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    graph.output.append(hidden)
+    return layer
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file of its own in the place of a link."""
+    path.unlink()
+    path.write_bytes(data)
+
+
+def _sign(folder: Path) -> None:
+    """Make the manifest agree with the files."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    names = [file.name for file in folder.iterdir() if file.name != "manifest.json"]
+    manifest["files"] = {
+        name: {
+            "bytes": len(data := (folder / name).read_bytes()),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        for name in names
+    }
+    _write(folder / "manifest.json", json.dumps(manifest).encode())
