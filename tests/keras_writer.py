@@ -135,9 +135,11 @@ def by_name(model: Any, before: str = "") -> Iterator[tuple[str, list[Any]]]:
 
 def spread(model: Any, random: np.random.Generator) -> None:
     """Give every weight another value, so that none can be taken for another."""
-    model.set_weights(
-        [random.uniform(0.1, 0.9, value.shape).astype("f4") for value in model.get_weights()]
-    )
+    values = []
+    for weight in model.weights:
+        least = 0.1 if "variance" in weight.name else -0.7
+        values.append(random.uniform(least, 0.7, weight.shape).astype("f4"))
+    model.set_weights(values)
 
 
 def write(model: Any, path: Path, random: np.random.Generator) -> None:
@@ -147,14 +149,15 @@ def write(model: Any, path: Path, random: np.random.Generator) -> None:
     model.save(path.with_suffix(".keras"))
     path.with_suffix(".json").write_text(model.to_json())
     model.save_weights(path.with_suffix(".weights.h5"))
-    ids = random.integers(0, IDS, (len(model.inputs), 8, LENGTH)).astype("i4")
-    ids[:, :, -3:] = 0
+    ids = random.integers(1, IDS, (8, LENGTH)).astype("i4")
+    for text, real in zip(ids, range(LENGTH, LENGTH - 8, -1), strict=True):
+        text[real:] = 0
     weights = {
         f"{name}:{number}": value
         for name, values in by_name(model)
         for number, value in enumerate(values)
     }
-    answers = np.asarray(model(list(ids) if len(ids) > 1 else ids[0], training=False), "f4")
+    answers = np.asarray(model([ids, ids][: len(model.inputs)], training=False), "f4")
     np.savez(path.with_suffix(".npz"), **{"ids:": ids, "answers:": answers, **weights})
 
 
