@@ -19,6 +19,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 from sentido_bundle.bundle import Bundle
 from sentido_bundle.errors import BundleError, MissingCapabilityError
 from sentido_bundle.golden import GoldenText
+from sentido_bundle.graphs import RunLimits
 from sentido_bundle.manifest import Manifest, check_plain_name
 from sentido_bundle.outputs import Outputs
 from sentido_bundle.sections import (
@@ -59,6 +60,7 @@ __all__ = [
     "Padding",
     "Parity",
     "Precision",
+    "RunLimits",
     "Task",
     "TaskKind",
     "Token",

@@ -59,7 +59,7 @@ def check_work(bundle: Runnable, golden: Sequence[GoldenText], limits: RunLimits
     if found > most:
         raise BundleError(
             f"golden.json: its texts take {found:,} multiplications, at most {most:,} are allowed:"
-            " keep fewer or shorter ones, or raise max_run_multiplications"
+            " keep fewer or shorter ones, or raise --max-run-multiplications"
         )
 
 

@@ -104,6 +104,8 @@ def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
         embed=arguments.embed,
         all_probabilities=arguments.all_probabilities,
         precision=arguments.precision,
+        max_run_bytes=arguments.max_run_bytes,
+        max_run_multiplications=arguments.max_run_multiplications,
         max_text_characters=arguments.max_text_characters,
         partitions=not arguments.no_partitions,
         part_rows=arguments.part_rows,
@@ -249,6 +251,21 @@ def _parser() -> argparse.ArgumentParser:
         "--bundle", metavar="DIR", help="the model, of local and ray (default: the shipped one)"
     )
     engine.add_argument("--precision", choices=[*map(str, Precision)], default="fp32")
+    engine.add_argument(
+        "--max-run-bytes",
+        type=_bytes,
+        default=Options.max_run_bytes,
+        metavar="SIZE",
+        help="what one run of the model's graph may take, of local and ray: as many texts are run"
+        f" at once as fit, on each CPU (default: {Options.max_run_bytes >> 20}MiB)",
+    )
+    engine.add_argument(
+        "--max-run-multiplications",
+        type=int,
+        default=Options.max_run_multiplications,
+        metavar="N",
+        help=f"likewise (default: {Options.max_run_multiplications})",
+    )
     engine.add_argument(
         "--address",
         help="servers, of remote: host:port, or dns:///name:port (default: SENTIDO_ADDRESS or"

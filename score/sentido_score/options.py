@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from sentido_bundle import Precision
+from sentido_bundle.graphs import DEFAULT_LIMITS
 
 from sentido_score.errors import ScoreError
 
@@ -30,6 +31,8 @@ class Options:
     embed: str | None = None  # "hidden" or "mean": adds a vector
     all_probabilities: bool = False  # a column a label, in the place of the label's own
     precision: str = "fp32"
+    max_run_bytes: int = DEFAULT_LIMITS.max_run_bytes  # of one run of the model's graph
+    max_run_multiplications: int = DEFAULT_LIMITS.max_run_multiplications
     max_text_characters: int = _MOST_CHARACTERS
     partitions: bool = True  # folders such as year=2023/ are columns
     part_rows: int = 65_536  # after which what is done is safe from a crash
@@ -56,7 +59,8 @@ class Options:
             raise ScoreError(f"--columns names {doubled[0]!r} several times: once is enough")
         if not self.prefix.isprintable():
             raise ScoreError(f"prefix is {self.prefix!r}, printable characters are needed")
-        for name in ("max_text_characters", "part_rows"):
+        counts = ("max_text_characters", "part_rows", "max_run_bytes", "max_run_multiplications")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ScoreError(f"{name} is {getattr(self, name)}, it must be 1 or more")
         if self.memory < _LEAST_MEMORY:

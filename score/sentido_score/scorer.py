@@ -101,7 +101,7 @@ class Scorer:
 
     @cached_property
     def _bundle(self) -> Bundle:
-        bundle = load(self._folder, self._options.precision)
+        bundle = load(self._folder, self._options)
         if self._expected not in (None, bundle.digest):
             raise ScoreError(
                 f"{str(self._folder)!r} holds the bundle {bundle.digest}, expected is"

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sentido_bundle import RunLimits
+
 from sentido_server import log
 from sentido_server.address import available, check_address
 from sentido_server.config import Config, StartError
@@ -64,7 +66,8 @@ def serve(config: Config) -> Iterator[Running]:
         tracing = _tracing(config, stack)
         metrics = None if config.metrics_listen == "off" else _metrics()
         pipeline = _pipeline(config, access, metrics, tracing)
-        loader = Loader(config.sources(), config.precision, _opening(pipeline, config))
+        limits = RunLimits(config.max_run_bytes, config.max_run_multiplications)
+        loader = Loader(config.sources(), config.precision, _opening(pipeline, config), limits)
         stalls = Stalls(config.stall_seconds)
         check_reflection = partial(access.check, "reflection", False)
         shared = Shared(config, pipeline, RPCS, health, stalls, check_reflection, certificates)

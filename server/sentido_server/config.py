@@ -10,6 +10,7 @@ from typing import Self
 from sentido_bundle import Precision, cpus, default_bundle
 from sentido_bundle.batches import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
 from sentido_bundle.command_line import Parser
+from sentido_bundle.graphs import DEFAULT_LIMITS
 
 from sentido_server import memory, settings
 from sentido_server.core import batcher
@@ -78,6 +79,19 @@ class Config:
     max_message_bytes: int = setting(16 * 1024 * 1024, "bytes a message on the wire", least=1024)
     max_queued_tokens: int = setting(
         500_000, "calls are refused while so many tokens wait to be computed", least=1
+    )
+    max_run_bytes: int = setting(
+        DEFAULT_LIMITS.max_run_bytes,
+        "bytes that one run of a model's graph may take; a bundle is refused if its longest text"
+        " takes more, and a batch has as many texts as fit",
+        least=1,
+        most=1 << 50,
+    )
+    max_run_multiplications: int = setting(
+        DEFAULT_LIMITS.max_run_multiplications,
+        "multiplications of one run, likewise",
+        least=1,
+        most=10**18,
     )
     transport: str = setting(
         "auto",

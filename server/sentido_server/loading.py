@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sentido_bundle import Bundle, BundleError
+from sentido_bundle import Bundle, BundleError, RunLimits
+from sentido_bundle.graphs import DEFAULT_LIMITS
 
 from sentido_server import log
 from sentido_server.core.registry import Registry
@@ -35,11 +36,16 @@ class Loader:
     """
 
     def __init__(
-        self, sources: Sequence[Source], precision: str, use: Callable[[Registry, "Loader"], None]
+        self,
+        sources: Sequence[Source],
+        precision: str,
+        use: Callable[[Registry, "Loader"], None],
+        limits: RunLimits = DEFAULT_LIMITS,
     ) -> None:
         self._sources = sources
         self._precision = precision
         self._use = use
+        self._limits = limits
         self._loading = threading.Lock()
         self.registry = Registry(())
         self.loaded: tuple[Loaded, ...] = ()  # what is in the registry, in its order
@@ -88,7 +94,7 @@ class Loader:
         # Once: a link may be pointed elsewhere while it is read. Path.resolve() raises RuntimeError
         # for links in a circle.
         folder = Path(os.path.realpath(source.folder))
-        bundle = Bundle.load(folder, self._precision, name=source.name)
+        bundle = Bundle.load(folder, self._precision, name=source.name, limits=self._limits)
         loaded = Loaded(bundle, time.monotonic() - started)
         log.event(
             "loaded",

@@ -240,7 +240,7 @@ def test_the_public_names_of_the_bundle_are_these() -> None:
     assert set(sentido_bundle.__all__) == {
         *("Against", "Bundle", "BundleError", "Encoding", "GoldenText", "Graphs", "Inputs", "Int8"),
         *("Layout", "Logits", "Manifest", "MissingCapabilityError", "Neighbour", "Outputs"),
-        *("Padding", "Parity", "Precision", "Task", "TaskKind", "Token", "Tokenizer"),
+        *("Padding", "Parity", "Precision", "RunLimits", "Task", "TaskKind", "Token", "Tokenizer"),
         *("TokenizerKind", "TokenizerRules", "Truncation", "Vectors", "WordVectors"),
         *("check_plain_name", "check_target", "default_bundle", "fit_vocabulary", "normalize"),
         *("pack_bundle", "write_bundle"),

@@ -306,6 +306,18 @@ def test_int8_of_a_bundle_without_a_twin_is_one_sentence(tmp_path: Path) -> None
         assert client.model().precision == "fp32"
 
 
+@pytest.mark.parametrize("flag", ["--max-run-bytes", "--max-run-multiplications"])
+def test_a_model_that_takes_more_than_a_run_may_is_one_sentence_that_names_the_flag(
+    flag: str,
+) -> None:
+    code, message = failure("--listen", "127.0.0.1:0", flag, "1000")
+    assert code == 1
+    assert message.startswith(f"sentido-server: bundle {default_bundle()}: model.onnx: one text of")
+    assert message.endswith(
+        f" at most 1,000 are allowed: raise {flag}, or export it for shorter texts\n"
+    )
+
+
 @contextmanager
 def starting(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
     """A server that waits for its settings, from a pipe."""

@@ -65,6 +65,9 @@ def test_bad_flags_end_with_2_or_a_sentence(tmp_path: Path) -> None:
         (("--part-rows", "0"), b"part_rows is 0, it must be 1 or more"),
         (("--max-errors", "-1"), b"max_errors is -1, it must be 0 or more"),
         (("--bundle", "/nowhere"), b"bundle /nowhere"),
+        (("--max-run-bytes", "0"), b"max_run_bytes is 0, it must be 1 or more"),
+        (("--max-run-bytes", "9kB"), b"at most 9,000 are allowed: raise --max-run-bytes"),
+        (("--max-run-multiplications", "9"), b"allowed: raise --max-run-multiplications"),
         (("--resume", "--overwrite"), b"choose one"),
     ):
         result = sentido_score(path, "--out", tmp_path / "o.csv", *flags, code=1)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sentido_bundle import Bundle, default_bundle, normalize
+from sentido_bundle import Bundle, BundleError, RunLimits, default_bundle, normalize
+from sentido_bundle.files import read_files
+from sentido_bundle.session import check_model
 
 
 @cache
@@ -33,6 +35,26 @@ def test_a_text_gives_the_same_bits_alone_and_in_any_batch(sizes: list[int], see
         alone = bundle.run([one])
         assert alone.probabilities[0].tobytes() == together.probabilities[row].tobytes()
         assert alone.hidden[0].tobytes() == together.hidden[row].tobytes()
+
+
+def test_fewer_texts_at_once_give_the_same_bits() -> None:
+    bundle = shipped()
+    length = bundle.manifest.inputs.length
+    cost = check_model(
+        "model.onnx", read_files(default_bundle()), bundle.manifest, RunLimits()
+    ).cost
+    for rows in (2, 3):
+        limits = RunLimits(max_run_bytes=cost.memory_bytes(rows, length))
+        small = Bundle.load(default_bundle(), limits=limits)
+        ids = sequences(bundle, [length, 3, length - 1, 0, 200, length], rows)
+        for found, wanted in (
+            (small.run(ids), bundle.run(ids)),
+            (small.run_batch(ids), bundle.run_batch(ids)),
+        ):
+            assert found.probabilities.tobytes() == wanted.probabilities.tobytes()
+            assert found.hidden.tobytes() == wanted.hidden.tobytes()
+    with pytest.raises(BundleError, match=r"one text of 500 tokens takes .+ bytes"):
+        Bundle.load(default_bundle(), limits=RunLimits(cost.memory_bytes(1, length) - 1))
 
 
 def test_real_reviews_give_the_same_bits_alone_and_together(

@@ -228,11 +228,11 @@ def test_what_a_run_takes_is_held_to_the_limits_that_are_set_and_the_error_names
     found = refusal(model, limits=RunLimits(memory - 1, products))
     assert found == (
         f"g: one text of 30 tokens takes {memory:,} bytes, at most {memory - 1:,} are allowed:"
-        " raise max_run_bytes, or export it for shorter texts"
+        " raise --max-run-bytes, or export it for shorter texts"
     )
     found = refusal(model, limits=RunLimits(memory, products - 1))
     assert "multiplications, at most" in found
-    assert "raise max_run_multiplications" in found
+    assert "raise --max-run-multiplications" in found
 
 
 def test_a_batch_has_as_many_texts_as_fit_and_one_at_least() -> None:

@@ -88,17 +88,17 @@ class Cost:
 
     def check(self, name: str, tokens: int, limits: RunLimits) -> None:
         """Raise BundleError unless one text of so many tokens is within the limits of a run."""
-        for what, found, most, setting in (
-            ("bytes", self.memory_bytes(1, tokens), limits.max_run_bytes, "max_run_bytes"),
+        for what, found, most, flag in (
+            ("bytes", self.memory_bytes(1, tokens), limits.max_run_bytes, "--max-run-bytes"),
             (
                 "multiplications",
                 self.multiplications(1, tokens),
                 limits.max_run_multiplications,
-                "max_run_multiplications",
+                "--max-run-multiplications",
             ),
         ):
             if found > most:
                 raise BundleError(
                     f"{name}: one text of {tokens:,} tokens takes {found:,} {what}, at most"
-                    f" {most:,} are allowed: raise {setting}, or export it for shorter texts"
+                    f" {most:,} are allowed: raise {flag}, or export it for shorter texts"
                 )

@@ -7,7 +7,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-from sentido_bundle import Bundle, BundleError, Encoding, MissingCapabilityError, cpus
+from sentido_bundle import (
+    Bundle,
+    BundleError,
+    Encoding,
+    MissingCapabilityError,
+    RunLimits,
+    cpus,
+)
 from sentido_bundle.vector_kinds import VectorKind
 
 from sentido_score.engines.engine import Model, Scores
@@ -20,10 +27,11 @@ from sentido_score.ordered import in_order, read_ahead
 _TURN = 0.0005  # seconds
 
 
-def load(bundle: str | Path, precision: str) -> Bundle:
+def load(bundle: str | Path, options: Options) -> Bundle:
     """Load a bundle. Raises ScoreError if it cannot be used."""
     try:
-        return Bundle.load(bundle, precision)
+        limits = RunLimits(options.max_run_bytes, options.max_run_multiplications)
+        return Bundle.load(bundle, options.precision, limits=limits)
     except BundleError as error:
         raise ScoreError(str(error)) from error
 
@@ -106,7 +114,7 @@ class LocalEngine:
     name = "local"
 
     def __init__(self, bundle: str | Path, options: Options) -> None:
-        self._bundle = load(bundle, options.precision)
+        self._bundle = load(bundle, options)
         self._embed = options.embed
         self.model = model_of(self._bundle)
         self.dimension = dimension_of(self._bundle, options.embed)

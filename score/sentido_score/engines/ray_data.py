@@ -42,7 +42,7 @@ class RayEngine:
         warnings.filterwarnings("ignore", module="ray")
         self._folder = str(Path(bundle).absolute())
         self._options = options
-        loaded = load(bundle, options.precision)
+        loaded = load(bundle, options)
         self.model = model_of(loaded)
         self.dimension = dimension_of(loaded, options.embed)
         self._connection = None if ray.is_initialized() else Connection(address)
@@ -129,7 +129,7 @@ def _actor(folder: str, options: Options, model: Model) -> type:
         """A bundle in a worker process; lives as long as the pool."""
 
         def __init__(self) -> None:
-            self._bundle = load(folder, options.precision)
+            self._bundle = load(folder, options)
             if model_of(self._bundle) != model:
                 raise ScoreError(
                     f"{folder!r} holds the bundle {self._bundle.digest} on a node of the cluster,"

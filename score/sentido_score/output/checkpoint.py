@@ -68,7 +68,8 @@ def facts(reader: Reader, model: Model, target: Target, options: Options) -> dic
     files: list[InputFile] = list(reader.files)
     settings = dataclasses.asdict(options) | {"format": target.format}
     del settings["precision"]  # the model's
-    del settings["memory"]  # a run that was killed for its memory goes on with less
+    for name in ("memory", "max_run_bytes", "max_run_multiplications"):
+        del settings[name]  # a run that was killed for its memory goes on with less
     return {
         "bundle": model.digest,
         "precision": model.precision,
