@@ -192,7 +192,12 @@ def read_text(text: str, kind: pa.DataType) -> Any:
         return Decimal(text)
     if types.is_timestamp(kind) or types.is_time(kind) or types.is_date(kind):
         return _read_time(text, kind)
-    if types.is_duration(kind) or types.is_integer(kind):
+    if types.is_duration(kind):
+        digits = {"s": "", "ms": r"\.\d{3}", "us": r"\.\d{6}", "ns": r"\.\d{9}"}[kind.unit]
+        parts = re.fullmatch(rf"(-?)PT(\d+)({digits})S", text)
+        assert parts, f"{text!r} is not written as {kind}"
+        return int(f"{parts[1]}{parts[2]}{parts[3][1:]}")
+    if types.is_integer(kind):
         return int(text)
     if types.is_floating(kind):
         return _rounded(float(text), kind)

@@ -15,6 +15,7 @@ from sentido_score.engines.local import compute, dimension_of, encode, load, mod
 from sentido_score.errors import ScoreError
 from sentido_score.files.names import quoted
 from sentido_score.formats.columns import refuse_doubles
+from sentido_score.formats.file_metadata import kept
 from sentido_score.formats.opening import Source, open_source
 from sentido_score.formats.parquet_reader import text_values
 from sentido_score.formats.parquet_writer import TableMaker
@@ -93,9 +94,10 @@ class Scorer:
         refuse_doubles(rows.schema.names, columns.inputs)
         results, _ = result_columns(texts, scores, model, {})
         given = rows.select(list(columns.inputs))
+        metadata = kept(rows.schema.metadata, columns.inputs)
         made: Table = type(rows).from_arrays(
             [*given.columns, *(results[key] for key in columns.keys)],
-            schema=pa.schema([*given.schema, *columns.results]),
+            schema=pa.schema([*given.schema, *columns.results], metadata or None),
         )
         return made
 

@@ -92,6 +92,46 @@ def meaningful(column: pa.ChunkedArray) -> str:
     return repr(meaning(whole(column)))  # in which NaN is NaN
 
 
+def test_parquet_keeps_pandas_index_its_own_metadata_and_its_compression(tmp_path: Path) -> None:
+    frame = pytest.importorskip("pandas").DataFrame({"text": ["a", "b", "c"], "n": [1, 2, 3]})
+    frame.index = frame.index.map("key {}".format).rename("key")
+    table = pa.Table.from_pandas(frame)
+    mine = {b"source": b"shop", b"org.apache.spark.sql.parquet.row.metadata": b'{"fields": []}'}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **mine})
+    for codec in ("zstd", "gzip", "none"):
+        pq.write_table(table, tmp_path / "in.parquet", compression=codec)
+        options = Options(part_rows=2)  # several parts, which are put together
+        score(tmp_path / "in.parquet", out=tmp_path / f"{codec}.parquet", options=options)
+        metadata = pq.read_metadata(tmp_path / f"{codec}.parquet")
+        assert metadata.metadata[b"source"] == b"shop"
+        assert b"org.apache.spark.sql.parquet.row.metadata" not in metadata.metadata
+        wanted = {"none": "UNCOMPRESSED"}.get(codec, codec.upper())
+        group = metadata.row_group(0)
+        assert {group.column(i).compression for i in range(group.num_columns)} == {wanted}
+        found = pq.read_table(tmp_path / f"{codec}.parquet").to_pandas()
+        assert found[["text", "n"]].equals(frame)
+        assert "label" in found.columns
+    scored = Scorer()(table).to_pandas()
+    assert scored.index.equals(frame.index)
+    chosen = Options(columns=("n", "label"))
+    score(tmp_path / "in.parquet", out=tmp_path / "chosen.parquet", options=chosen)
+    assert list(pq.read_table(tmp_path / "chosen.parquet").to_pandas().index) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(b"{", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"index_columns": 5, "columns": []}'),
+        b'{"index_columns": [], "columns": [1]}',
+    ],
+)
+def test_metadata_that_only_looks_like_pandas_harms_nothing(value: bytes, tmp_path: Path) -> None:
+    table = pa.table({"text": ["a"]}).replace_schema_metadata({"pandas": value})
+    pq.write_table(table, tmp_path / "in.parquet")
+    assert score(tmp_path / "in.parquet", out=tmp_path / "out.parquet").rows == 1
+    assert "pandas" not in (pq.read_schema(tmp_path / "out.parquet").metadata or {})
+
+
 def test_json_lines_hold_every_value_as_its_type_is_written(
     scored: tuple[pa.Table, dict[str, Path]],
 ) -> None:

@@ -5,7 +5,8 @@ A column's type alone decides how its values are written, so all of them are wri
 - numbers in the fewest digits, decimals with all of theirs (in JSON as strings);
 - times in ISO 8601 with the digits of their unit, and their time zone's offset; one outside the
   years 1 to 9999, or the hours of a day, as `<value out of range: N>`, N in the column's unit;
-- durations as their number in the column's unit (in JSON as strings), bytes as base64;
+- durations in ISO 8601, too, in seconds with the digits of their unit (`PT90061.500S`), and
+  intervals of months, days and nanoseconds (`P1M2DT3.000000004S`); bytes as base64;
 - what is nested as JSON: lists and structs as arrays and objects, a map as a list of pairs.
 
 A byte that is not UTF-8 becomes a lone surrogate here, as in Python's "surrogateescape", since no
@@ -181,6 +182,9 @@ def _scalars(array: pa.Array) -> list[str | None]:
         return [None if each is None else b64encode(each).decode() for each in array.to_pylist()]
     if types.is_timestamp(kind) or types.is_date(kind) or types.is_time(kind):
         return _times(array)
+    if types.is_duration(kind):
+        numbers = array.cast(pa.int64()).to_pylist()
+        return [None if each is None else _duration(each, kind.unit) for each in numbers]
     if types.is_interval(kind):
         return [None if each is None else _interval(*each) for each in array.to_pylist()]
     found: list[str | None] = array.cast(pa.string()).to_pylist()
@@ -259,6 +263,13 @@ def _offset(seconds: int) -> str:
     sign, seconds = "-" if seconds < 0 else "+", abs(seconds)
     text = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}"
     return f"{text}:{seconds % 60:02}" if seconds % 60 else text
+
+
+def _duration(number: int, unit: str) -> str:
+    sign = "-" if number < 0 else ""
+    seconds, rest = divmod(abs(number), _SECONDS[unit])
+    digits = len(str(_SECONDS[unit])) - 1
+    return f"{sign}PT{seconds}.{rest:0{digits}}S" if digits else f"{sign}PT{seconds}S"
 
 
 def _interval(months: int, days: int, nanoseconds: int) -> str:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sentido_score.formats.columns import Columns
+from sentido_score.formats.file_metadata import kept
 from sentido_score.formats.parquet_reader import ParquetReader
 from sentido_score.formats.reader import Reader
 from sentido_score.formats.window import Rows
@@ -36,10 +37,16 @@ class TableMaker:
         reader = self.reader
         found = reader.schema if isinstance(reader, ParquetReader) else reader.table([])[0].schema
         given = [found.field(name) for name in self.columns.inputs]
-        return pa.schema([*given, *self.columns.results])
+        metadata = kept(found.metadata, self.columns.inputs)
+        return pa.schema([*given, *self.columns.results], metadata or None)
+
+    @property
+    def codec(self) -> str:
+        """How pages are compressed: as the input's texts are."""
+        return self.reader.codec if isinstance(self.reader, ParquetReader) else "snappy"
 
 
-def parquet_writer(sink: Any, schema: pa.Schema, text_column: str) -> pq.ParquetWriter:
+def parquet_writer(sink: Any, schema: pa.Schema, text_column: str, codec: str) -> pq.ParquetWriter:
     """Open a file; no dictionaries for what hardly repeats."""
     names = [
         field.name
@@ -48,4 +55,4 @@ def parquet_writer(sink: Any, schema: pa.Schema, text_column: str) -> pq.Parquet
         and not pa.types.is_floating(field.type)
         and not pa.types.is_nested(field.type)
     ]
-    return pq.ParquetWriter(sink, schema, use_dictionary=names or False)
+    return pq.ParquetWriter(sink, schema, use_dictionary=names or False, compression=codec)

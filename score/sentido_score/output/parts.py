@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from sentido_score.files.atomic import move, publish, remove, scratch, writing
 from sentido_score.formats.columns import Columns
 from sentido_score.formats.csv_writer import CsvWriter
+from sentido_score.formats.file_metadata import codec_of
 from sentido_score.formats.json_lines_writer import JsonWriter
 from sentido_score.formats.parquet_writer import TableMaker, parquet_writer
 from sentido_score.formats.reader import Reader
@@ -81,7 +82,7 @@ class ParquetPart:
         self._sink = sink
         self._maker = maker
         self._schema = maker.schema
-        self._writer = parquet_writer(sink, self._schema, options.text_column)
+        self._writer = parquet_writer(sink, self._schema, options.text_column, maker.codec)
         self._tables: list[pa.Table] = []
         self._most_bytes = 2 * options.window_bytes
 
@@ -174,7 +175,9 @@ def _join_parquet(target: Target, parts: int, path: Path, options: Options) -> N
             part = target.part(number)
             with pq.ParquetFile(part.system.open_input_file(part.path)) as source:
                 if writer is None:
-                    writer = parquet_writer(str(path), source.schema_arrow, options.text_column)
+                    codec = codec_of(source.metadata)
+                    schema, texts = source.schema_arrow, options.text_column
+                    writer = parquet_writer(str(path), schema, texts, codec)
                 for group in range(source.num_row_groups):
                     writer.write_table(source.read_row_group(group))
     finally:
