@@ -40,7 +40,7 @@ class Server:
 
     def in_flight(self) -> float:
         """Return how many calls it has accepted and not finished, by its metrics."""
-        return self.metric("sentido_requests_in_flight")
+        return self.metric("sentido_calls_in_flight")
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of the samples of this name that have these labels."""

@@ -75,7 +75,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 def test_it_scrapes_every_replica_and_counts_their_calls(prometheus: Prometheus) -> None:
     prometheus.ask_until(
-        'sum(sentido_requests_total{rpc=~".*/Predict", code="OK"})'
+        'sum(sentido_calls_total{rpc=~".*/Predict", code="OK"})'
         f" == {50 * REPLICAS} and count(sentido_model_info) == {REPLICAS}",
         1,
     )

@@ -52,7 +52,7 @@ def test_calls_are_answered_and_streams_refused_without_a_thread_more(transport:
                     for asked in (STREAM, REFLECTION):
                         assert main.ask(asked).code == "8"
                 with urlopen(f"http://{server.metrics_address}/metrics", timeout=PATIENCE) as page:
-                    assert b"sentido_requests_in_flight 0" in page.read()
+                    assert b"sentido_calls_in_flight 0" in page.read()
             assert main.ask(STREAM).code != "8"
 
 

@@ -73,7 +73,7 @@ class Victim:
         """How many calls and streams have begun and not ended."""
         with urlopen(f"http://{self._metrics}/metrics", timeout=PATIENCE) as answer:
             families = text_string_to_metric_families(answer.read().decode())
-        (sample,) = next(f for f in families if f.name == "sentido_requests_in_flight").samples
+        (sample,) = next(f for f in families if f.name == "sentido_calls_in_flight").samples
         return int(sample.value)
 
     def usage(self) -> Usage:

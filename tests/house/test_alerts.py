@@ -17,7 +17,7 @@ from charts import CHART
 from conftest import ROOT
 
 pytestmark = pytest.mark.needs("promtool")
-REQUESTS = 'sentido_requests_total{{rpc="a/B",code="{}"}}'
+REQUESTS = 'sentido_calls_total{{rpc="a/B",code="{}"}}'
 REFUSED = 'sentido_refused_calls_total{{reason="{}"}}'
 STILL, GROWS, GROWS_FAST = "0x20", "0+6x20", "0+600x20"  # a minute
 SERVED = {REQUESTS.format("OK"): GROWS_FAST, "up": "1x20"}

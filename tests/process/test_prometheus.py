@@ -97,7 +97,7 @@ def test_prometheus_counts_every_call_that_was_sent_and_has_a_rate_of_them() -> 
         prometheus(running.metrics) as api,
     ):
         threading.Thread(target=running.end).start()  # reads the log, which else fills its pipe
-        counted = f'sentido_requests_total{{rpc="{PREDICT}",code="OK"}}'
+        counted = f'sentido_calls_total{{rpc="{PREDICT}",code="OK"}}'
         wait_for(lambda: query(api, counted))  # it finds its targets after five seconds
         wait_for(lambda: query(api, f"{counted} == 0"))
         with grpc.insecure_channel(running.address) as channel:
@@ -118,7 +118,7 @@ def fail(running: Server, link: Path) -> None:
         batch = raw_unary(channel, "/sentido.v1.PredictionService/BatchPredict")
         for doubled in range(12):
             batch.future(body, timeout=0.01 * 2**doubled).exception()
-            if running.metric("sentido_requests_total", code="DEADLINE_EXCEEDED"):
+            if running.metric("sentido_calls_total", code="DEADLINE_EXCEEDED"):
                 break
         for _ in range(100):
             calls = [batch.future(body) for _ in range(6)]

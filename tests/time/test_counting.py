@@ -43,8 +43,13 @@ def test_what_several_threads_add_while_it_is_read_is_counted_once() -> None:
         metrics.settle()
     metrics.settle()
     count = THREADS * EACH
-    assert metrics.requests == {("a/A", 5): count / 2, ("b/B", 0): count / 2, ("a/A", 0): 0}
-    totals = (metrics.texts, metrics.tokens, metrics.unknown_words, metrics.truncated_texts)
+    assert metrics.calls == {("a/A", 5): count / 2, ("b/B", 0): count / 2, ("a/A", 0): 0}
+    totals = (
+        metrics.texts,
+        metrics.tokens,
+        metrics.out_of_vocabulary_tokens,
+        metrics.truncated_texts,
+    )
     assert totals == (count, 2 * count, 3 * count, 4 * count)
     counted = {name: dict(each.cumulative())["+Inf"] for name, each in metrics.stages.items()}
     assert counted == {"tokenize": count, "queue": 0, "infer": 0, "encode": count}

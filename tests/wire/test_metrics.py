@@ -92,19 +92,19 @@ def test_calls_texts_and_batches_are_counted(server: Running) -> None:
         with pytest.raises(InvalidRequestError):
             client.predict("x" * 2_000_000)
     most = 2 * (time.monotonic() - began)  # two calls
-    wait_for(lambda: value(samples(server), "sentido_requests_in_flight") == 0)
+    wait_for(lambda: value(samples(server), "sentido_calls_in_flight") == 0)
     found = samples(server)
-    assert value(found, "sentido_requests_total", rpc=PREDICT, code="OK") == 1
-    assert value(found, "sentido_requests_total", rpc=PREDICT, code="INVALID_ARGUMENT") == 1
-    assert value(found, "sentido_request_duration_seconds_count", rpc=PREDICT) == 2
+    assert value(found, "sentido_calls_total", rpc=PREDICT, code="OK") == 1
+    assert value(found, "sentido_calls_total", rpc=PREDICT, code="INVALID_ARGUMENT") == 1
+    assert value(found, "sentido_call_duration_seconds_count", rpc=PREDICT) == 2
     assert value(found, "sentido_stream_duration_seconds_count", rpc=STREAM) == 1
-    assert 0 < value(found, "sentido_request_duration_seconds_sum", rpc=PREDICT) < most
+    assert 0 < value(found, "sentido_call_duration_seconds_sum", rpc=PREDICT) < most
     assert value(found, "sentido_texts_total") == 6
     tokens = value(found, "sentido_tokens_total")
     assert tokens == value(found, "sentido_batch_tokens_sum") - value(
         found, "sentido_padding_tokens_total"
     )
-    assert value(found, "sentido_unknown_words_total") == 1
+    assert value(found, "sentido_out_of_vocabulary_tokens_total") == 1
     assert value(found, "sentido_truncated_texts_total") == 1
     assert value(found, "sentido_batch_texts_sum") == 6
     assert value(found, "sentido_queue_tokens") == 0
@@ -123,7 +123,7 @@ def test_an_open_stream_is_in_flight_and_its_texts_are_counted_at_once(server: R
         )
         next(stream)
         found = samples(server)
-        assert value(found, "sentido_requests_in_flight") == 1
+        assert value(found, "sentido_calls_in_flight") == 1
         assert value(found, "sentido_texts_total") == 2
         stream.cancel()
         over.set()
@@ -183,7 +183,7 @@ def test_no_label_comes_from_a_caller(server: Running) -> None:
 def test_every_rpc_has_a_zero_for_each_code_that_it_can_end_with(server: Running) -> None:
     zeros: dict[str, set[str]] = {rpc.path: set() for rpc in RPCS}
     for (name, labels), count in samples(server).items():
-        if name == "sentido_requests_total":
+        if name == "sentido_calls_total":
             assert count == 0
             zeros[dict(labels)["rpc"]].add(dict(labels)["code"])
     assert zeros[PREDICT] == {"OK", *FAILURES, "NOT_FOUND", "UNIMPLEMENTED"}
@@ -278,17 +278,17 @@ def test_a_stream_is_not_among_the_durations_of_calls(server: Running) -> None:
     for rpc in RPCS:
         kinds = {
             kind
-            for kind in ("request", "stream")
+            for kind in ("call", "stream")
             if (f"sentido_{kind}_duration_seconds_count", rpc.path) in found
         }
-        assert kinds == {"stream" if rpc.streaming else "request"}
+        assert kinds == {"stream" if rpc.streaming else "call"}
 
 
 def test_a_calls_duration_has_buckets_beyond_the_longest_default_deadline(server: Running) -> None:
     bounds = [
         float(dict(labels)["le"])
         for name, labels in samples(server)
-        if name == "sentido_request_duration_seconds_bucket" and ("rpc", PREDICT) in labels
+        if name == "sentido_call_duration_seconds_bucket" and ("rpc", PREDICT) in labels
     ]
     deadline = inspect.signature(Client).parameters["timeout"].default
     assert len([bound for bound in bounds if deadline < bound < float("inf")]) >= 2

@@ -31,7 +31,7 @@ Marks = tuple[float, float, float, float, float]
 
 
 TextCounts = tuple[int, int, int, int]
-"""Of one message: texts, tokens, unknown words, texts cut to what the model reads."""
+"""Of one message: texts, tokens, out-of-vocabulary tokens, texts cut to what the model reads."""
 
 _MOST_WAITING = 500  # rows; whoever adds one more counts them all
 
@@ -52,7 +52,7 @@ class Metrics:
         """
         rpcs = tuple(codes)
         self.lock = threading.RLock()
-        self.requests: Counter[tuple[str, int]] = Counter(
+        self.calls: Counter[tuple[str, int]] = Counter(
             {(rpc, code): 0 for rpc in rpcs for code in codes[rpc]}
         )
         self.durations = {rpc: Histogram(_SECONDS) for rpc in rpcs if rpc not in streams}
@@ -62,7 +62,7 @@ class Metrics:
         self.dropped = dict.fromkeys(DROP_REASONS, 0)
         self.texts = 0
         self.tokens = 0
-        self.unknown_words = 0
+        self.out_of_vocabulary_tokens = 0
         self.truncated_texts = 0
         self._rpcs = rpcs
         self._numbers = {rpc: number for number, rpc in enumerate(rpcs)}
@@ -79,7 +79,7 @@ class Metrics:
             self.settle()
 
     def add_message(self, marks: Marks, counts: TextCounts) -> None:
-        """Count a message: its stages, and its texts, tokens, unknown words and truncated texts."""
+        """Count a message: its stages, and its texts, tokens and truncated texts."""
         self._messages.append((marks, counts))
         if len(self._messages) >= _MOST_WAITING:
             self.settle()
@@ -107,7 +107,7 @@ class Metrics:
             durations.add_all(of_rpc[:, 2])
             codes, counts = np.unique(of_rpc[:, 1], return_counts=True)
             for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-                self.requests[rpc, int(code)] += count
+                self.calls[rpc, int(code)] += count
 
     def _settle_messages(self, messages: Sequence[tuple[Marks, TextCounts]]) -> None:
         # (messages, stages); a stage that was skipped took no time
@@ -117,5 +117,5 @@ class Metrics:
         texts, tokens, unknown, truncated = map(sum, zip(*[c for _, c in messages], strict=True))
         self.texts += texts
         self.tokens += tokens
-        self.unknown_words += unknown
+        self.out_of_vocabulary_tokens += unknown
         self.truncated_texts += truncated

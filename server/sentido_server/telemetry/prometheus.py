@@ -54,14 +54,14 @@ class ServerCollector(Collector):
         return [*families, *self._batches(), *self._models(), _log_lines()]
 
     def _calls(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "sentido_requests", "Calls that have ended.", labels=["rpc", "code"]
+        calls = CounterMetricFamily(
+            "sentido_calls", "Calls that have ended.", labels=["rpc", "code"]
         )
-        for (rpc, code), count in self._metrics.requests.items():
-            requests.add_metric([rpc, _CODES[code]], count)
-        yield requests
+        for (rpc, code), count in self._metrics.calls.items():
+            calls.add_metric([rpc, _CODES[code]], count)
+        yield calls
         yield _histograms(
-            "sentido_request_duration_seconds",
+            "sentido_call_duration_seconds",
             "From a call's arrival to its status, without streams.",
             "rpc",
             self._metrics.durations,
@@ -79,7 +79,7 @@ class ServerCollector(Collector):
             self._metrics.refused,
         )
         yield GaugeMetricFamily(
-            "sentido_requests_in_flight", "Calls that have no status yet.", self._in_flight()
+            "sentido_calls_in_flight", "Calls that have no status yet.", self._in_flight()
         )
         yield _histograms(
             "sentido_stage_duration_seconds",
@@ -93,7 +93,9 @@ class ServerCollector(Collector):
         yield CounterMetricFamily("sentido_texts", "Texts tokenized.", metrics.texts)
         yield CounterMetricFamily("sentido_tokens", "Tokens of these texts.", metrics.tokens)
         yield CounterMetricFamily(
-            "sentido_unknown_words", "Words not in the vocabulary.", metrics.unknown_words
+            "sentido_out_of_vocabulary_tokens",
+            "Tokens not in the vocabulary.",
+            metrics.out_of_vocabulary_tokens,
         )
         yield CounterMetricFamily(
             "sentido_truncated_texts", "Texts cut to what the model reads.", metrics.truncated_texts
