@@ -210,7 +210,7 @@ def _at_line_feeds(data: bytes) -> tuple[Iterator[tuple[bytes, int]], bytes]:
 def _at_all_ends(data: bytes) -> tuple[Iterator[tuple[bytes, int]], bytes]:
     """Cut as `_at_line_feeds`, at carriage returns too; a line feed may follow the last one."""
     whole = data.splitlines(keepends=True)
-    rest = b"" if data.endswith(b"\n") else whole.pop()
+    rest = whole.pop() if whole and not data.endswith(b"\n") else b""
     return ((line.rstrip(b"\r\n"), len(line)) for line in whole), rest
 
 
