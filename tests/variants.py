@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from sentido_bundle import default_bundle
+from sentido_bundle import Bundle, Tokenizer, Truncation, default_bundle
+from sentido_bundle.sections import Inputs, Layout, TokenizerRules
 
 LABELS = ("bad", "good", "odd")
 
@@ -41,6 +42,30 @@ def of_three_labels(folder: Path, **changes: Any) -> Path:
         logits = np.append(np.array(text["hidden"], np.float32), np.float32(1)) @ layer
         text["logits"], text["probabilities"] = logits.tolist(), _sigmoid(logits).tolist()
     _write(folder / "model.onnx", model.SerializeToString())
+    _write(folder / "golden.json", json.dumps(golden).encode())
+    _sign(folder)
+    return folder
+
+
+def of_characters(folder: Path) -> Path:
+    """Make a bundle whose tokens are characters, with an id before all and one for unknown ones."""
+    words = [None, None, "", *"abcdefghijklmnopqrstuvwxyz ", "\u0307"]
+    tokenizer: dict[str, Any] = {
+        **{"kind": "keras", "lower": True, "filters": "", "split": " ", "num_words": None},
+        **{"oov_token": "", "char_level": True, "start_id": 1},
+    }
+    copy(folder, tokenizer=tokenizer, vocabulary_size=len(words), name="letters", int8=None)
+    (folder / "model.int8.onnx").unlink()
+    golden = json.loads((folder / "golden.json").read_bytes())[:5]
+    inputs = Inputs(Layout.LENGTHS, 500, Truncation.PRE)
+    ids = Tokenizer(words, TokenizerRules(**tokenizer), inputs)
+    rows = [ids.encode(text["text"]).ids for text in golden]
+    outputs = Bundle.load(default_bundle()).run(rows)
+    for index, (text, row) in enumerate(zip(golden, rows, strict=True)):
+        text["ids"] = row.tolist()
+        text["probabilities"] = outputs.probabilities[index].tolist()
+        text["hidden"] = outputs.hidden[index].tolist()
+    _write(folder / "vocabulary.json", json.dumps(words).encode())
     _write(folder / "golden.json", json.dumps(golden).encode())
     _sign(folder)
     return folder

@@ -98,7 +98,7 @@ class Tokenizer:
         self._truncation = inputs.truncation if inputs else Truncation.POST
         self._ids = {word: id for id, word in enumerate(vocabulary) if id and word is not None}
         oov = rules.oov_token
-        self._oov_id = self._ids.get(oov) if oov is not None else None
+        self.oov_id = self._ids.get(oov) if oov is not None else None  # None: they are dropped
         self._start = [] if rules.start_id is None else [rules.start_id]
         self._filters = {ord(c): rules.split for c in rules.filters}
         self._bytes = _Bytes.made(self._ids, rules)
@@ -123,8 +123,8 @@ class Tokenizer:
             words = self.words(text)
             found, count = list(filter(None, map(self._ids.get, words))), len(words)
         missing = count - len(found)
-        if self._oov_id is not None and missing:
-            found = [self._ids.get(word, self._oov_id) for word in self.words(text)]
+        if self.oov_id is not None and missing:
+            found = [self._ids.get(word, self.oov_id) for word in self.words(text)]
         if self._start:
             found = [*self._start, *found]
         kept = self._truncate(found, truncation)
@@ -155,8 +155,8 @@ class Tokenizer:
         known = np.flatnonzero(ids)
         known_begins = np.searchsorted(known, begins)
         missing = np.diff(begins) - np.diff(known_begins)
-        if self._oov_id is not None:
-            ids[ids == 0] = self._oov_id
+        if self.oov_id is not None:
+            ids[ids == 0] = self.oov_id
         else:
             ids, begins = ids.take(known), known_begins
         encodings = []
@@ -220,7 +220,7 @@ class Tokenizer:
 
     def _token(self, word: str, start: int, end: int) -> Token:
         id = self._ids.get(word)
-        known = self._oov_id or 0 if id is None else id
+        known = self.oov_id or 0 if id is None else id
         return Token(known, word, start, end, out_of_vocabulary=id is None)
 
 

@@ -110,9 +110,12 @@ class Preprocessing:
     lower: bool
     filters: str
     split: str
-    out_of_vocabulary_token: str  # "": unknown words are dropped
+    out_of_vocabulary_token: str  # of out_of_vocabulary_id; may be "" also where there is one
     max_tokens: int
     truncation: str  # "pre" keeps the last tokens of a long text, "post" the first
+    out_of_vocabulary_id: int | None = None  # None: unknown words are dropped
+    char_level: bool = False  # each character is a word; filters and split mean nothing then
+    start_id: int | None = None  # the id before the first token of each text
 
 
 @dataclass(frozen=True)
@@ -242,6 +245,9 @@ def model(message: model_pb2.Model) -> Model:
             rules.out_of_vocabulary_token,
             rules.max_tokens,
             rules.truncation,
+            rules.out_of_vocabulary_id or None,
+            rules.char_level,
+            rules.start_id or None,
         ),
         vocabulary_size=message.vocabulary_size,
         embedding_dimension=message.embedding_dimension,

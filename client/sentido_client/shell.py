@@ -340,18 +340,18 @@ def _prediction_cells(answer: Prediction) -> Sequence[str]:
 
 def _print_tokens(read: Sequence[Token], vectors: Vectors, unknown: Sequence[Token]) -> None:
     """Print the tokens that the model reads, and the words that it does not know, in order."""
-    few = {token.start: _few(vector) for token, vector in zip(read, vectors, strict=True)}
-    every = {token.start: token for token in (*unknown, *read)}
+    unread = [(token, "") for token in unknown if not token.id]
+    vectored = [(token, _few(vector)) for token, vector in zip(read, vectors, strict=True)]
     rows = [
         (
-            str(token.id) if start in few else "",
+            str(token.id) if token.id else "",
             token.text,
-            str(start),
+            str(token.start),
             str(token.end),
             "unknown" if token.out_of_vocabulary else "",
-            few.get(start, ""),
+            few,
         )
-        for start, token in sorted(every.items())
+        for token, few in sorted(vectored + unread, key=lambda item: item[0].start)
     ]
     print_table(("id", "token", "start", "end", "", "vector"), rows)
 

@@ -1,6 +1,5 @@
 """Words and ids as people keep them beside a model: word indexes, lists, Keras' imdb."""
 
-import argparse
 import dataclasses
 import hashlib
 import json
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from keras_text import fitted
 from sentido_bundle import Tokenizer
+from sentido_bundle.command_line import Parser
 from sentido_export.errors import ExportError
 from sentido_export.imported.keras_imdb import read_keras_imdb
 from sentido_export.imported.vocabulary import TextOptions, Vocabulary
@@ -309,7 +309,7 @@ def test_an_embedding_with_a_row_too_few_is_explained(path: Path) -> None:
 
 
 def test_the_options_of_the_command_are_those_that_are_read() -> None:
-    parser = argparse.ArgumentParser()
+    parser = Parser(prog="it")
     add_vocabulary_options(parser.add_argument_group("vocabulary"))
     assert VocabularyOptions.of(parser.parse_args([])) == VocabularyOptions()
     line = "--word-index w.json --num-words 5 --oov-token= --filters=! --no-lower --char-level"
