@@ -143,7 +143,7 @@ class Bundle:
             sessions,
             WordVectors(matrix, vocabulary) if matrix is not None else None,
         )
-        golden = parse_golden(files["golden.json"], manifest.outputs())
+        golden = parse_golden(files["golden.json"], manifest.outputs(), manifest.steps)
         proving.check_work(bundle, golden, limits)
         try:
             proving.verify(bundle, golden)

@@ -2,7 +2,7 @@
 
 `golden.json` is an array of objects: the text, the ids that the tokenizer must give, and what
 Keras gave for them, by the name of the output: `probabilities` and, where the bundle has them,
-`hidden` and `logits`.
+`hidden` and `logits`. Steps must end in `last_step`, or in `hidden` where a text has none.
 """
 
 import json
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sentido_bundle import bounds
 from sentido_bundle.errors import BundleError, quoted
+from sentido_bundle.sections import Vectors
 from sentido_bundle.strict_json import FLAT_OBJECT, parse_array
 
 
@@ -27,10 +28,17 @@ class GoldenText:
     answers: Mapping[str, NDArray[np.float32]]  # by output: "probabilities", "hidden", ...
 
 
-def parse_golden(data: bytes, sizes: Mapping[str, int]) -> list[GoldenText]:
+LAST_STEP = "last_step"
+"""What the last recurrent layer gives for a text's last token, where that is not its `hidden`."""
+
+
+def parse_golden(
+    data: bytes, sizes: Mapping[str, int], steps: Vectors | None = None
+) -> list[GoldenText]:
     """Read `golden.json`; `sizes`: what each text must have beside its ids, and of which size.
 
-    Raises BundleError, also for more texts or tokens than a bundle may hold.
+    `steps`: of bundles that have them; a text may then have LAST_STEP of that size. Raises
+    BundleError, also for more texts or tokens than a bundle may hold.
     """
     texts: list[GoldenText] = []
     tokens = 0
@@ -38,7 +46,8 @@ def parse_golden(data: bytes, sizes: Mapping[str, int]) -> list[GoldenText]:
         "golden.json", data, FLAT_OBJECT, "one or more texts", bounds.GOLDEN_TEXT_BYTES
     ):
         for item in piece:
-            texts.append(_parse_text(item, len(texts), sizes))
+            more = {LAST_STEP: steps.size} if steps is not None and LAST_STEP in item else {}
+            texts.append(_parse_text(item, len(texts), {**sizes, **more}))
             tokens += len(texts[-1].ids)
             if len(texts) > bounds.GOLDEN_TEXTS or tokens > bounds.GOLDEN_TOKENS:
                 raise BundleError(

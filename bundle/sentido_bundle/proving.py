@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentido_bundle.errors import BundleError
-from sentido_bundle.golden import GoldenText
+from sentido_bundle.golden import LAST_STEP, GoldenText
 from sentido_bundle.graphs import RunLimits
 from sentido_bundle.layouts import Ids
 from sentido_bundle.manifest import STEPS_MODEL, Manifest
@@ -146,9 +146,14 @@ def _difference(
 
 def _verify_steps(bundle: Runnable, where: str, text: GoldenText) -> None:
     """Raise BundleError unless the steps of a golden text end where Keras' end."""
-    wanted = text.answers.get("hidden")
-    if not len(text.ids) or wanted is None:
+    if not len(text.ids):
         return
     last = bundle.run_steps(text.ids)[-1]
+    wanted = text.answers.get(LAST_STEP, text.answers.get("hidden"))
+    if wanted is None or wanted.shape != last.shape:
+        raise BundleError(
+            f"{where}: golden.json must say in what the steps end: {LAST_STEP} is needed, unless"
+            " they end in hidden"
+        )
     if not np.abs(last - wanted).max() <= bundle.manifest.parity.tolerance:
         raise BundleError(f"{where}: {STEPS_MODEL} ends in another hidden state")

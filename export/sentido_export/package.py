@@ -46,7 +46,7 @@ class Adapted:
     vocabulary: Sequence[str | None]  # index = id; None: an id without a word, 0 among them
     inputs: Inputs
     graphs: Graphs  # `int8` is made by `package`
-    answer: verify.Answer  # Keras' own, for every output of `graphs.model`
+    answer: verify.Answer  # Keras' own, for every output of `graphs.model`, and LAST_STEP
     against: Against
     same_bits: bool
     cleaned_by_caller: bool = False

@@ -33,7 +33,9 @@ def compare(answer: Answer, bundle: Bundle, texts: Sequence[str], against: Again
     texts = [*GOLDEN_TEXTS, *texts]
     sequences = [bundle.tokenizer.encode(text).ids for text in texts]
     wanted, outputs = answer(sequences), bundle.run(sequences)
-    difference = max(float(np.abs(outputs[name] - rows).max()) for name, rows in wanted.items())
+    difference = max(
+        float(np.abs(rows - wanted[name]).max()) for name, rows in outputs.arrays.items()
+    )
     if not difference <= TOLERANCE:  # not: NaN is no match
         raise ExportError(
             f"ONNX Runtime's answers differ from Keras' by {difference:.2g}, at most"

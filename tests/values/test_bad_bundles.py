@@ -43,7 +43,7 @@ def sign(directory: Path) -> None:
     """Make the manifest agree with the files, as someone who means harm would."""
     path = directory / "manifest.json"
     manifest = json.loads(path.read_bytes())
-    for name in FILES:
+    for name in manifest["files"]:
         data = (directory / name).read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         manifest["files"][name] = {"bytes": len(data), "sha256": digest}
@@ -248,6 +248,42 @@ def test_the_two_graphs_must_agree(copy: Path) -> None:
         lstm.input[3] = ""  # its bias
 
     edit_graph(copy, "steps.onnx", forget)
+    assert "steps.onnx ends in another hidden state" in refusal(copy)
+
+
+def drop_hidden(directory: Path) -> None:
+    """Make the bundle of a model that gives steps and no hidden state."""
+    take_out_twin(directory)
+
+    def drop(graph: Any) -> None:
+        kept = [output for output in graph.output if output.name != "hidden"]
+        del graph.output[:]
+        graph.output.extend(kept)
+
+    edit_manifest(directory, lambda m: m.pop("hidden"))
+    edit_graph(directory, "model.onnx", drop)
+
+
+def rename_hidden(directory: Path, name: str, more: float = 0.0) -> None:
+    golden = json.loads((directory / "golden.json").read_bytes())
+    for text in golden:
+        text[name] = [number + more for number in text.pop("hidden")]
+    (directory / "golden.json").write_text(json.dumps(golden))
+    sign(directory)
+
+
+def test_steps_need_no_hidden_state_but_something_in_which_they_end(copy: Path) -> None:
+    drop_hidden(copy)
+    assert "must say in what the steps end: last_step is needed" in refusal(copy)
+    rename_hidden(copy, "last_step")
+    bundle = Bundle.load(copy)
+    assert bundle.capabilities == ("steps", "word_vectors")
+    assert bundle.run_steps(np.array([5], np.int32)).shape == (1, 100)
+
+
+def test_the_last_step_is_compared_where_a_golden_text_has_one(copy: Path) -> None:
+    drop_hidden(copy)
+    rename_hidden(copy, "last_step", more=2e-5)
     assert "steps.onnx ends in another hidden state" in refusal(copy)
 
 
