@@ -14,6 +14,7 @@ from sentido_client import (
     BundleChangedError,
     Client,
     InvalidRequestError,
+    MissingCapabilityError,
     OverloadedError,
     SentidoError,
     Violation,
@@ -22,13 +23,14 @@ from sentido_client import (
 ERRORS = [
     OverloadedError("busy", 1.5),
     BundleChangedError("another", "a", "b", "fp32"),
+    MissingCapabilityError("lacks", "imdb", "logits"),
     InvalidRequestError("bad", [Violation("texts[1]", "is long", 1)]),
     *(
         kind("a message")
         for name in sentido_client.__all__
         if inspect.isclass(kind := getattr(sentido_client, name))
         and issubclass(kind, SentidoError)
-        and kind not in (OverloadedError, BundleChangedError)
+        and kind not in (OverloadedError, BundleChangedError, MissingCapabilityError)
     ),
 ]
 

@@ -573,7 +573,7 @@ def test_several_bundles_are_served_by_name(
 def test_every_error_is_a_sentido_error() -> None:
     errors = [e for e in vars(sentido_client).values() if isinstance(e, type)]
     errors = [e for e in errors if issubclass(e, Exception)]
-    assert len(errors) == 14
+    assert len(errors) == 15
     assert all(issubclass(e, SentidoError) for e in errors)
 
 

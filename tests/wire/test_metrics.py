@@ -186,8 +186,9 @@ def test_every_rpc_has_a_zero_for_each_code_that_it_can_end_with(server: Running
         if name == "sentido_calls_total":
             assert count == 0
             zeros[dict(labels)["rpc"]].add(dict(labels)["code"])
-    assert zeros[PREDICT] == {"OK", *FAILURES, "NOT_FOUND", "UNIMPLEMENTED"}
-    assert zeros[STREAM] == {"OK", *FAILURES, "NOT_FOUND"}
+    lacks = {"NOT_FOUND", "FAILED_PRECONDITION"}  # a model; what it cannot do, as logits
+    assert zeros[PREDICT] == {"OK", *FAILURES, *lacks, "UNIMPLEMENTED"}
+    assert zeros[STREAM] == {"OK", *FAILURES, *lacks}
     assert zeros["sentido.v1.ModelService/ListModels"] == {"OK", *FAILURES, "UNIMPLEMENTED"}
     reload_model = zeros["sentido.v1.ModelService/ReloadModel"]
     assert reload_model >= {"PERMISSION_DENIED", "FAILED_PRECONDITION"}
