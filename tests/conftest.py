@@ -74,6 +74,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="spoiled bundles that the tests try to load and run (default: %(default)s)",
     )
     parser.addoption(
+        "--model-mutations",
+        type=int,
+        default=400,
+        metavar="N",
+        help="spoiled Keras models that the tests try to read (default: %(default)s)",
+    )
+    parser.addoption(
         "--hostile-requests",
         type=int,
         default=3_000,

@@ -245,7 +245,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: sequential(layer("TextVectorization"), *tiny()["config"]["layers"]),
         "TextVectorization, which makes ids of texts",
     ),
-    "own layer": (lambda: tiny(layer("Attention_layer", "att")), "'att' is a Attention_layer"),
+    "own layer": (lambda: tiny(layer("Attention_layer", "att")), "'att' is an Attention_layer"),
     "registered layer": (
         lambda: tiny({**recurrent(), "registered_name": "pkg>LSTM"}),
         "pkg>LSTM, a class of your own",
@@ -278,8 +278,17 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: tiny(
             last=dense(activation={"class_name": "function", "config": "mine", "module": "app"})
         ),
-        "activation mine is not one that Sentido computes",
+        "activation mine of app is not one that Sentido computes",
     ),
+    "lambda as activation": (
+        lambda: tiny(last=dense(activation={"class_name": "__lambda__", "config": {}})),
+        "activation is Python code",
+    ),
+    "layer as activation": (
+        lambda: tiny(recurrent(activation=layer("LeakyReLU"))),
+        "activation LeakyReLU is not one that Sentido computes",
+    ),
+    "list as layer": (lambda: tiny({**recurrent(), "config": []}), "is not the configuration"),
     "two lists": (
         lambda: tiny(layer("Bidirectional", layer=recurrent(), merge_mode=None)),
         "merge_mode=None",

@@ -49,7 +49,7 @@ class Field:
 def flag(value: Any, _: Version) -> bool:
     """Return true or false."""
     if not isinstance(value, bool):
-        raise FieldError(f"{value!r} is not true or false")
+        raise FieldError(f"{value!s:.80} is not true or false")
     return value
 
 
@@ -104,12 +104,17 @@ def activation(value: Any, version: Version) -> str:
     is_function = isinstance(value, dict) and value.get("class_name") == "function"
     if is_function and str(value.get("module", "builtins")).startswith(_KERAS_FUNCTIONS):
         value = value.get("config")
+    elif is_function:
+        value = f"{value.get('config')!s:.60} of {value.get('module')!s:.60}"
     if value is None:
         return "linear"
     name = _OTHER_NAMES.get(value, value) if isinstance(value, str) else None
     if name == "hard_sigmoid":
         return "hard_sigmoid_keras3" if version.major >= 3 else "hard_sigmoid_keras2"
     if name not in ACTIVATIONS:
-        shown = value.get("config", value) if isinstance(value, dict) else value
-        raise FieldError(f"{shown!s:.80} is not one that Sentido computes")
+        if isinstance(value, dict):
+            value = value.get("class_name")
+        if value == "__lambda__":
+            raise FieldError("is Python code, which is not run: use one that has a name in Keras")
+        raise FieldError(f"{value!s:.80} is not one that Sentido computes")
     return name

@@ -18,6 +18,7 @@ from sentido_export.imported.model_file.kinds import (
 
 Shape = tuple[int | None, ...]  # without the batch; None is a length that texts decide
 _KERAS = re.compile(r"(tf_keras|keras|tensorflow(\.python)?\.keras)(\.|$)")
+_MOST_NAME = 200  # characters
 OPERATION = "operation "  # how the class name of an operation on tensors begins here
 _OF_TRAINING = ("_initializer", "_regularizer", "_constraint")
 _OF_NO_ANSWER = frozenset(
@@ -52,19 +53,30 @@ class Read:
 
 def entry(value: Any, where: str) -> LayerConfig:
     """Return the layer that a file describes. Raises ExportError where it is not Keras' own."""
-    if not isinstance(value, dict) or not isinstance(value.get("config"), dict | list):
+    if not isinstance(value, dict) or not _is_layer(value.get("class_name"), value.get("config")):
         raise ExportError(f"{where} is not the configuration of a layer: save the model again")
-    class_name, config = str(value.get("class_name")), value["config"]
+    class_name, config = str(value["class_name"]), value["config"]
     name = value.get("name") or (config.get("name") if isinstance(config, dict) else None)
-    name = str(name or class_name)
+    name = str(name or class_name)[:_MOST_NAME]
     module, registered = value.get("module"), value.get("registered_name")
     own = isinstance(module, str) and not _KERAS.match(module)
     if own or ">" in class_name or ">" in str(registered):
-        raise refused(name, str(registered or class_name), "a class of your own, whose code is not")
+        raise ExportError(
+            f"layer {name!r} is {str(registered or class_name)[:_MOST_NAME]}, a class of your own,"
+            " whose code is not in the file: use layers that Keras brings, or serve the model with"
+            " TensorFlow"
+        )
     if _is_operation(value, config):
         class_name = f"{OPERATION}{class_name}"
     trainable = not isinstance(config, dict) or config.get("trainable", True) is not False
     return LayerConfig(name, ALIASES.get(class_name, class_name), config, trainable)
+
+
+def _is_layer(class_name: Any, config: Any) -> bool:
+    """Return whether this can be a layer; a Sequential model of Keras 2.0 is a list."""
+    if not isinstance(class_name, str) or not 0 < len(class_name) <= _MOST_NAME:
+        return False
+    return isinstance(config, dict) or (class_name == "Sequential" and isinstance(config, list))
 
 
 def _is_operation(value: Mapping[str, Any], config: Any) -> bool:
@@ -78,15 +90,11 @@ def _is_operation(value: Mapping[str, Any], config: Any) -> bool:
     return called and not of_layer and not {"trainable", "layers"} & set(config)
 
 
-def refused(name: str, class_name: str, reason: str = "") -> ExportError:
+def refused(name: str, class_name: str) -> ExportError:
     """Return the error for a layer that is not computed here."""
-    if reason.startswith("a class of your own"):
-        return ExportError(
-            f"layer {name!r} is {class_name}, a class of your own, whose code is not in the file:"
-            " use layers that Keras brings, or serve the model with TensorFlow"
-        )
-    reason = reason or REASONS.get(class_name, "which Sentido does not compute")
-    article = "the" if class_name.startswith(OPERATION) else "a"
+    reason = REASONS.get(class_name, "which Sentido does not compute")
+    article = "an" if class_name[0] in "AEIOU" else "a"
+    article = "the" if class_name.startswith(OPERATION) else article
     return ExportError(f"layer {name!r} is {article} {class_name}, {reason}")
 
 
