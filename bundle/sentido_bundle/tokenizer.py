@@ -52,7 +52,7 @@ class Encoding:
         return len(self.ids)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Token:
     """One word of a text; `start` and `end` are code points of the text as given."""
 
