@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sentido_bundle import bounds
+
 from sentido_export.errors import ExportError
 from sentido_export.imported.contents import read_contents
 from sentido_export.imported.pickle_machine import PickledTokenizer
@@ -70,7 +72,7 @@ def checked_words(where: str, value: Any, notes: list[str]) -> dict[str, int]:
         raise ExportError(f"{where}: its word_index is not a dict of words and ids")
     words: dict[str, int] = {}
     for word, id in value.items():
-        if type(id) is not int:
+        if type(id) is not int or abs(id) > bounds.NUM_WORDS:
             raise ExportError(
                 f"{where}: the word {word!r:.60} has {id!r:.40} for an id, a whole number is needed"
             )
@@ -175,9 +177,9 @@ def _checked(where: str, options: TextOptions) -> TextOptions:
     for name, kinds, what in (
         ("num_words", int | None, "a whole number or None"),
         ("filters", str, "a string"),
-        ("lower", int, "true or false"),
+        ("lower", int | None, "true or false"),
         ("split", str, "a string"),
-        ("char_level", int, "true or false"),
+        ("char_level", int | None, "true or false"),
         ("oov_token", str | None, "a string or None"),
     ):
         value = getattr(options, name)
