@@ -6,7 +6,7 @@
     bundle.predict(["A wonderful little film."]).probabilities  # (1, 2)
 
 A bundle is a folder that holds a text classifier with everything that decides its answers: the
-ONNX graphs, the vocabulary and the rules that turn text into ids. See `docs/architecture.md`.
+ONNX graphs, the vocabulary and the rules that turn text into ids. See `docs/bundles.md`.
 """
 
 import os

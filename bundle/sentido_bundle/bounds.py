@@ -53,4 +53,4 @@ GOLDEN_TOKENS = 50_000  # of all
 
 # Products.
 LABELS_BYTES = 1 << 14  # of all labels in UTF-8: each text of an answer repeats them
-TEXT_NUMBERS = 1 << 23  # max_tokens * (embedding + 4 * hidden): what the model computes for a text
+TEXT_NUMBERS = 1 << 23  # length * (word vector + 4 * step): of the vectors of one text's tokens

@@ -117,7 +117,7 @@ class Manifest:
             self.steps is None or self.inputs.layout is Layout.LENGTHS,
             f"steps are there, but inputs.layout is {self.inputs.layout}: lengths is needed",
         )
-        check_cost(self.inputs, self.word_vectors, self.hidden)
+        check_cost(self.inputs, self.word_vectors, self.steps)
         for name, table in (
             ("metrics", self.metrics),
             ("tools", self.tools),
@@ -214,12 +214,15 @@ def check_plain_name(what: str, value: str) -> None:
     )
 
 
-def check_cost(inputs: Inputs, word_vectors: Vectors | None, hidden: Vectors | None) -> None:
-    """Raise ValueError if a text may have more tokens than a model of this size can be let read."""
-    vector, state = (each.size if each else 0 for each in (word_vectors, hidden))
-    numbers = inputs.length * (vector + 4 * state)
+def check_cost(inputs: Inputs, word_vectors: Vectors | None, steps: Vectors | None) -> None:
+    """Raise ValueError if the vectors of one text's tokens could be more than an answer may hold.
+
+    What a run takes beside is bounded by what its graph computes, see `graphs/cost.py`.
+    """
+    vector, step = (each.size if each else 0 for each in (word_vectors, steps))
+    numbers = inputs.length * (vector + 4 * step)
     require(
         numbers <= bounds.TEXT_NUMBERS,
-        f"inputs.length * (word_vectors.size + 4 * hidden.size) is {numbers:,}, at most"
+        f"inputs.length * (word_vectors.size + 4 * steps.size) is {numbers:,}, at most"
         f" {bounds.TEXT_NUMBERS:,}",
     )

@@ -95,7 +95,7 @@ def test_two_sizes_that_are_harmless_apart_are_not_allowed_together(files: Files
         manifest["inputs"]["length"] = 100_000
         manifest["word_vectors"]["size"] = 4096
 
-    assert "length * (word_vectors.size + 4 * hidden.size) is 410,800,000, at most" in refusal(
+    assert "length * (word_vectors.size + 4 * steps.size) is 410,800,000, at most" in refusal(
         edited(files, edit)
     )
 

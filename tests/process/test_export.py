@@ -341,7 +341,7 @@ def test_too_few_texts_of_a_label_are_counted(tmp_path: Path) -> None:
         (["--words", "1"], 2, "'1' is not a whole number from 2 to 500000"),
         (["--max-tokens", "100000000000"], 2, "is not a whole number from 1 to 100000"),
         (["--dimensions", "4097"], 2, "'4097' is not a whole number from 1 to 4096"),
-        (["--max-tokens", "100000"], 1, "(word_vectors.size + 4 * hidden.size) is 43,200,000"),
+        (["--max-tokens", "100000"], 1, "(word_vectors.size + 4 * steps.size) is 43,200,000"),
         (["--words", "500000", "--units", "5000"], 2, "is not a whole number from 1 to 4096"),
         (["--seed", "5000000000"], 2, "is not a whole number from 0 to 4294967295"),
         (["--validation", "0.5"], 2, "'0.5' is not a number between 0 and 0.5"),

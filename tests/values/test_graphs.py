@@ -72,7 +72,7 @@ def test_every_operator_is_tried() -> None:
 
 
 def test_every_operator_is_documented() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "bundles.md").read_text(encoding="utf-8")
     missing = [name for name in OPERATORS if f"`{name.removeprefix('com.microsoft.')}`" not in page]
     assert missing == []
 
