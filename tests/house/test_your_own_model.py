@@ -20,8 +20,8 @@ SOURCE = "".join(
 
 
 def messages() -> list[str]:
-    (table,) = re.findall(r"^\| message \|.*\n\|---.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
-    return re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
+    tables = re.findall(r"^\| message \|.*\n\|---.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    return re.findall(r"^\| `(.+?)` \|", "".join(tables), re.MULTILINE)
 
 
 @pytest.mark.parametrize("message", messages())

@@ -226,6 +226,7 @@ BINARY = {"class_name": "BinaryCrossentropy", "config": {"from_logits": True}}
     [
         ("binary_crossentropy", False),
         ("mse", None),
+        ({"class_name": "function", "config": "binary_crossentropy"}, False),
         (BINARY, True),
         ([BINARY], True),
         ({"dense": BINARY}, True),

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pickle
+import signal
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from model_files import (
 )
 from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import Architecture
+from sentido_export.imported.model_file.arrays import ArrayFile
 from sentido_export.imported.model_file.read import read_model
 
 PATHS = {  # the arrays of `tiny()` as Keras 3 lays them out
@@ -169,6 +171,17 @@ def test_the_arrays_of_cudnn_become_those_of_keras(
     assert np.array_equal(bias, halves.sum(axis=0) if kind == "LSTM" else halves)
 
 
+def test_names_that_are_too_long_for_one_attribute_are_in_several(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "model.h5", tiny(), of_tiny())
+    with h5py.File(path, "a") as file:
+        weights = file["model_weights"]
+        for group, name in ((weights, "layer_names"), (weights["lstm"], "weight_names")):
+            names = list(group.attrs[name])
+            del group.attrs[name]
+            group.attrs[f"{name}0"], group.attrs[f"{name}1"] = names[:2], names[2:]
+    assert arrays(read_model(path)) == TINY
+
+
 def test_half_and_double_precision_become_single(tmp_path: Path) -> None:
     both = of_tiny()
     both["embedding"] = [("embeddings", numbers(20, 4).astype(np.float16))]
@@ -284,6 +297,14 @@ def bomb(folder: Path) -> Path:
     return path
 
 
+def weights_bomb(folder: Path) -> Path:
+    path = folder / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", json.dumps(tiny()))
+        archive.writestr("model.weights.h5", bytes(20 << 20))
+    return path
+
+
 def zipped(folder: Path, **texts: str) -> Path:
     path = folder / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
@@ -353,6 +374,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
         "without model.weights.h5",
     ),
     "zip bomb": (bomb, "config.json of 67,108,864 bytes: at most"),
+    "bomb of weights": (weights_bomb, "of 20,971,520 bytes, packed to next to none"),
     "broken zip": (lambda folder: bytes_at(folder, b"PK\x03\x04" + b"x" * 99), "is damaged"),
     "broken h5 in zip": (
         lambda folder: zipped(folder, **{"config.json": "{}", "model.weights.h5": "x"}),
@@ -427,6 +449,19 @@ def test_a_broken_file_is_named_as_what_it_is(name: str, tmp_path: Path) -> None
     assert "\n" not in message
     assert len(message) < 700
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_process_that_hdf5_ends_is_one_sentence(tmp_path: Path) -> None:
+    path = plain(tmp_path)
+    with ArrayFile(path) as file:
+        (reader,) = (
+            int(process.parent.name)
+            for process in Path("/proc").glob("[0-9]*/cmdline")
+            if bytes(path) in process.read_bytes()
+        )
+        os.kill(reader, signal.SIGSEGV)
+        with pytest.raises(ExportError, match="cannot be read: HDF5 crashed on it, or needed more"):
+            file.read([0])
 
 
 def test_weights_are_not_given_twice(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ also that it crashes the process, is an `ExportError` of one sentence.
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -76,20 +77,21 @@ class ArrayFile:
 
     def read(self, indices: Sequence[int]) -> list[NDArray[np.float32]]:
         """Return arrays by their indices in `arrays`; can be called once."""
-        shapes = [self.arrays[index][2] for index in indices]
-        sizes = [int(np.prod(shape, dtype=np.int64)) * 4 for shape in shapes]
-        request = json.dumps(list(indices)).encode() + b"\n"
+        assert self._process.stdin is not None
         try:
-            data, _ = self._process.communicate(request)
+            self._process.stdin.write(json.dumps(list(indices)).encode() + b"\n")
+            self._process.stdin.flush()
         except BrokenPipeError as error:
             raise self._crashed() from error
-        if len(data) != sum(sizes):
+        return [self._array(self.arrays[index][2]) for index in indices]
+
+    def _array(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        assert self._process.stdout is not None
+        size = 4 * math.prod(shape)
+        data = self._process.stdout.read(size)
+        if len(data) != size:
             raise self._crashed()
-        starts = np.cumsum([0, *sizes])
-        return [
-            np.frombuffer(data, "<f4", size // 4, start).reshape(shape)
-            for start, size, shape in zip(starts, sizes, shapes, strict=False)
-        ]
+        return np.frombuffer(data, "<f4").reshape(shape)
 
     def __enter__(self) -> Self:
         return self

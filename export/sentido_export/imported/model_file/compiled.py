@@ -48,9 +48,10 @@ def from_logits(texts: Mapping[str, str], config: Mapping[str, Any], name: str) 
         loss = next(iter(loss.values()))  # by the name of the output
     if isinstance(loss, list) and len(loss) == 1:
         loss = loss[0]
-    if isinstance(loss, str):
-        return False if "crossentropy" in loss.lower() else None
     inner = loss.get("config") if isinstance(loss, dict) else None
+    function = inner if isinstance(inner, str) else loss  # a function is named in `config`
+    if isinstance(function, str):
+        return False if "crossentropy" in function.lower() else None
     said = inner.get("from_logits") if isinstance(inner, dict) else None
     return said if isinstance(said, bool) else None
 

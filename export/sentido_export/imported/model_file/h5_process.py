@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 MEMORY_BYTES = 8 << 30
 CPU_SECONDS = 25
 TEXT_BYTES = 16 << 20  # one configuration
+MOST_PACKED = 50  # times; Keras does not pack at all, and weights cannot be packed far
 H5_BYTES = 4 << 30  # the HDF5 file in a `.keras`: the weights, and twice as much of the optimizer
 GROUPS, DEPTH = 20_000, 40
 FILTERS = {1, 2, 3}  # gzip, shuffle, checksum: all that HDF5 itself brings without conditions
@@ -45,7 +46,8 @@ def texts_and_h5(path: str) -> tuple[dict[str, str], str | BinaryIO]:
     if not zipfile.is_zipfile(path):
         return {}, path
     with zipfile.ZipFile(path) as archive:
-        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        sizes = {name: entry.file_size for name, entry in entries.items()}
         for name, most in (("config.json", TEXT_BYTES), ("model.weights.h5", H5_BYTES)):
             if name not in sizes:
                 raise RefusedError(
@@ -54,6 +56,10 @@ def texts_and_h5(path: str) -> tuple[dict[str, str], str | BinaryIO]:
                 )
             if sizes[name] > most:
                 raise RefusedError(f"holds a {name} of {sizes[name]:,} bytes: at most {most:,}")
+            if sizes[name] > max(TEXT_BYTES, MOST_PACKED * entries[name].compress_size):
+                raise RefusedError(
+                    f"holds a {name} of {sizes[name]:,} bytes, packed to next to none"
+                )
         texts = {"model_config": _text(archive, "config.json")}
         if sizes.get("metadata.json", TEXT_BYTES) < TEXT_BYTES:
             texts["metadata"] = _text(archive, "metadata.json")

@@ -4,6 +4,7 @@ There are two ways: HDF5 files of Keras 2, which Keras 3 still writes, list laye
 in order; `.keras` and `.weights.h5` files have a path for each layer, made of the names of classes.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ def read_weights(
         )
     find = _by_order if file.by_order else _by_path
     places = find(file, model, variables, name)
-    size = sum(4 * int(np.prod(file.arrays[index][2], dtype=float)) for index in places.values())
+    size = sum(4 * math.prod(file.arrays[index][2]) for index in places.values())
     if size > _MOST_BYTES:
         raise ExportError(f"{name} holds {size:,} bytes of weights: at most {_MOST_BYTES:,}")
     arrays: dict[Path, list[Array]] = {path: [] for path in variables}
