@@ -351,8 +351,8 @@ class Client:
         A str gives (dimension,), whatever else has a length (texts, dimension), any other iterable
         a generator of (dimension,), as for `predict`.
 
-        `kind`: "hidden", what enters the model's last Dense layer (the final state of an LSTM), or
-        "mean", the mean of the word vectors. Raises MissingCapabilityError if the model has none.
+        `kind`: "hidden", what enters the model's last Dense layer, or "mean", the mean of the word
+        vectors. Raises MissingCapabilityError if the model has none.
         `normalize`: divide each by its Euclidean length. `errors`: "return" makes a sequence a list
         of vectors, with an InvalidRequestError in the place of a bad text. The rest as for
         `predict`.

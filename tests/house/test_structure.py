@@ -254,6 +254,19 @@ def test_the_public_names_of_the_scorer_are_these() -> None:
     }
 
 
+@pytest.mark.parametrize("folder", ["server/sentido_server", "client", "score"])
+def test_who_uses_a_model_knows_no_architecture(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        found = re.search(r"\b(LSTM|GRU|lstm|gru|Steps|Final)\b", path.read_text(encoding="utf-8"))
+        assert found is None, f"{path}: {found}"
+
+
+@pytest.mark.parametrize("module", ["core/batcher", "core/pipeline", "core/rpc", "rpcs/embedding"])
+def test_the_server_asks_a_model_for_outputs_by_their_names(module: str) -> None:
+    source = (ROOT / "server" / "sentido_server" / f"{module}.py").read_text(encoding="utf-8")
+    assert re.search(r"hidden|lengths|padding=|max\(1,", source) is None
+
+
 def test_every_distribution_has_the_same_version() -> None:
     found = {
         re.search(r'^version = "(.+)"', path.read_text(), re.MULTILINE)[1]  # type: ignore[index]
