@@ -332,6 +332,8 @@ def test_json_of_a_tokenizer_is_read_also_when_it_was_dumped_twice(tmp_path: Pat
         for name, value in vars(found.options).items():
             assert getattr(keras, name) == value, name
         assert found.notes == ()
+    path.write_bytes(pickle.dumps(once))
+    assert read_tokenizer(path) == found
 
 
 @pytest.mark.parametrize(

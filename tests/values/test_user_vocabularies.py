@@ -213,6 +213,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a Tokenizer for a word index": (fitted().to_json(), {}, "give it with --tokenizer"),
     "ids that are text": ({"a": "1"}, {}, "the word 'a' has '1' for an id"),
     "ids with a point": ({"a": 1.0}, {}, "the word 'a' has 1.0 for an id"),
+    "half a character to filter": ({"a": 1}, {"filters": "\ud800"}, "filters holds half a char"),
     "an id of 3,000 digits": ({"a": 10**3000}, {}, "the word 'a' has 1000000"),
     "truth for an id": ({"a": True}, {}, "the word 'a' has True for an id"),
     "a word for padding": ({"a": 0, "b": 1}, {}, "'a' has the id 0, but 0 is padding"),

@@ -11,7 +11,8 @@ import urllib.request
 from pathlib import Path
 
 from sentido_export.errors import ExportError
-from sentido_export.imported.vocabulary import TextOptions, Vocabulary, limited, vocabulary_of
+from sentido_export.imported.rows import limited
+from sentido_export.imported.vocabulary import TextOptions, Vocabulary, vocabulary_of
 from sentido_export.imported.word_index import read_words
 
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb_word_index.json"

@@ -50,17 +50,23 @@ def is_json(data: bytes) -> bool:
 def read_json(where: str, data: bytes) -> Any:
     """Parse JSON; a string that is JSON itself, from dumping twice, is parsed again."""
     try:
-        value = json.loads(data.decode("utf-8-sig"))
-        for _ in range(2):
-            if isinstance(value, str):
-                value = json.loads(value)
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ExportError(f"{where}: is not UTF-8 at byte {error.start:,}: save it so") from error
+    value = _parsed(where, text)
+    for _ in range(2):
+        if isinstance(value, str):
+            value = _parsed(where, value)
+    return value
+
+
+def _parsed(where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
     except RecursionError as error:
         raise ExportError(f"{where}: is JSON nested too deeply to be what is needed") from error
     except ValueError as error:
         raise ExportError(f"{where}: is not valid JSON: {error}: save it again") from error
-    return value
 
 
 def checked_words(where: str, value: Any, notes: list[str]) -> dict[str, int]:
@@ -110,7 +116,7 @@ def _config(where: str, value: Any) -> Mapping[str, Any]:
     state = dict(config)
     for name in _NESTED:
         if isinstance(state.get(name), str):
-            state[name] = read_json(f"{where}: its {name}", state[name].encode())
+            state[name] = _parsed(f"{where}: its {name}", state[name])
     return state
 
 
@@ -130,7 +136,7 @@ def _state(where: str, value: Any, notes: list[str]) -> Mapping[str, Any]:
     if isinstance(value, dict) and value and all(type(id) is int for id in value.values()):
         raise ExportError(f"{where}: holds words and ids, no Tokenizer: give it with --word-index")
     if isinstance(value, str) and is_json(value.encode("utf-8", "replace")):
-        return _config(where, read_json(where, value.encode("utf-8", "replace")))
+        return _config(where, _parsed(where, value))
     raise ExportError(
         f"{where}: holds a {type(value).__name__}, no Tokenizer: save it with tokenizer.to_json()"
     )

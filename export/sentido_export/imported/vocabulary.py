@@ -2,10 +2,9 @@
 
 Whoever reads a file of words returns a `Vocabulary`. All of them end in `vocabulary_of`, which
 follows Keras' `Tokenizer.texts_to_sequences` (source: `keras.src.legacy.preprocessing.text`) to the
-letter, also where a word index was changed by hand; and `check_rows` holds it to the model.
+letter, also where a word index was changed by hand.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -124,40 +123,6 @@ def vocabulary_of(
     return Vocabulary(kept, options, oov_id, None, tuple(notes))
 
 
-def check_rows(where: str, vocabulary: Vocabulary, rows: int) -> None:
-    """Raise ExportError if a text can be given an id that the model's Embedding has no row for."""
-    largest, limit = vocabulary.largest_id, vocabulary.options.num_words
-    if largest < rows:
-        return
-    cut = f"num_words={limit}" if limit else "no num_words"
-    if largest == rows and not limit:
-        why = (
-            "one too few: input_dim must be the number of words + 1. Keras fails on texts with this"
-            f" word; to leave it out give --num-words {rows}"
-        )
-    else:
-        why = (
-            "is it another model's vocabulary? If the program that trained the model left out"
-            f" rarer words, give the number it used, such as --num-words {rows}"
-        )
-    raise ExportError(
-        f"{where}: with {cut} its ids go up to {largest:,}, but the model's Embedding has"
-        f" {rows:,} rows, ids 0 to {rows - 1:,}: {why}"
-    )
-
-
-def limited(
-    options: TextOptions, word_index: Mapping[str, int], rows: int
-) -> tuple[TextOptions, str]:
-    """Return options whose `num_words` are the Embedding's rows, and the sentence that says so."""
-    beyond = sum(id >= rows for id in word_index.values())
-    note = (
-        f"num_words was not given: it is {rows:,}, the rows of the model's Embedding, which makes"
-        f" {beyond:,} of {len(word_index):,} words out-of-vocabulary"
-    )
-    return dataclasses.replace(options, num_words=rows), note
-
-
 def _check_options(where: str, options: TextOptions) -> None:
     for name, value, most in (
         ("split", options.split, bounds.SPLIT_CHARACTERS),
@@ -166,6 +131,8 @@ def _check_options(where: str, options: TextOptions) -> None:
     ):
         if len(value) > most:
             raise ExportError(f"{where}: {name} has {len(value):,} characters, at most {most:,}")
+        if not _is_text(value):
+            raise ExportError(f"{where}: {name} holds half a character (a lone surrogate)")
     if options.num_words is not None and not 0 <= options.num_words <= bounds.NUM_WORDS:
         raise ExportError(
             f"{where}: num_words is {options.num_words}, 1 to {bounds.NUM_WORDS} is possible"
@@ -211,7 +178,15 @@ def _distinct(where: str, ids: Mapping[str, int], options: TextOptions) -> dict[
                 f"{where}: {other!r:.60} and {word!r:.60} both have the id {id}; two words of one"
                 " id are possible only for the id of --oov-token"
             )
-        is_text = word.encode("utf-8", "ignore").decode() == word  # no lone surrogates
-        if (other is None or is_possible) and is_text and len(word) <= bounds.WORD_CHARACTERS:
+        if (
+            (other is None or is_possible)
+            and _is_text(word)
+            and len(word) <= bounds.WORD_CHARACTERS
+        ):
             words[id] = word
     return {word: id for id, word in words.items()}
+
+
+def _is_text(word: str) -> bool:
+    """Whether a word can be sent: it holds no lone surrogates."""
+    return word.encode("utf-8", "ignore").decode() == word

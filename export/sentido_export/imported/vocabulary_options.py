@@ -8,11 +8,11 @@ from pathlib import Path
 from sentido_export.errors import ExportError
 from sentido_export.imported.keras_imdb import read_keras_imdb
 from sentido_export.imported.keras_tokenizer import read_tokenizer
+from sentido_export.imported.rows import check_rows
 from sentido_export.imported.vocabulary import (
     KERAS_FILTERS,
     TextOptions,
     Vocabulary,
-    check_rows,
 )
 from sentido_export.imported.word_index import read_list, read_word_index
 

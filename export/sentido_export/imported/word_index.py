@@ -13,7 +13,8 @@ from sentido_export.errors import ExportError
 from sentido_export.imported.contents import read_contents
 from sentido_export.imported.keras_tokenizer import checked_words, is_json, read_json
 from sentido_export.imported.pickle_reader import read_pickle
-from sentido_export.imported.vocabulary import TextOptions, Vocabulary, limited, vocabulary_of
+from sentido_export.imported.rows import limited
+from sentido_export.imported.vocabulary import TextOptions, Vocabulary, vocabulary_of
 
 _SHOWN_SHARE = 0.02
 """From this share on the words that no text can hold are worth a sentence."""
