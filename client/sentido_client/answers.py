@@ -50,6 +50,13 @@ def check_bundle(expected: Expected, digest: str, precision: str) -> None:
     )
 
 
+def reads_one_of_bundle(
+    expected: Expected, read: Callable[[_Message], _Answer]
+) -> Callable[[_Message], _Answer]:
+    """Return a function that reads a message only if it is of the bundle expected."""
+    return lambda message: read(of_bundle(expected, message))
+
+
 def reads_of_bundle(
     expected: Expected, read: Callable[[Chunk, _Message], Iterable[_Answer]]
 ) -> Callable[[Chunk, _Message], Iterable[_Answer]]:

@@ -6,7 +6,12 @@ from typing import Any
 
 from sentido_client.channel import RENEW_SECONDS
 
-_DEFAULTS = {"timeout": 30.0, "insecure_tokens": False, "renew_seconds": RENEW_SECONDS}
+_DEFAULTS = {
+    "timeout": 30.0,
+    "insecure_tokens": False,
+    "renew_seconds": RENEW_SECONDS,
+    "timings": False,
+}
 
 
 class Arguments:

@@ -14,6 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 from weakref import WeakSet
@@ -22,7 +23,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sentido_client import answers, requests, verbs
+from sentido_client import answers, requests, results, verbs
 from sentido_client.address import check_address
 from sentido_client.arguments import Arguments
 from sentido_client.async_connection import AsyncConnection
@@ -40,6 +41,7 @@ from sentido_client.errors import (
 )
 from sentido_client.requests import EmbeddingKindName, Options, TokenKindName, TruncationName
 from sentido_client.results import (
+    TIMINGS,
     Limits,
     Model,
     Neighbour,
@@ -78,6 +80,7 @@ class AsyncClient:
         token_file: File | None = None,
         insecure_tokens: bool = False,
         renew_seconds: float = RENEW_SECONDS,
+        timings: bool = False,
     ) -> None:
         self.address = check_address(address)
         self.timeout = requests.check_timeout(timeout)
@@ -85,6 +88,9 @@ class AsyncClient:
         self._security = Security.load(
             self.address, tls_ca, tls_cert, tls_key, token, token_file, insecure_tokens
         )
+        asked = (TIMINGS,) if timings else ()
+        self._metadata = (*(self._security.metadata or ()), *asked)  # of calls, not of streams
+        self._timings = timings
         self._arguments = Arguments(
             address=address,
             timeout=timeout,
@@ -95,6 +101,7 @@ class AsyncClient:
             token_file=token_file,
             insecure_tokens=insecure_tokens,
             renew_seconds=renew_seconds,
+            timings=timings,
         )
         self._opened: AsyncConnection | None = None
         self._limits: Limits | None = None
@@ -441,7 +448,7 @@ class AsyncClient:
 
     async def _ask_limits(self, connection: AsyncConnection, timeout: float | None) -> Limits:
         method, request = verbs.LIMITS.method, verbs.LIMITS.request()
-        return verbs.LIMITS.read(await self._call(connection, method, request, timeout))
+        return await self._call(connection, method, request, timeout, verbs.LIMITS.read)
 
     @property
     def _connection(self) -> AsyncConnection:
@@ -493,8 +500,8 @@ class AsyncClient:
     ) -> Answer:
         """Run a verb of one request."""
         request = verb.request(*arguments, **options)
-        answer = await self._call(self._connection, verb.method, request, self.timeout)
-        return verb.read(answers.of_bundle(expected, answer))
+        read = answers.reads_one_of_bundle(expected, verb.read)
+        return await self._call(self._connection, verb.method, request, self.timeout, read)
 
     async def _list(
         self,
@@ -524,8 +531,10 @@ class AsyncClient:
 
         async def ask(chunk: Chunk) -> Part:
             request = verb.request(chunk.texts, options)
-            answer = await self._call(connection, verb.method, request, self.timeout, chunk.offset)
-            return verb.read(chunk, answers.of_bundle(expected, answer))
+            read = answers.reads_one_of_bundle(expected, partial(verb.read, chunk))
+            return await self._call(
+                connection, verb.method, request, self.timeout, read, chunk.offset
+            )
 
         try:
             for chunk in cut(texts, await self.limits(), verb.field):
@@ -548,16 +557,19 @@ class AsyncClient:
         method: Method,
         request: Any,
         timeout: float | None,
+        read: Callable[[Any], Answer],
         offset: int = 0,
-    ) -> Any:
-        """Make a call; send it again where that helps, within the timeout."""
+    ) -> Answer:
+        """Make a call and read its answer; send it again where that helps, within the timeout."""
         loop, repetition = asyncio.get_running_loop(), Repetition()
         end = loop.time() + requests.seconds(timeout)
         while True:
             left = None if timeout is None else max(0.0, end - loop.time())
             stubs = connection.take()
             try:
-                return await method(stubs)(request, timeout=left, metadata=self._security.metadata)
+                call = method(stubs)(request, timeout=left, metadata=self._metadata)
+                answer = await call
+                break
             except grpc.aio.UsageError as error:  # grpc's word for a closed channel
                 raise CallCancelledError("the client was closed") from error
             except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
@@ -566,6 +578,11 @@ class AsyncClient:
             finally:
                 connection.end(stubs)
             await asyncio.sleep(delay)
+        found = read(answer)
+        if not self._timings:
+            return found
+        timed: Answer = results.timed(found, await call.trailing_metadata())
+        return timed
 
     async def _stream(
         self,

@@ -5,13 +5,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sentido_client import answers, requests, verbs
+from sentido_client import answers, requests, results, verbs
 from sentido_client.address import check_address
 from sentido_client.arguments import Arguments
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, RENEW_SECONDS, Method
@@ -28,6 +29,7 @@ from sentido_client.errors import (
 )
 from sentido_client.requests import EmbeddingKindName, Options, TokenKindName, TruncationName
 from sentido_client.results import (
+    TIMINGS,
     Limits,
     Model,
     Neighbour,
@@ -62,6 +64,9 @@ class Client:
     that the name has by then; calls go there once they are ready, and the old ones are closed when
     their last call or stream has ended. 0: never.
 
+    `timings`: ask what the stages of each call took at the server, and put that on the `timings` of
+    its Predictions or its Tokenization. Answers of streams have none, and neither have arrays.
+
     Safe to use from several threads. It connects on the first call and lives until `close` or the
     end of its `with` block. After a fork it connects anew in the child, but if it had a stream open
     then, every call there raises CallCancelledError. It can be pickled, by its arguments and the
@@ -80,6 +85,7 @@ class Client:
         token_file: File | None = None,
         insecure_tokens: bool = False,
         renew_seconds: float = RENEW_SECONDS,
+        timings: bool = False,
     ) -> None:
         self.address = check_address(address)
         self.timeout = requests.check_timeout(timeout)
@@ -87,6 +93,9 @@ class Client:
         self._security = Security.load(
             self.address, tls_ca, tls_cert, tls_key, token, token_file, insecure_tokens
         )
+        asked = (TIMINGS,) if timings else ()
+        self._metadata = (*(self._security.metadata or ()), *asked)  # of calls, not of streams
+        self._timings = timings
         self._arguments = Arguments(
             address=address,
             timeout=timeout,
@@ -97,6 +106,7 @@ class Client:
             token_file=token_file,
             insecure_tokens=insecure_tokens,
             renew_seconds=renew_seconds,
+            timings=timings,
         )
         self._lock = threading.Lock()
         self._process = os.getpid()  # whose connections these are
@@ -484,7 +494,8 @@ class Client:
 
     def _ask_limits(self, connection: Connection, timeout: float | None) -> Limits:
         method, request = verbs.LIMITS.method, verbs.LIMITS.request()
-        return verbs.LIMITS.read(self._call(connection, method, request, timeout))
+        sent = self._send(connection, method, request, timeout)
+        return self._finish(sent, timeout, verbs.LIMITS.read)
 
     @property
     def _connection(self) -> Connection:
@@ -541,8 +552,8 @@ class Client:
     ) -> Answer:
         """Run a verb of one request."""
         request = verb.request(*arguments, **options)
-        answer = self._call(self._connection, verb.method, request, self.timeout)
-        return verb.read(answers.of_bundle(expected, answer))
+        sent = self._send(self._connection, verb.method, request, self.timeout)
+        return self._finish(sent, self.timeout, answers.reads_one_of_bundle(expected, verb.read))
 
     def _list(
         self,
@@ -572,8 +583,8 @@ class Client:
 
         def oldest() -> Part:
             chunk, sent = in_flight.popleft()
-            answer = self._finish(sent, self.timeout, chunk.offset)
-            return verb.read(chunk, answers.of_bundle(expected, answer))
+            read = answers.reads_one_of_bundle(expected, partial(verb.read, chunk))
+            return self._finish(sent, self.timeout, read, chunk.offset)
 
         try:
             for chunk in cut(texts, self.limits(), verb.field):
@@ -591,26 +602,23 @@ class Client:
             for _, sent in in_flight:
                 sent.cancel()
 
-    def _call(
-        self, connection: Connection, method: Method, request: Any, timeout: float | None
-    ) -> Any:
-        return self._finish(self._send(connection, method, request, timeout), timeout)
-
     def _send(
         self, connection: Connection, method: Method, request: Any, timeout: float | None
     ) -> Sent:
-        metadata = self._security.metadata
         stubs, future = connection.begin(
-            lambda stubs: method(stubs).future(request, timeout=timeout, metadata=metadata)
+            lambda stubs: method(stubs).future(request, timeout=timeout, metadata=self._metadata)
         )
         return Sent(connection, stubs, method, request, future)
 
-    def _finish(self, sent: Sent, timeout: float | None, offset: int = 0) -> Any:
-        """Wait for an answer; send the request again where that helps, within the timeout."""
+    def _finish(
+        self, sent: Sent, timeout: float | None, read: Callable[[Any], Answer], offset: int = 0
+    ) -> Answer:
+        """Wait for an answer and read it; send the request again where that helps, in time."""
         end, repetition = time.monotonic() + requests.seconds(timeout), Repetition()
         while True:
             try:
-                return sent.result()
+                answer = sent.result()
+                break
             except grpc.FutureCancelledError as error:
                 raise CallCancelledError("the client was closed") from error
             except grpc.RpcError as error:
@@ -619,6 +627,11 @@ class Client:
             time.sleep(delay)
             rest = None if timeout is None else end - time.monotonic()
             sent = self._send(sent.connection, sent.method, sent.request, rest)
+        found = read(answer)
+        if not self._timings:
+            return found
+        timed: Answer = results.timed(found, sent.future.trailing_metadata())
+        return timed
 
     def _stream(
         self,

@@ -1,7 +1,7 @@
 """What calls return: frozen dataclasses and NumPy arrays, made here from the messages."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from sentido.v1 import common_pb2, embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 
 Vectors = NDArray[np.float32]
+
+TIMINGS = ("sentido-timings", "1")
+"""The metadata that asks for a call's timings; the trailer that holds them has the same name."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Timings:
+    """What the stages of a call took at the server, in µs; of all its texts together."""
+
+    queue: int  # until the turn of its first text
+    tokenize: int  # to parse, check and tokenize
+    compute: int  # until the result of its last text
+    encode: int  # to make the answer
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the model says of one text.
 
@@ -49,6 +62,7 @@ class Prediction:
     version: str  # of the model
     bundle_digest: str  # names every byte of the model
     precision: str = ""  # as of Model; "": a server that does not say
+    timings: Timings | None = None  # of the call, where the client asks for them; not of a stream
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,7 @@ class Tokenization:
     version: str
     bundle_digest: str
     precision: str = ""  # as of Model; "": a server that does not say
+    timings: Timings | None = None  # of the call, where the client asks for them
 
 
 @dataclass(frozen=True)
@@ -188,6 +203,30 @@ def predictions(
         )
 
     return read
+
+
+def timed(answer: Any, trailer: Iterable[tuple[str, str | bytes]] | None) -> Any:
+    """Put a call's timings on its Prediction, its Tokenization, or each of its Predictions.
+
+    Anything else stays as it is: an array has no place for them.
+    """
+    found = _timings(dict(trailer or ()).get(TIMINGS[0]))
+    if isinstance(answer, list):
+        return [_with_timings(each, found) for each in answer]
+    return _with_timings(answer, found)
+
+
+def _with_timings(answer: Any, found: Timings | None) -> Any:
+    is_timed = isinstance(answer, Prediction | Tokenization)
+    return replace(answer, timings=found) if is_timed else answer
+
+
+def _timings(taken: str | bytes | None) -> Timings | None:
+    """Read "queue=12, tokenize=34, ..."; None from a server that does not say."""
+    if not isinstance(taken, str):
+        return None
+    stages = dict(stage.strip().split("=", 1) for stage in taken.split(","))
+    return Timings(**{field.name: int(stages[field.name]) for field in fields(Timings)})
 
 
 def vectors(tensor: common_pb2.Tensor) -> Vectors:

@@ -324,6 +324,7 @@ def _prediction(answer: Prediction) -> dict[str, Any]:
     facts["logits"] = [_shortest(logit) for logit in answer.logits]
     if not answer.logits:  # not asked for
         del facts["logits"]
+    del facts["timings"]
     return facts
 
 

@@ -40,7 +40,7 @@ class Call(NamedTuple):
 
 def json_call(call: Call) -> str:
     """Format a call's line: what `json_line` would return, without its general encoder."""
-    tokenize, queue, infer, encode = call.stages
+    tokenize, queue, compute, encode = call.stages
     trace = f', "trace_id": "{call.trace_id}"' if call.trace_id else ""
     return (
         f'{{"time": "{_time(call.when)}", "level": "info", "event": "call", "rpc": "{call.rpc}",'
@@ -48,7 +48,7 @@ def json_call(call: Call) -> str:
         f' "texts": {call.texts}, "tokens": {call.tokens},'
         f' "tokenize_milliseconds": {tokenize * 1000:.3f},'
         f' "queue_milliseconds": {queue * 1000:.3f},'
-        f' "infer_milliseconds": {infer * 1000:.3f},'
+        f' "compute_milliseconds": {compute * 1000:.3f},'
         f' "encode_milliseconds": {encode * 1000:.3f},'
         f' "model": {_quoted(call.model)}, "version": {_quoted(call.version)},'
         f' "peer": {_quoted(call.peer)}{trace}}}\n'

@@ -224,7 +224,16 @@ def test_the_public_names_of_the_client_are_these() -> None:
         ),
         *("PermissionDeniedError", "TLSError"),
         *("UnavailableError", "Violation"),
-        *("Limits", "Model", "Neighbour", "Prediction", "Preprocessing", "Score", "Token"),
+        *(
+            "Limits",
+            "Model",
+            "Neighbour",
+            "Prediction",
+            "Preprocessing",
+            "Score",
+            "Timings",
+            "Token",
+        ),
         *("TokenEmbeddings", "Tokenization", "Usage", "Word"),
     }
     verbs = {name for name in vars(sentido_client.Client) if not name.startswith("_")}

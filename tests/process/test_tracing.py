@@ -71,7 +71,7 @@ def test_a_call_is_a_span_under_its_callers_with_one_for_each_stage(
     (line,) = [line for line in running.lines if line["event"] == "call"]
     assert line["trace_id"] == TRACE
     spans = {span.name: span for span in made.spans()}
-    assert set(spans) == {PREDICT, "tokenize", "queue", "infer", "encode"}
+    assert set(spans) == {PREDICT, "tokenize", "queue", "compute", "encode"}
     call = spans.pop(PREDICT)
     assert (call.trace_id.hex(), call.parent_span_id.hex()) == (TRACE, PARENT)
     assert call.kind == call.SPAN_KIND_SERVER
@@ -86,7 +86,7 @@ def test_a_call_is_a_span_under_its_callers_with_one_for_each_stage(
         "sentido.version": "1",
     }
     at = call.start_time_unix_nano
-    for stage in ("tokenize", "queue", "infer", "encode"):
+    for stage in ("tokenize", "queue", "compute", "encode"):
         span = spans[stage]
         assert span.trace_id == call.trace_id
         assert span.parent_span_id == call.span_id
@@ -118,7 +118,7 @@ def test_a_call_of_an_untraced_caller_is_a_trace_of_its_own_and_a_failed_one_say
     assert all(span.parent_span_id == b"" for span in calls)
     assert [facts(span)["rpc.grpc.status_code"] for span in calls] == [3, 0]
     inner = [span.name for span in made.spans() if span.trace_id == calls[1].trace_id]
-    assert inner.count("infer") == 3  # one for each message
+    assert inner.count("compute") == 3  # one for each message
 
 
 def test_a_trace_context_that_is_none_fails_no_call(collector: tuple[Collector, str]) -> None:
@@ -186,7 +186,7 @@ def test_the_callers_trace_is_in_the_log_without_a_collector_too(transport: str)
     lines = [line for line in running.lines if line["event"] == "call"]
     assert [line.get("trace_id") for line in lines] == [TRACE, *[None] * len(bad)]
     for line in lines:
-        stages = [line[f"{stage}_milliseconds"] for stage in ("tokenize", "queue", "infer")]
+        stages = [line[f"{stage}_milliseconds"] for stage in ("tokenize", "queue", "compute")]
         assert all(stage > 0 for stage in stages)
         assert sum(stages) <= line["milliseconds"]
 

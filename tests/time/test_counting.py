@@ -52,4 +52,4 @@ def test_what_several_threads_add_while_it_is_read_is_counted_once() -> None:
     )
     assert totals == (count, 2 * count, 3 * count, 4 * count)
     counted = {name: dict(each.cumulative())["+Inf"] for name, each in metrics.stages.items()}
-    assert counted == {"tokenize": count, "queue": 0, "infer": 0, "encode": count}
+    assert counted == {"tokenize": count, "queue": 0, "compute": 0, "encode": count}

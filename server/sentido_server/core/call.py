@@ -24,6 +24,7 @@ _TRACEPARENT = re.compile(  # W3C's: its version, the trace's id, the parent's, 
     "(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-|$)"
 )
 _SAMPLED = 1  # of these flags
+_ASKS_TIMINGS = ("sentido-timings", "1")  # what a caller sends to be told; so is the trailer called
 
 
 class Call(Protocol):
@@ -93,17 +94,28 @@ class CallRecord:
         """Add what the stages of one message took; `counts`: what `add` gave for it."""
         began, tokenized, taken, computed, ended = marks
         with self._lock:
-            tokenize, queue, infer, encode = self.stages
+            tokenize, queue, compute, encode = self.stages
             self.stages = (
                 tokenize + (tokenized - began),
                 queue + (taken - tokenized),
-                infer + (computed - taken),
+                compute + (computed - taken),
                 encode + (ended - computed),
             )
             if self.tracing is not None and len(self.marks) < _MOST_MARKS:
                 self.marks = (*self.marks, marks)
         if self.metrics is not None:
             self.metrics.add_message(marks, counts)
+
+    def timings(self) -> tuple[tuple[str, str], ...]:
+        """Return the trailer that says what each stage took, in µs; none if nobody asks for it.
+
+        Of an answered call: its messages are all finished.
+        """
+        if _ASKS_TIMINGS not in self.metadata:
+            return ()
+        stages = zip(STAGES, self.stages, strict=True)
+        taken = ", ".join(f"{stage}={round(seconds * 1e6)}" for stage, seconds in stages)
+        return ((_ASKS_TIMINGS[0], taken),)
 
     def _trace_id(self, code: int) -> str | None:
         """Make the call's spans if it is traced; return the id of its trace, or of its caller's.

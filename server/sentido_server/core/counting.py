@@ -11,7 +11,7 @@ import numpy as np
 
 from sentido_server.core.histogram import Histogram
 
-STAGES = ("tokenize", "queue", "infer", "encode")
+STAGES = ("tokenize", "queue", "compute", "encode")
 """What a message goes through, in order. One that needs no model has only the outer two."""
 
 DROP_REASONS = ("deadline", "cancelled", "shutdown")

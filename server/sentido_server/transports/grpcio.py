@@ -156,6 +156,7 @@ class GrpcioCalls:
                 body = self._receiver.message(requests, context)
                 call.keep(self._pipeline.submit(rpc, call, entry, body, call.finish))
                 response = answer(call.outcome())
+                _add_timings(context, entry)
                 self._stalls.begin(context)  # until all is sent
                 return response
             return b""  # for nobody: the caller has left
@@ -182,6 +183,7 @@ class GrpcioCalls:
                 for answer in stream.answers():
                     with self._stalls.watched(context):
                         yield answer
+                _add_timings(context, entry)
 
         return handle
 
@@ -269,6 +271,12 @@ def _code(call: GrpcioCall, fault: Fault | None, is_left: bool) -> int:
     if not is_left:
         return int(code_pb2.OK)
     return int(code_pb2.DEADLINE_EXCEEDED if call.is_expired() else code_pb2.CANCELLED)
+
+
+def _add_timings(context: grpc.ServicerContext, entry: CallRecord) -> None:
+    """Tell a caller who asks for it what the stages of the call took."""
+    if trailer := entry.timings():
+        context.set_trailing_metadata(trailer)
 
 
 def abort(context: grpc.ServicerContext, fault: Fault) -> NoReturn:

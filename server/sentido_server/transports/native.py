@@ -205,7 +205,8 @@ class NativeFront:
             if isinstance(outcome, Fault):
                 self._fail(id, outcome)
                 return int(outcome.code)
-            if self._front.respond(id, outcome):
+            trailer = call.entry.timings() or None
+            if self._front.respond(id, outcome, trailing_metadata=trailer):
                 return int(code_pb2.OK)
         except Exception as error:  # it must not end the thread that computed the answer
             log.failure("an answer cannot be sent", error, rpc=call.entry.rpc)
