@@ -204,14 +204,14 @@ def _load(options: Options, words: Callable[[str], Sequence[str]]) -> data.Split
         normalize_labels=options.normalize_labels,
         say=print,
     )
-    print(f"Loaded {len(texts):,} texts from {options.data}: {listed(texts.counts)}.")
+    print(f"Loaded {len(texts):,} texts from {options.data} ({listed(texts.counts)}).")
     distinct, conflicts = data.drop_duplicates(texts, words)
     if len(distinct) < len(texts):
         dropped = f"Dropped {len(texts) - len(distinct):,} that have the words of another one"
         print(dropped + (f", {conflicts:,} of them with another label." if conflicts else "."))
     if options.limit is not None:
         distinct = data.draw(distinct, options.limit, options.seed)
-        print(f"Drew {len(distinct):,} of them at random: {listed(distinct.counts)}.")
+        print(f"Drew {len(distinct):,} of them at random ({listed(distinct.counts)}).")
     return data.split(distinct, options.validation, options.seed)
 
 

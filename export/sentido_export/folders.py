@@ -35,7 +35,7 @@ def labelled(path: Path, say: Say) -> Iterator[tuple[str, str]]:
     """Read each file's text and label. Raises ExportError naming the file that cannot be used."""
     found = [_listed(each) for each in sorted(path.iterdir()) if _is_seen(each) and each.is_dir()]
     folders = [folder for folder in found if folder.texts]
-    _refuse_parts(path, folders)
+    _refuse_parts(path, folders, found)
     if {"neg", "pos", "unsup"} == {folder.path.name for folder in folders}:
         folders = [folder for folder in folders if folder.path.name != "unsup"]
         say(f"{shown(str(path))}: unsup, the texts of aclImdb without a label, is not read")
@@ -68,18 +68,26 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _refuse_parts(path: Path, folders: list[_Folder]) -> None:
+def _refuse_parts(path: Path, folders: list[_Folder], found: list[_Folder]) -> None:
     """Raise ExportError where no folders of labels are, but perhaps further down."""
     names = {folder.path.name.lower() for folder in folders}
     if len(folders) > 1 and not names <= _PARTS:
         return
     inner = sorted({file.parent.parent for folder in folders for file in folder.texts} - {path})
     inner.sort(key=lambda each: "train" not in each.name.lower())
-    hint = f"; did you mean {inner[0]}?" if inner else ""
+    hint = f"; did you mean {inner[0]}?" if inner else _hint(path, found)
     if not folders or inner:
         raise ExportError(
             f"{path}: a folder of .txt files per label is needed, two or more of them{hint}"
         )
+
+
+def _hint(path: Path, found: list[_Folder]) -> str:
+    """Name files that may be texts by another name."""
+    if not (others := [file for folder in found for file in folder.others]):
+        return ""
+    name = repr(str(others[0].relative_to(path)))
+    return f"; files such as {name} are not read: give them names that end in .txt"
 
 
 def _labels(folders: list[_Folder]) -> dict[Path, str]:

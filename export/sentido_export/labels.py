@@ -51,8 +51,8 @@ def _place(label: str) -> tuple[bool, float, str]:
 
 
 def listed(counts: Mapping[str, int]) -> str:
-    """Return how many texts have each label, the first labels of many."""
-    parts = [f"{counts[label]:,} {label}" for label in in_order(counts)]
+    """Return how many texts each label has, such as "neg: 40, pos: 41"; of many the first."""
+    parts = [f"{label}: {counts[label]:,}" for label in in_order(counts)]
     left = len(parts) - _SHOWN
     return ", ".join(parts[:_SHOWN]) + (f" and {left:,} more labels" if left > 0 else "")
 

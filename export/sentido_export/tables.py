@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sentido_score.callbacks import Say
 from sentido_score.errors import ScoreError
-from sentido_score.formats.columns import refuse_doubles
+from sentido_score.formats.columns import blind_to_case, refuse_doubles
 from sentido_score.formats.opening import open_source
 from sentido_score.formats.reader import Reader
 from sentido_score.formats.survey import refuse_column
@@ -60,6 +60,9 @@ def _opened(table: Table, say: Say) -> Reader:
     if reader.format != "jsonl":  # whose columns are those of objects that may be bad
         _refuse_label(table, reader)
     refuse_doubles(reader.names, hint="")
+    for pair in blind_to_case(reader.names):
+        for name in {table.text_column, table.label_column} & {*pair}:
+            say(f"the columns {pair[0]!r} and {pair[1]!r} differ in case only: {name!r} is read")
     return reader
 
 

@@ -15,6 +15,7 @@ from sentido_bundle import Tokenizer
 from sentido_export import data
 from sentido_export.errors import ExportError
 from sentido_export.export import keras_rules
+from sentido_export.labels import listed
 from sentido_score import Options, ScoreError
 from sentido_score.formats.columns import refuse_doubles
 from sentido_score.formats.opening import open_source
@@ -89,6 +90,7 @@ def test_a_folder_without_a_text_is_named_and_no_label(tmp_path: Path) -> None:
         (["train/neg/1.txt", "train/pos/1.txt", "test/neg/1.txt", "test/urls.txt"], "/train?"),
         (["Train/neg/1.txt", "Test/neg/1.txt", "valid/neg/1.txt", "train.txt"], "/Train?"),
         (["data/neg/1.txt", "data/pos/1.txt"], "did you mean "),
+        (["a/4711", "b/4712"], "files such as 'a/4711' are not read: give them names that end in"),
         (["1.txt", "2.txt"], "a folder of .txt files per label is needed, two or more of them"),
         (["a/1.txt"], "its labels are ['a'], two or more are needed"),
         (["1/a.txt", "1.0/a.txt"], "both are the label '1': rename one"),
@@ -237,6 +239,11 @@ def test_boolean_labels_in_two_spellings_are_said(tmp_path: Path) -> None:
     assert load(path, normalize_labels=True)[0].counts == {"False": 1, "True": 2}
 
 
+def test_how_many_texts_each_label_has_is_listed() -> None:
+    assert listed({"pos": 40, "neg": 1200}) == "neg: 1,200, pos: 40"
+    assert listed({str(n): 1 for n in range(12)}).endswith(", 9: 1 and 2 more labels")
+
+
 # -- tables -------------------------------------------------------------------------------------
 
 ODD: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
@@ -316,6 +323,8 @@ def test_a_table_may_be_several_files(tmp_path: Path) -> None:
         ("text,label,label\na,x,1\n", {}, "2 columns 'label' among 'text', 'label', 'label'"),
         ("text,b,b,label\na,1,2,x\n", {}, "2 columns 'b': give each another name"),
         ("text,y\na,x\n", {}, "no column 'label' among 'text', 'y'"),
+        ("4,a\n0,b\n", {}, "no column 'text' among '4', 'a': one is needed; name it with --text-"),
+        ("4,a\n0,b\n", {}, "--delimiter (the first line must be one of names)"),
         ("text,y\na,x\n", {"label_column": "text"}, "--label-column both are 'text'"),
         ("text,label\na,x\n", {"delimiter": ";;"}, "delimiter is ';;', one ASCII character"),
         ("text,label\na,x\n", {"input_format": "text"}, "lines of text have no labels"),
@@ -325,6 +334,13 @@ def test_columns_that_cannot_be_meant_are_refused(
     content: str, options: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     assert message in refusal(write(tmp_path / "a.csv", content), **options)
+
+
+def test_a_column_whose_name_differs_from_anothers_in_case_only_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "Label,text,label\nu,a,x\nv,b,y\n")
+    found, said = load(path)
+    assert found.label_names == ("x", "y")
+    assert said == ["the columns 'Label' and 'label' differ in case only: 'label' is read"]
 
 
 def test_two_columns_of_one_name_are_refused_in_parquet(tmp_path: Path) -> None:

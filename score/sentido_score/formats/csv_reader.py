@@ -112,7 +112,8 @@ class CsvReader:
                 continue
             names = _names(file, header, dialect)
             if reader is None:
-                hint = ", or the delimiter with --delimiter"
+                hint = "" if tabs else ", or the delimiter with --delimiter"
+                hint += " (the first line must be one of names)"
                 refuse_column(file, names, options.text_column, hint)
                 reader = cls(files, options, format, dialect, *_parted(header), names, file.name)
             else:
