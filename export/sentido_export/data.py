@@ -9,7 +9,7 @@ import importlib.resources
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from sentido_export.labels import doubts, in_order, normalized
 REVIEWS = "reviews"
 
 _MOST_LABELS = 1000
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,22 @@ def drop_duplicates(
     `words`: splits a text into what makes it equal to others; by default all of its characters.
     Returns what is left and how many of those dropped had another label than the one kept.
     """
-    first: dict[bytes, int] = {}
+    alike: dict[int, list[int]] = {}  # texts that are kept, by their letters
     conflicts = 0
     for index, text in enumerate(data.texts):
-        same = blake2b(" ".join(words(text)).encode(), digest_size=16).digest()
-        kept = first.setdefault(same, index)
-        conflicts += int(data.labels[kept] != data.labels[index])
-    return data.take(np.fromiter(first.values(), np.int64)), conflicts
+        candidates = alike.setdefault(hash(_letters(text)), [])
+        found = words(text) if candidates else []
+        same = (other for other in candidates if words(data.texts[other]) == found)
+        if (kept := next(same, None)) is None:
+            candidates.append(index)
+        else:
+            conflicts += int(data.labels[kept] != data.labels[index])
+    return data.take(np.array(sorted(chain(*alike.values())), np.int64)), conflicts
+
+
+def _letters(text: str) -> bytes:
+    """Return what is the same in texts of the same words, and nearly always differs in others."""
+    return text.lower().encode().translate(None, _NO_LETTERS)
 
 
 def draw(data: Dataset, limit: int, seed: int) -> Dataset:

@@ -246,6 +246,19 @@ def test_how_many_texts_each_label_has_is_listed() -> None:
 
 # -- tables -------------------------------------------------------------------------------------
 
+
+def parquet(texts: pa.Array, names: tuple[str, ...] = ("text", "label")) -> bytes:
+    """Return a file of these texts in row groups of one row, each with a label of its own."""
+    sink, labels = pa.BufferOutputStream(), [f"label {n}" for n in range(len(texts))]
+    pq.write_table(pa.table([texts, labels], names=names), sink, row_group_size=1)
+    return bytes(sink.getvalue())
+
+
+def not_utf8() -> pa.Array:
+    offsets = pa.py_buffer(b"".join(n.to_bytes(4, "little") for n in (0, 4, 8)))
+    return pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"goodb\xe9t.")])
+
+
 ODD: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
     "line feeds": ("a.csv", "text,label\na,x\nb,y\n", {}),
     "carriage returns": ("a.csv", "text,label\ra,x\rb,y\r", {}),
@@ -284,6 +297,18 @@ ODD: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
     "deep": ("a.jsonl", '{"text": "a", "label": 1}\n' + "[" * 100_000 + "\n", {}),
     "JSON in utf-16": ("a.jsonl", '{"text": "a", "label": 1}\n'.encode("utf-16-le"), {}),
     "no Parquet": ("a.parquet", "text,label\n", {}),
+    "Parquet": ("a.parquet", parquet(pa.array(["a", "b"])), {}),
+    "Parquet by another name": ("a.pq", parquet(pa.array(["a", "b"], pa.large_string())), {}),
+    "Parquet under a name of text": ("a.csv", parquet(pa.array(["a", "b"])), {}),
+    "Parquet of categories": ("a.parquet", parquet(pa.array(["a", "b"]).dictionary_encode()), {}),
+    "Parquet of bytes": ("a.parquet", parquet(pa.array([b"a", b"b"])), {}),
+    "Parquet of bad bytes": ("a.parquet", parquet(pa.array([b"a", b"\xff"])), {}),
+    "Parquet of bad strings": ("a.parquet", parquet(not_utf8()), {}),
+    "Parquet with a null": ("a.parquet", parquet(pa.array(["a", None])), {}),
+    "Parquet of nulls": ("a.parquet", parquet(pa.nulls(2)), {}),
+    "Parquet of numbers": ("a.parquet", parquet(pa.array([1, 2])), {}),
+    "Parquet without texts": ("a.parquet", parquet(pa.array(["a", "b"]), ("x", "label")), {}),
+    "Parquet without an end": ("a.parquet", parquet(pa.array(["a", "b"]))[:-9], {}),
     "a spreadsheet": ("a.xlsx", b"PK\x03\x04" + bytes(30), {}),
     "a packed file": ("a.csv.bz2", b"BZh91AY&SY", {}),
     "a long text": ("a.csv", f"text,label\na,x\n{'b' * 1_000_001},y\n", {}),
@@ -378,3 +403,27 @@ def test_texts_of_the_same_words_are_one_text_whatever_their_spelling() -> None:
     found, conflicts = data.drop_duplicates(data.Dataset(texts, labels, ("a", "b")), words)
     assert found.texts == ["A good film!", "good a film", "", "a1"]
     assert conflicts == 2
+
+
+def test_texts_of_other_words_are_kept_however_near_they_are() -> None:
+    words = Tokenizer([None], keras_rules(100)).words
+    texts = [
+        "ab c",
+        "a bc",
+        "abc",
+        "AB C",
+        "ab-c",
+        "ab\u00a0c",
+        "ab\rc",
+        "\u0130x",
+        "i\u0307x",
+        "ix",
+        "ab'c",
+    ]
+    labels = np.arange(len(texts)).astype(np.int32) % 2
+    found, _ = data.drop_duplicates(data.Dataset(texts, labels, ("a", "b")), words)
+    wanted: dict[tuple[str, ...], str] = {}
+    for text in texts:
+        wanted.setdefault(tuple(words(text)), text)
+    assert found.texts == list(wanted.values())
+    assert len(found) == 8
