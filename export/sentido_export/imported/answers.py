@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,15 @@ class Answers:
     def rounding(self) -> float:
         """Half a unit of the last digit."""
         return 0.5 * 10.0**-self.digits
+
+    def first(self, count: int) -> "Answers":
+        """Return the first answers."""
+        return replace(
+            self,
+            texts=self.texts[:count],
+            lines=self.lines[:count],
+            outputs=self.outputs[:count],
+        )
 
 
 def read_answers(path: Path) -> Answers:

@@ -4,7 +4,7 @@ Nothing else can catch a wrong vocabulary: it gives ids, and a model answers to 
 files and no graphs: the ids come from a tokenizer, and a function answers to rows of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ LARGEST_DIFFERENCE = 2e-3
 _EXACT = 1e-5
 _FEW_DIGITS = 3
 _BATCH_ROWS = 64
+_SCREENED = 24  # answers that other vocabularies are tried on
 
 Predict = Callable[[NDArray[np.int32]], NDArray[np.float32]]
 """What the model gives for padded ids: (texts, length) -> (texts, outputs)."""
@@ -68,11 +69,14 @@ def check(
     padding: str | None,
     truncating: str | None,
     tolerance: float = LARGEST_DIFFERENCE,
+    others: Callable[[Sequence[str]], Iterable[tuple[str, Sequence[Ids]]]] = lambda _: (),
 ) -> Checked:
     """Compare answers with what `predict` gives for the ids of their texts, all of them uncut.
 
-    A side that is None is tried both ways. Raises ExportError if no sides fit within `tolerance`
-    with the same labels, or if the answers cannot tell which of two do.
+    A side that is None is tried both ways. `others` returns, for texts, the ids that other
+    vocabularies give, each with its name; they are tried where these do not fit. Raises ExportError
+    if no sides fit within `tolerance` with the same labels, or if the answers cannot tell which of
+    two do.
     """
 
     def trials_of(padding: str | None, truncating: str | None) -> list[_Trial]:
@@ -87,6 +91,7 @@ def check(
     if not best.fits(exact, tolerance):
         if padding or truncating:
             _name_other_sides(answers, trials_of(None, None), exact, padding, truncating)
+        _name_other_vocabulary(answers, others, length, predict, decide)
         raise ExportError(_why_not(answers, best, trials, max(exact, tolerance)))
     sides = _chosen(answers, best, trials, exact, padding, truncating)
     return Checked(sides, best.largest, exact, tuple(_notes(answers, best, exact, sides, trials)))
@@ -176,6 +181,24 @@ def _name_other_sides(
             f"{answers.path}: its answers are those of {best.sides[0]}, not those of {named}: give"
             " these sides, or leave them out"
         )
+
+
+def _name_other_vocabulary(
+    answers: Answers,
+    others: Callable[[Sequence[str]], Iterable[tuple[str, Sequence[Ids]]]],
+    length: int,
+    predict: Predict,
+    decide: Decide,
+) -> None:
+    """Raise ExportError if the answers are those that another vocabulary gives, on any sides."""
+    few = answers.first(_SCREENED)
+    for what, ids in others(few.texts):
+        for rows, sides in candidates(ids, length, None, None):
+            if _trial(few, rows, sides, predict, decide).largest <= max(_EXACT, few.rounding):
+                raise ExportError(
+                    f"{answers.path}: its answers are those of a program that {what}, with"
+                    f" {sides[0]}"
+                )
 
 
 def _notes(
