@@ -81,6 +81,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="spoiled Keras models that the tests try to read (default: %(default)s)",
     )
     parser.addoption(
+        "--random-graphs",
+        type=int,
+        default=12,
+        metavar="N",
+        help="graphs of random nodes that the tests run (default: %(default)s)",
+    )
+    parser.addoption(
         "--hostile-requests",
         type=int,
         default=3_000,

@@ -6,7 +6,7 @@ What goes into a node is a stored array, or one of these values, all made of the
 booleans, `ids` and `lengths` of int64, `sizes` the shape of `x`, `time` the size of the time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,22 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from sentido_bundle.graphs import BATCH, TIME, RunLimits
+from sentido_bundle.graphs.model_file import read_model
+from sentido_bundle.graphs.sizes import evaluate, sizes_of
+from sentido_bundle.graphs.values import DataType, Value
+from sentido_bundle.graphs.walk import Needs, walk_graph
 
 VOCABULARY = 50
+MOST_TOKENS = 30
+_TYPES = {
+    np.dtype(np.float32): DataType.FLOAT,
+    np.dtype(np.uint8): DataType.UINT8,
+    np.dtype(np.int8): DataType.INT8,
+    np.dtype(np.int32): DataType.INT32,
+    np.dtype(np.int64): DataType.INT64,
+    np.dtype(np.bool_): DataType.BOOL,
+}
 Input = str | NDArray[Any]
 
 
@@ -331,3 +345,36 @@ def model_of(tried: Case, extra: Sequence[str] = ()) -> onnx.ModelProto:
     )
     opsets = [helper.make_opsetid("", tried.opset), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def let_in(
+    model: onnx.ModelProto,
+    least_tokens: int = 1,
+    same_bits: bool = True,
+    most_bytes: int = RunLimits.max_run_bytes,
+) -> Mapping[str, Value]:
+    """Return what is known of all values of a graph. Raises BundleError if it is refused."""
+    (time,) = sizes_of((TIME,))
+    inputs = {
+        "token_ids": Value(DataType.INT32, sizes_of((BATCH, TIME)), span=(0, VOCABULARY - 1)),
+        "lengths": Value(DataType.INT32, sizes_of((BATCH,)), span=(0, time)),
+    }
+    outputs = {"probabilities": (BATCH, 4)}
+    needs = Needs(inputs, outputs, least_tokens, MOST_TOKENS, same_bits)
+    walked = walk_graph("g", read_model(model.SerializeToString()), b"", needs)
+    walked.cost.check("g", MOST_TOKENS, RunLimits(most_bytes))
+    return walked.values
+
+
+def is_as_said(value: Value, array: NDArray[Any], rows: int, time: int) -> bool:
+    """Return whether what ONNX Runtime gives has the type, shape and values that were said."""
+    shape = tuple(evaluate(size, rows, time) for size in value.shape)
+    if _TYPES[array.dtype] != value.type or array.shape != shape:
+        return False
+    if (sizes := value.sizes()) is not None:
+        return bool(array.ravel().tolist() == [evaluate(size, rows, time) for size in sizes])
+    if value.span is None or np.isnan(array.astype(np.float64)).any():
+        return True
+    low, high = value.span
+    highest = high if isinstance(high, float) else evaluate(high, rows, time)
+    return bool(low <= array.min() and array.max() <= highest)

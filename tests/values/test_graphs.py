@@ -1,46 +1,26 @@
 """Graphs of any operator that a bundle may use are loaded, and no hostile one of them is."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from conftest import ROOT
-from graph_cases import CASES, VOCABULARY, Case, model_of
+from graph_cases import CASES, MOST_TOKENS, VOCABULARY, Case, is_as_said, let_in, model_of
 from hostile_cases import EACH
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from sentido_bundle import BundleError
 from sentido_bundle.graphs import BATCH, TIME, CheckedGraph, check_graph
-from sentido_bundle.graphs.model_file import read_model
-from sentido_bundle.graphs.sizes import evaluate, sizes_of
 from sentido_bundle.graphs.table import OPERATORS
-from sentido_bundle.graphs.values import DataType, Value
-from sentido_bundle.graphs.walk import Needs, walk_graph
 
+HERE = Path(__file__).parent
 INPUTS = {"token_ids": (BATCH, TIME), "lengths": (BATCH,)}
 OUTPUTS = {"probabilities": (BATCH, 4)}
-MOST_TOKENS = 30
-_NUMPY = {
-    np.dtype(np.float32): DataType.FLOAT,
-    np.dtype(np.uint8): DataType.UINT8,
-    np.dtype(np.int8): DataType.INT8,
-    np.dtype(np.int32): DataType.INT32,
-    np.dtype(np.int64): DataType.INT64,
-    np.dtype(np.bool_): DataType.BOOL,
-}
-
-
-def walked(tried: Case) -> dict[str, Value]:
-    """Return what is known of all values of a case."""
-    (time,) = sizes_of((TIME,))
-    inputs = {
-        "token_ids": Value(DataType.INT32, sizes_of((BATCH, TIME)), span=(0, VOCABULARY - 1)),
-        "lengths": Value(DataType.INT32, sizes_of((BATCH,)), span=(0, time)),
-    }
-    needs = Needs(inputs, OUTPUTS, tried.least_tokens, MOST_TOKENS, tried.same_bits)
-    return walk_graph("g", read_model(model_of(tried).SerializeToString()), b"", needs).values
-
 
 Run = Callable[[int, int], dict[str, Any]]
 
@@ -79,19 +59,21 @@ def test_every_operator_is_documented() -> None:
 
 @pytest.mark.parametrize("tried", CASES, ids=str)
 def test_a_graph_is_let_in_and_gives_the_shapes_that_are_said_of_it(tried: Case) -> None:
-    values, run = walked(tried), opened(tried)
+    values = let_in(model_of(tried), tried.least_tokens, tried.same_bits)
+    run = opened(tried)
     for rows, time in ((1, tried.least_tokens), (3, 7), (5, MOST_TOKENS)):
         for name, array in run(rows, time).items():
-            value = values[name]
-            assert _NUMPY[array.dtype] == value.type
-            assert array.shape == tuple(evaluate(size, rows, time) for size in value.shape)
-            if (sizes := value.sizes()) is not None:
-                assert array.ravel().tolist() == [evaluate(size, rows, time) for size in sizes]
-            if value.span is not None:
-                low, high = value.span
-                assert low <= array.min()
-                highest = high if isinstance(high, float) else evaluate(high, rows, time)
-                assert array.max() <= highest
+            assert is_as_said(values[name], array, rows, time), (array, values[name])
+
+
+def test_random_graphs_that_are_let_in_give_what_is_said_of_them(
+    pytestconfig: pytest.Config, figures: dict[str, str]
+) -> None:
+    count = pytestconfig.getoption("--random-graphs")
+    command = [sys.executable, str(HERE / "try_graphs.py"), "0", str(count)]
+    tried = subprocess.run(command, capture_output=True, text=True)
+    assert tried.returncode == 0, tried.stderr[-4000:]
+    figures[f"{count:,} random graphs"] = f"nodes of {len(json.loads(tried.stdout))} operators"
 
 
 def checked(model: onnx.ModelProto, **changes: Any) -> CheckedGraph:

@@ -13,7 +13,7 @@ from sentido_bundle.graphs.sizes import (
     has_rows,
     multiply,
 )
-from sentido_bundle.graphs.values import DataType, Value
+from sentido_bundle.graphs.values import DataType, Element, Value
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Step:
         """Return the elements of an input, which must be known numbers: a list of a few."""
         value = self.value(index)
         numbers = value.integers()
-        if numbers is None or value.rank > 1:
+        if numbers is None or value.rank != 1:
             raise ValueError(f"input {index} is not a stored list of a few whole numbers")
         return numbers
 
@@ -61,16 +61,23 @@ class Step:
         """Return the elements of an input, which must follow from stored numbers and shapes."""
         value = self.value(index)
         sizes = value.sizes()
-        if sizes is None or value.rank > 1:
+        if sizes is None or value.rank != 1:
             raise ValueError(f"input {index} does not follow from stored numbers and shapes alone")
         return sizes
 
     def number(self, index: int) -> float:
-        """Return the only element of an input, which must be a known number."""
-        known = self.value(index).known
-        if known is None or len(known) != 1 or not isinstance(known[0], (int, float)):
+        """Return an input that must be a single known number."""
+        number = self.element(index)
+        if not isinstance(number, (int, float)):
             raise ValueError(f"input {index} is not a stored number")
-        return known[0]
+        return number
+
+    def element(self, index: int) -> Element:
+        """Return the only element of an input, which must be known and have no dimensions."""
+        value = self.value(index)
+        if value.known is None or value.shape:
+            raise ValueError(f"input {index} is not a stored number")
+        return value.known[0]
 
     def least(self, size: Size) -> int:
         """Return what a size is at least."""

@@ -60,6 +60,8 @@ class Operator:
     attributes: Attributes = field(default_factory=dict)
     repeats: bool = False  # whether there may be more inputs like the last one
     outputs: int = 1  # how many outputs a node has at most
+    needed_outputs: int = 1
+    may_end_empty: bool = False  # whether the last inputs may be left out by an empty name
     since: int = 13  # opset
     span: tuple[float, float] | None = None  # what outputs are within, whatever goes in
     is_coarse: bool = False  # whether the texts of a batch share a scale: no same bits
@@ -147,7 +149,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Log": _of_floats(),
     "Mish": Operator(elementwise.composed, (FLOAT,), since=18),
     "Neg": Operator(elementwise.unary, (NUMBERS,)),
-    "Not": Operator(elementwise.unary, (BOOL,)),
+    "Not": Operator(elementwise.negated, (BOOL,)),
     "Reciprocal": _of_floats(),
     "Relu": Operator(elementwise.unary, (FLOAT,)),
     "Round": _of_floats(),
@@ -187,7 +189,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Flatten": Operator(layout.flatten, (ANY,), attributes={"axis": whole(1)}),
     "Pad": Operator(
         layout.pad,
-        (NUMBERS, INT64, NUMBERS, INTEGERS),
+        (NUMBERS, INT64, NUMBERS, INT64),
         2,
         {"mode": word("constant", "constant")},
     ),
@@ -281,7 +283,12 @@ OPERATORS: Mapping[str, Operator] = {
     ),
     # recurrent layers
     "GRU": Operator(
-        recurrent.recurrent, _RECURRENT, 3, {**_LAYER, "linear_before_reset": flag()}, outputs=2
+        recurrent.recurrent,
+        _RECURRENT,
+        3,
+        {**_LAYER, "linear_before_reset": flag()},
+        outputs=2,
+        may_end_empty=True,
     ),
     "LSTM": Operator(
         recurrent.recurrent,
@@ -289,15 +296,16 @@ OPERATORS: Mapping[str, Operator] = {
         3,
         {**_LAYER, "input_forget": only(0)},
         outputs=3,
+        may_end_empty=True,
     ),
-    "RNN": Operator(recurrent.recurrent, _RECURRENT, 3, _LAYER, outputs=2),
+    "RNN": Operator(recurrent.recurrent, _RECURRENT, 3, _LAYER, outputs=2, may_end_empty=True),
     # 8-bit twins
     "ConvInteger": Operator(quantized.conv_integer, (EIGHT_BITS,) * 4, 2, _CONV),
     "DequantizeLinear": Operator(
         quantized.dequantize, (EIGHT_BITS, FLOAT, EIGHT_BITS), 2, {"axis": whole(1)}
     ),
     "DynamicQuantizeLinear": Operator(
-        quantized.dynamic_quantize, (FLOAT,), outputs=3, is_coarse=True
+        quantized.dynamic_quantize, (FLOAT,), outputs=3, needed_outputs=3, is_coarse=True
     ),
     DYNAMIC_QUANTIZE_LSTM: Operator(
         recurrent.quantized_lstm,

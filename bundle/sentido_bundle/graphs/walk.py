@@ -87,8 +87,9 @@ class Walk:
         step = self._step(node, operator)
         results = operator.rule(step)
         results = results if isinstance(results, list) else [results]
-        if not 1 <= len(node.outputs) <= len(results):
-            raise ValueError(f"{len(node.outputs)} outputs, at most {len(results)} are allowed")
+        least, most = operator.needed_outputs, min(operator.outputs, len(results))
+        if not least <= len(node.outputs) <= most:
+            raise ValueError(f"{len(node.outputs)} outputs, {least} to {most} are needed")
         for output, value in zip(node.outputs, results, strict=False):
             self._note(output, replace(value, span=operator.span or value.span), step)
         self.cost.add(step.working_bytes, step.multiplications)
@@ -118,6 +119,9 @@ class Walk:
                 raise ValueError(f"input {index} is {value.type.name}")
             if value is None and index < operator.least and not _may_lack(node.operator, index):
                 raise ValueError(f"input {index} is left out")
+        if inputs and inputs[-1] is None and not operator.may_end_empty:
+            # ONNX Runtime's optimizers take it for one that is there, and may end the process.
+            raise ValueError("its last input has an empty name: leave it out")
         tokens = self._needs.least_tokens, self._needs.most_tokens
         return Step(node.operator, self._opset, inputs, attributes, len(node.outputs), *tokens)
 

@@ -7,7 +7,15 @@ from itertools import zip_longest
 
 import numpy as np
 
-from sentido_bundle.graphs.sizes import Dimensions, Product, Size, add, divide, multiply
+from sentido_bundle.graphs.sizes import (
+    Dimensions,
+    Product,
+    Size,
+    add,
+    at_most,
+    divide,
+    multiply,
+)
 from sentido_bundle.graphs.step import Step
 from sentido_bundle.graphs.values import (
     FLOAT,
@@ -20,6 +28,7 @@ from sentido_bundle.graphs.values import (
 )
 
 _MOST_INTEGER = 2**31 - 1
+_MOST_EXACT = 2**24
 
 
 def broadcast(shapes: Iterable[Dimensions]) -> Dimensions:
@@ -70,9 +79,19 @@ def cast(step: Step) -> Value:
     whole = to in INTEGERS and value.type not in FLOAT
     known = value.known if whole and all(map(_fits, value.known or ())) else None
     span = value.range if whole or value.type == to else None
+    if to == DataType.FLOAT and value.wholes is not None:
+        span = _as_floats(value.wholes)
     if value.type == DataType.BOOL:
-        span, known = (0, 1) if whole else (0.0, 1.0), None
+        span, known = (value.wholes or (0, 1)) if whole else (0.0, 1.0), None
     return Value(to, value.shape, known, span)
+
+
+def _as_floats(span: tuple[int, Size]) -> Span | None:
+    """Return the span of whole numbers as floats, which hold those up to 2 ** 24 exactly."""
+    low, high = span
+    if isinstance(high, int) and max(abs(low), abs(high)) <= _MOST_EXACT:
+        return float(low), float(high)
+    return None
 
 
 def _fits(element: Element) -> bool:
@@ -91,8 +110,28 @@ def combined(step: Step) -> Value:
 
 
 def compared(step: Step) -> Value:
-    """Return whether a relation holds, element by element."""
-    return replace(combined(step), type=DataType.BOOL)
+    """Return whether a relation holds, element by element; never, if the ranges say so."""
+    left, right = step.all()
+    if step.operator == "Greater":
+        left, right = right, left
+    is_never = step.operator in ("Less", "Greater") and _is_at_least(left, right)
+    return replace(combined(step), type=DataType.BOOL, span=(0, 0) if is_never else (0, 1))
+
+
+def _is_at_least(left: Value, right: Value) -> bool:
+    """Return whether each element of one tensor is known to be at least each of the other."""
+    if left.floats is not None and right.floats is not None:
+        return left.floats[0] >= right.floats[1]
+    if left.wholes is not None and right.wholes is not None:
+        return at_most(right.wholes[1], left.wholes[0])
+    return False
+
+
+def negated(step: Step) -> Value:
+    """Return the opposite of each element."""
+    value = step.value(0)
+    low, high = value.wholes or (0, 1)
+    return Value(value.type, value.shape, span=(1 - high, 1 - low) if high in (0, 1) else None)
 
 
 def is_nan(step: Step) -> Value:
@@ -188,20 +227,31 @@ def _known(operator: str, value: Value, left: Value, right: Value) -> tuple[Elem
 
 
 def _span(step: Step) -> Span | None:
-    """Return the span of a sum or a difference of whole numbers with a stored one."""
-    left, right = step.all()
-    if step.operator == "Add" and right.integers() is None:
-        left, right = right, left
-    numbers, span = right.integers(), left.wholes
-    if step.operator not in ("Add", "Sub") or span is None or numbers is None:
+    """Return the span of a sum, a difference or a product of whole numbers."""
+    left, right = (value.wholes for value in step.all())
+    if left is None or right is None:
         return None
-    low, high = min(numbers), max(numbers)
-    if step.operator == "Sub":
-        low, high = -high, -low
     try:
-        return span[0] + low, add(span[1], high)
-    except ValueError:
+        return _SPANS[step.operator](left, right) if step.operator in _SPANS else None
+    except ValueError:  # a bound that is not a size
         return None
+
+
+_Wholes = tuple[int, Size]
+
+
+def _product_span(left: _Wholes, right: _Wholes) -> Span:
+    if min(left[0], right[0]) < 0:
+        raise ValueError("a bound below 0")
+    high = 0 if 0 in (left[1], right[1]) else multiply(left[1], right[1])
+    return left[0] * right[0], high
+
+
+_SPANS: dict[str, Callable[[_Wholes, _Wholes], Span]] = {
+    "Add": lambda a, b: (a[0] + b[0], _ARITHMETIC["Add"](a[1], b[1])),
+    "Sub": lambda a, b: (a[0] - _whole(b[1]), add(a[1], -b[0])),
+    "Mul": _product_span,
+}
 
 
 def extremes(step: Step) -> Value:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from sentido_bundle.graphs.rules.layout import check_sizes, moved
-from sentido_bundle.graphs.sizes import Dimensions, Product, Size, add, at_most, divide
+from sentido_bundle.graphs.sizes import Product, Size, add, at_most, divide
 from sentido_bundle.graphs.step import Step, axis_of, within_texts
 from sentido_bundle.graphs.values import MOST_KNOWN, DataType, Value
 
@@ -42,20 +42,17 @@ def constant_of_shape(step: Step) -> Value:
 def range_(step: Step) -> Value:
     """Return the whole numbers from a start up to a limit that follows from shapes."""
     values = step.all()
-    if len({value.type for value in values}) > 1 or any(value.rank for value in values):
-        raise ValueError("its inputs are not three numbers of one type")
-    start, limit, delta = (_only(step.sizes(index)) for index in range(3))
+    if len({value.type for value in values}) > 1:
+        raise ValueError("its inputs are not of one type")
+    start, limit, delta = (step.element(index) for index in range(3))
     if not isinstance(start, int) or not isinstance(delta, int) or delta < 1:
         raise ValueError(f"counts from {start} in steps of {delta}")
+    if isinstance(limit, float):
+        raise ValueError(f"counts up to {limit}")
     count = divide(add(limit, -start + delta - 1), delta)
     if step.least(count) < 1:
         raise ValueError(f"counts from {start} to {limit}")
     return Value(values[0].type, (count,), span=(start, add(limit, -1)))
-
-
-def _only(sizes: Dimensions) -> Size:
-    (size,) = sizes
-    return size
 
 
 def gather(step: Step) -> Value:
@@ -192,11 +189,11 @@ def _place(step: Step, size: Size, place: Size) -> Size:
 
 def one_hot(step: Step) -> Value:
     """Return for each index a vector with one element that differs from the others."""
-    indices, depth, values = step.value(0), step.integers(1), step.value(2)
-    if len(depth) != 1 or depth[0] < 1 or values.shape != (2,):
-        raise ValueError(f"makes vectors of {depth} elements")
+    indices, depth, values = step.value(0), step.number(1), step.value(2)
+    if not isinstance(depth, int) or depth < 1 or values.shape != (2,) or not indices.rank:
+        raise ValueError(f"makes vectors of {depth} elements for the shape {indices.shape}")
     axis = axis_of(step["axis"], indices.rank + 1)
-    shape = (*indices.shape[:axis], depth[0], *indices.shape[axis:])
+    shape = (*indices.shape[:axis], depth, *indices.shape[axis:])
     return Value(values.type, shape, span=values.range)
 
 

@@ -71,8 +71,7 @@ def softmax(step: Step) -> Value:
 def cumsum(step: Step) -> Value:
     """Return the sums of all elements up to each place of an axis."""
     value = step.value(0)
-    (axis,) = step.integers(1)
-    within_texts(value.shape[axis_of(axis, value.rank)])
+    within_texts(value.shape[axis_of(int(step.number(1)), value.rank)])
     return Value(value.type, value.shape)
 
 
@@ -114,7 +113,8 @@ def layer_normalization(step: Step) -> Value:
 
 def dropout(step: Step) -> Value:
     """Return the input: nothing is dropped when texts are classified."""
-    training = step.optional(2)
-    if training is not None and training.known != (False,):
+    if step.optional(1) and not 0 <= step.number(1) < 1:
+        raise ValueError(f"its ratio is {step.number(1)}")
+    if step.optional(2) and step.number(2):
         raise ValueError("drops elements, as only training does")
     return step.value(0)
