@@ -80,6 +80,8 @@ def _changed_bytes(random: Random, data: bytes) -> bytes:
 
 def _changed_numbers(random: Random, data: bytes) -> bytes:
     changed = np.frombuffer(data[: len(data) // 4 * 4], np.float32).copy()
+    if not changed.size:  # all was cut off before
+        return data
     first = random.randrange(len(changed))
     value = random.choice((np.nan, np.inf, -np.inf, 3e38, 1e6, 1e4, -1e4, 0.0, 1e-40))
     changed[first : first + random.choice((1, 8, len(changed)))] = value
