@@ -7,6 +7,7 @@ from sentido_server.core.counting import Metrics
 from sentido_server.core.histogram import Histogram
 
 THREADS, EACH = 4, 5000
+MODELS = ("imdb", "1"), ("imdb", "2")
 
 
 def test_a_value_is_in_the_first_bucket_whose_bound_it_does_not_pass() -> None:
@@ -34,7 +35,7 @@ def test_what_several_threads_add_while_it_is_read_is_counted_once() -> None:
     def add() -> None:
         for number in range(EACH):
             metrics.add_call("a/A" if number % 2 else "b/B", number % 2 * 5, 0.001)
-            metrics.add_message((0, 0.5, 0.5, 0.5, 1), (1, 2, 3, 4))
+            metrics.add_message((0, 0.5, 0.5, 0.5, 1), (MODELS[number % 3 == 0], 1, 2, 3, 4))
 
     threads = [threading.Thread(target=add) for _ in range(THREADS)]
     for thread in threads:
@@ -50,6 +51,8 @@ def test_what_several_threads_add_while_it_is_read_is_counted_once() -> None:
         metrics.out_of_vocabulary_tokens,
         metrics.truncated_texts,
     )
-    assert totals == (count, 2 * count, 3 * count, 4 * count)
+    first = sum(number % 3 == 0 for number in range(EACH)) * THREADS
+    for factor, total in enumerate(totals, start=1):
+        assert total == {MODELS[0]: factor * (count - first), MODELS[1]: factor * first}
     counted = {name: dict(each.cumulative())["+Inf"] for name, each in metrics.stages.items()}
     assert counted == {"tokenize": count, "queue": 0, "compute": 0, "encode": count}

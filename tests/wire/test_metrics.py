@@ -26,8 +26,10 @@ from sentido_bundle import default_bundle
 from sentido_client import Client, InvalidRequestError
 from sentido_server.app import RPCS, Running
 from sentido_server.core.counting import DROP_REASONS, REFUSALS, STAGES
+from variants import copy
 from waiting import PATIENCE, wait_for
 
+MODEL = {"model": "imdb", "version": "1"}
 PREDICT = "sentido.v1.PredictionService/Predict"
 BATCH = "sentido.v1.PredictionService/BatchPredict"
 STREAM = "sentido.v1.PredictionService/StreamPredict"
@@ -99,19 +101,36 @@ def test_calls_texts_and_batches_are_counted(server: Running) -> None:
     assert value(found, "sentido_call_duration_seconds_count", rpc=PREDICT) == 2
     assert value(found, "sentido_stream_duration_seconds_count", rpc=STREAM) == 1
     assert 0 < value(found, "sentido_call_duration_seconds_sum", rpc=PREDICT) < most
-    assert value(found, "sentido_texts_total") == 6
-    tokens = value(found, "sentido_tokens_total")
+    assert value(found, "sentido_texts_total", **MODEL) == 6
+    tokens = value(found, "sentido_tokens_total", **MODEL)
     assert tokens == value(found, "sentido_batch_tokens_sum") - value(
         found, "sentido_padding_tokens_total"
     )
-    assert value(found, "sentido_out_of_vocabulary_tokens_total") == 1
-    assert value(found, "sentido_truncated_texts_total") == 1
+    assert value(found, "sentido_out_of_vocabulary_tokens_total", **MODEL) == 1
+    assert value(found, "sentido_truncated_texts_total", **MODEL) == 1
     assert value(found, "sentido_batch_texts_sum") == 6
     assert value(found, "sentido_queue_tokens") == 0
-    assert value(found, "sentido_model_load_seconds", model="imdb", version="1") > 0
+    assert value(found, "sentido_model_load_seconds", **MODEL) > 0
     for stage in STAGES:
         assert value(found, "sentido_stage_duration_seconds_count", stage=stage) >= 3
         assert value(found, "sentido_stage_duration_seconds_sum", stage=stage) > 0
+
+
+def test_texts_are_counted_for_the_version_that_answers(transport: str, tmp_path: Path) -> None:
+    second = copy(tmp_path / "2", version="2")
+    bundles = (default_bundle(), second, f"mine={second}")
+    settings = config(transport=transport, bundle=bundles, metrics_listen="127.0.0.1:0")
+    with running_server(settings) as server, Client(server.address) as client:
+        client.predict("a good film")
+        client.predict(["good", "bad", "zzzz"], model_version="2")
+        client.embed("good", model="mine")
+        found = samples(server)
+    for total, counts in (("texts", (1, 3, 1)), ("out_of_vocabulary_tokens", (0, 1, 0))):
+        for (model, version), count in zip(
+            (("imdb", "1"), ("imdb", "2"), ("mine", "2")), counts, strict=True
+        ):
+            name = f"sentido_{total}_total"
+            assert value(found, name, model=model, version=version) == count
 
 
 def test_an_open_stream_is_in_flight_and_its_texts_are_counted_at_once(server: Running) -> None:
@@ -124,7 +143,7 @@ def test_an_open_stream_is_in_flight_and_its_texts_are_counted_at_once(server: R
         next(stream)
         found = samples(server)
         assert value(found, "sentido_calls_in_flight") == 1
-        assert value(found, "sentido_texts_total") == 2
+        assert value(found, "sentido_texts_total", **MODEL) == 2
         stream.cancel()
         over.set()
 

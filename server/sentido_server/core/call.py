@@ -82,13 +82,13 @@ class CallRecord:
             self.tokens += tokens
             if plan.bundle is not None:
                 self.model, self.version = plan.bundle.name, plan.bundle.version
-        return texts, tokens, unknown, truncated
+        return (self.model or "", self.version or ""), texts, tokens, unknown, truncated
 
     def take_back(self, counts: TextCounts) -> None:
         """Count texts no more that were not admitted."""
         with self._lock:
-            self.texts -= counts[0]
-            self.tokens -= counts[1]
+            self.texts -= counts[1]
+            self.tokens -= counts[2]
 
     def end_message(self, marks: Marks, counts: TextCounts) -> None:
         """Add what the stages of one message took; `counts`: what `add` gave for it."""

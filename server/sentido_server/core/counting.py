@@ -30,7 +30,10 @@ Marks = tuple[float, float, float, float, float]
 """When a message's first stage began, and when each ended (monotonic seconds)."""
 
 
-TextCounts = tuple[int, int, int, int]
+Served = tuple[str, str]
+"""Which model answers: its name and version."""
+
+TextCounts = tuple[Served, int, int, int, int]
 """Of one message: texts, tokens, out-of-vocabulary tokens, texts cut to what the model reads."""
 
 _MOST_WAITING = 500  # rows; whoever adds one more counts them all
@@ -60,10 +63,10 @@ class Metrics:
         self.refused = dict.fromkeys(REFUSALS, 0)
         self.stages = {stage: Histogram(_SECONDS) for stage in STAGES}
         self.dropped = dict.fromkeys(DROP_REASONS, 0)
-        self.texts = 0
-        self.tokens = 0
-        self.out_of_vocabulary_tokens = 0
-        self.truncated_texts = 0
+        self.texts: Counter[Served] = Counter()
+        self.tokens: Counter[Served] = Counter()
+        self.out_of_vocabulary_tokens: Counter[Served] = Counter()
+        self.truncated_texts: Counter[Served] = Counter()
         self._rpcs = rpcs
         self._numbers = {rpc: number for number, rpc in enumerate(rpcs)}
         self._calls: deque[tuple[int, int, float]] = deque()  # number of the RPC, code, seconds
@@ -114,8 +117,13 @@ class Metrics:
         seconds = np.diff(np.array([marks for marks, _ in messages]), axis=1)
         for histogram, taken in zip(self.stages.values(), seconds.T, strict=True):
             histogram.add_all(taken[taken > 0])
-        texts, tokens, unknown, truncated = map(sum, zip(*[c for _, c in messages], strict=True))
-        self.texts += texts
-        self.tokens += tokens
-        self.out_of_vocabulary_tokens += unknown
-        self.truncated_texts += truncated
+        by_model: dict[Served, list[TextCounts]] = {}
+        for _, counts in messages:
+            if counts[1]:  # texts
+                by_model.setdefault(counts[0], []).append(counts)
+        for served, of_model in by_model.items():
+            _, texts, tokens, unknown, truncated = zip(*of_model, strict=True)
+            self.texts[served] += sum(texts)
+            self.tokens[served] += sum(tokens)
+            self.out_of_vocabulary_tokens[served] += sum(unknown)
+            self.truncated_texts[served] += sum(truncated)

@@ -40,7 +40,7 @@ _MANY = 32  # items; an answer of more is put together off the compute threads
 _MESSAGE_BYTES = 4 * 1024  # that any message takes until its answer is sent
 _ROW_BYTES = 2 * 1024  # that each text or word of a message takes besides what it was sent as
 _RETRY_SECONDS = 0.1
-_NO_TEXTS: TextCounts = (0, 0, 0, 0)
+_NO_TEXTS: TextCounts = (("", ""), 0, 0, 0, 0)
 _LOADING = Serving(Registry(()), RequestLimits(0, 0, 0), "", is_ready=False)
 _IS_LOADING = "the server is loading its models"
 _SHUTTING_DOWN = "the server is shutting down"

@@ -4,7 +4,7 @@ import socket
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import ThreadingHTTPServer
@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from sentido_server import log
 from sentido_server.address import check_address
 from sentido_server.core.batcher import BatchStats
-from sentido_server.core.counting import Metrics
+from sentido_server.core.counting import Metrics, Served
 from sentido_server.core.histogram import Histogram
 from sentido_server.loading import Loader
 
@@ -90,14 +90,14 @@ class ServerCollector(Collector):
 
     def _texts(self) -> Iterator[Metric]:
         metrics = self._metrics
-        yield CounterMetricFamily("sentido_texts", "Texts tokenized.", metrics.texts)
-        yield CounterMetricFamily("sentido_tokens", "Tokens of these texts.", metrics.tokens)
-        yield CounterMetricFamily(
+        yield self._by_model("sentido_texts", "Texts tokenized.", metrics.texts)
+        yield self._by_model("sentido_tokens", "Tokens of these texts.", metrics.tokens)
+        yield self._by_model(
             "sentido_out_of_vocabulary_tokens",
             "Tokens not in the vocabulary.",
             metrics.out_of_vocabulary_tokens,
         )
-        yield CounterMetricFamily(
+        yield self._by_model(
             "sentido_truncated_texts", "Texts cut to what the model reads.", metrics.truncated_texts
         )
         yield _counters(
@@ -106,6 +106,14 @@ class ServerCollector(Collector):
             "reason",
             metrics.dropped,
         )
+
+    def _by_model(self, name: str, text: str, counts: Counter[Served]) -> Metric:
+        """Return a count for each model that is served now, or was before a reload."""
+        family = CounterMetricFamily(name, text, labels=["model", "version"])
+        served = [(bundle.name, bundle.version) for bundle in self._loader.registry.bundles]
+        for model in dict.fromkeys((*served, *counts)):
+            family.add_metric(model, counts[model])
+        return family
 
     def _batches(self) -> Iterator[Metric]:
         counts = self._counts
