@@ -82,7 +82,7 @@ def load(
     )
     if source == REVIEWS:
         return _dataset(_reviews(say), {"0": "negative", "1": "positive"}, source)
-    is_folder = Path(source).is_dir() and input_format is None
+    is_folder = bool(source) and Path(source).is_dir() and input_format is None
     found = folders.labelled(Path(source), say) if is_folder else tables.labelled(table, say)
     rows = list(found)
     counts = Counter(label for _, label in rows if label is not None)

@@ -13,6 +13,12 @@ from pathlib import Path
 
 from sentido_export.errors import ExportError
 
+_CONTAINERS = (
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+"""Where a container's limit and use of memory stand, in versions 2 and 1 of cgroups."""
+
 _FEWER = "choose fewer --units, --dimensions, --words or --batch-size"
 
 
@@ -61,13 +67,12 @@ def _free_memory() -> Iterator[int]:
     with suppress(OSError, ValueError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         yield from (int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
-    with suppress(OSError, ValueError):  # "max" is no number, and no limit
-        group = Path("/proc/self/cgroup").read_text().strip().rpartition("::/")[2]
-        folder = Path("/sys/fs/cgroup", group)
-        used = int((folder / "memory.current").read_text())
-        statistics = (folder / "memory.stat").read_text().split()
-        cached = int(statistics[statistics.index("inactive_file") + 1])
-        yield max(0, int((folder / "memory.max").read_text()) - used + cached)
+    for folder, most, used in _CONTAINERS:
+        with suppress(OSError, ValueError):  # "max" is not a number, and no limit
+            statistics = (folder / "memory.stat").read_text().split()
+            cached = int(statistics[statistics.index("inactive_file") + 1])
+            taken = int((folder / used).read_text()) - cached
+            yield max(0, int((folder / most).read_text()) - taken)
 
 
 def check_room(out: Path, size: int) -> None:

@@ -108,5 +108,7 @@ def _row_by_row(
 
 def _error(reader: Reader, start: Position, row: int, problem: str) -> ScoreError:
     """Name a row; what is wrong with a record begins with its line anyway."""
-    place = "" if problem.startswith("line ") else f"{reader.place_of(start, row)}: "
-    return ScoreError(f"{reader.files[start.file].name}: {place}{problem}")
+    file = reader.files[start.file]
+    is_read_once = file.place is None  # standard input
+    place = "" if is_read_once or problem.startswith("line ") else reader.place_of(start, row)
+    return ScoreError(": ".join(filter(None, (file.name, place, problem))))

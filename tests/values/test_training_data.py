@@ -335,9 +335,16 @@ def test_an_odd_table_is_read_alike_for_training_and_scoring(kind: str, tmp_path
         assert sentence in refusal(path, **options)
 
 
+def test_an_empty_name_is_not_the_working_folder() -> None:
+    with pytest.raises(ExportError, match="an empty name was given"):
+        data.load("")
+
+
 def test_a_table_may_be_several_files(tmp_path: Path) -> None:
     folder(tmp_path, {"p/1.csv": "text,label\na,x\n", "p/2.csv": "text,label\nb,y\n"})
     assert pairs(load(tmp_path / "p/*.csv")[0]) == [("a", "x"), ("b", "y")]
+    assert "files such as '1.csv' are tables: say so with --input-format" in refusal(tmp_path / "p")
+    assert len(load(tmp_path / "p", input_format="csv")[0]) == 2
     write(tmp_path / "p/3.csv", "text,label\nb,\n")
     assert refusal(tmp_path / "p/*.csv").startswith(f"{tmp_path}/p/3.csv: line 2: no label")
 

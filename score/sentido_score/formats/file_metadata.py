@@ -46,17 +46,24 @@ def _stored_name(column: dict[str, Any]) -> Any:
     return column.get("field_name", column.get("name"))
 
 
-def codec_of(metadata: pq.FileMetaData, column: str | None = None) -> str:
-    """Return how the pages of a column are compressed, by default of the first one.
+def codec_of_texts(parquet: pq.ParquetFile, column: str) -> str:
+    """Return how the pages of a column are compressed.
 
-    Snappy where nothing tells it, or where pyarrow does not write it.
+    Reads a row first, which raises for a column that is encrypted: to ask pyarrow for what the
+    footer says of such a column ends the process.
     """
-    if metadata.num_row_groups:
-        group = metadata.row_group(0)
-        for chunk in map(group.column, range(group.num_columns)):
-            if column in (None, chunk.path_in_schema):
-                return _WRITTEN.get(chunk.compression, "snappy")
-    return "snappy"
+    paths = [each.path for each in parquet.schema]
+    if column not in paths or not parquet.num_row_groups:
+        return "snappy"
+    next(parquet.iter_batches(1, row_groups=[0], columns=[column], use_threads=False), None)
+    return codec_of(parquet, paths.index(column))
+
+
+def codec_of(parquet: pq.ParquetFile, place: int = 0) -> str:
+    """Return how a column is compressed that is not encrypted; Snappy where nothing tells it."""
+    if not parquet.num_row_groups or not parquet.metadata.num_columns:
+        return "snappy"
+    return _WRITTEN.get(parquet.metadata.row_group(0).column(place).compression, "snappy")
 
 
 _WRITTEN = {

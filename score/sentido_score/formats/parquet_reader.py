@@ -13,7 +13,7 @@ from sentido_score.errors import ScoreError
 from sentido_score.files.locations import InputFile, readable
 from sentido_score.files.unchanged import unchanged
 from sentido_score.formats.cells import json_values, texts
-from sentido_score.formats.file_metadata import codec_of
+from sentido_score.formats.file_metadata import codec_of_texts
 from sentido_score.formats.survey import difference, refuse_column, survey
 from sentido_score.formats.texts import check
 from sentido_score.formats.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
@@ -40,11 +40,11 @@ class ParquetReader:
     ) -> "ParquetReader":
         """Look at the footers. Raises ScoreError for other columns or no text column."""
         reader, rows = None, {}
-        for file, (schema, metadata) in survey(_footer, files, say):
-            rows[file.name] = metadata.num_rows
+        for file, (schema, count) in survey(_footer, files, say):
+            rows[file.name] = count
             if reader is None:
                 _refuse_texts(file, schema, options)
-                reader = cls(files, options, schema, (), codec_of(metadata, options.text_column))
+                reader = cls(files, options, schema, (), _codec(file, options))
             reader.check_schema(file, schema)
         assert reader is not None
         return replace(reader, rows=tuple(rows.get(file.name) for file in files))
@@ -175,12 +175,19 @@ def _opened(file: InputFile) -> pq.ParquetFile:
         )
 
 
-def _footer(file: InputFile) -> tuple[pa.Schema, pq.FileMetaData]:
+def _footer(file: InputFile) -> tuple[pa.Schema, int]:
     """Read what a file's footer says of its columns and rows."""
     if file.place is None:
         raise ScoreError("Parquet cannot be read from standard input: name a file")
     with _opened(file) as parquet:
-        return parquet.schema_arrow, parquet.metadata
+        return parquet.schema_arrow, parquet.metadata.num_rows
+
+
+def _codec(file: InputFile, options: Options) -> str:
+    """Read how a file's texts are compressed. Raises ScoreError if they are encrypted."""
+    assert file.place is not None
+    with _opened(file) as parquet, readable(file.place):
+        return codec_of_texts(parquet, options.text_column)
 
 
 def _refuse_texts(file: InputFile, schema: pa.Schema, options: Options) -> None:

@@ -175,8 +175,8 @@ def _join_parquet(target: Target, parts: int, path: Path, options: Options) -> N
             part = target.part(number)
             with pq.ParquetFile(part.system.open_input_file(part.path)) as source:
                 if writer is None:
-                    codec = codec_of(source.metadata)
                     schema, texts = source.schema_arrow, options.text_column
+                    codec = codec_of(source)
                     writer = parquet_writer(str(path), schema, texts, codec)
                 for group in range(source.num_row_groups):
                     writer.write_table(source.read_row_group(group))
