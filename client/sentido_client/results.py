@@ -186,15 +186,18 @@ def predictions(
     bundle_digest, precision = intern(served_by.bundle_digest), intern(served_by.precision)
 
     def read(message: prediction_pb2.Prediction) -> Prediction:
-        scores = [
-            Score(intern(each.label), each.probability, each.chosen) for each in message.scores
-        ]
+        scores, chosen, logits = [], [], message.logits
+        for each in message.scores:
+            score = Score(intern(each.label), each.probability, each.chosen)
+            scores.append(score)
+            if each.chosen:
+                chosen.append(score.label)
         return Prediction(
             intern(message.label),
             message.probability,
-            tuple([score.label for score in scores if score.chosen]),
+            tuple(chosen),
             tuple(scores),
-            tuple(message.logits),
+            tuple(logits) if logits else (),
             usage(message.usage),
             model,
             version,
