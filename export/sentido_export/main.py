@@ -26,7 +26,7 @@ answers as Keras does."""
 _EPILOG = """\
 examples:
   sentido-export                                     the classic tutorial on 25,000 reviews
-  sentido-export --limit 3000 --epochs 4             a quick look
+  sentido-export --name quick --limit 8000 --epochs 2 --max-tokens 100 --units 32 --dimensions 16
   sentido-export --data mine.csv --label-column sentiment --name mine --recipe best
   sentido-export --data aclImdb/train                a folder of .txt files per label
   sentido-export --explain-embedding                 what an embedding is, in two sentences
