@@ -311,6 +311,19 @@ def test_a_field_that_comes_late_is_never_doubled(tmp_path: Path) -> None:
     assert "'n' is in none of the first 4096 objects: write .jsonl" in error
 
 
+@pytest.mark.parametrize("name", ["Label", "LABEL", "l\\u0061bel", "L\\u0041BEL"])
+def test_a_late_field_that_differs_from_a_result_in_case_only_is_never_beside_it(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "a"}\n' * 4096 + f'{{"text": "b", "{name}": 1, "n": 2}}\n')
+    assert score(path, out=tmp_path / "out.jsonl").errors == 1
+    *_, late = read_jsonl(tmp_path / "out.jsonl")
+    assert [each.lower() for each in late].count("label") == 1
+    assert (late["n"], late["label"]) == (2, None)
+    assert "is in none of the first 4096 objects, so a result is called so" in late["error"]
+
+
 def test_columns_chooses(tmp_path: Path) -> None:
     path, out = write_csv(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
     sentido_score(path, "--out", out, "--columns", "note,id,probability,label")

@@ -83,6 +83,13 @@ class JsonWriter:
     def _names(self) -> list[str]:
         return [field.name for field in self.columns.results]
 
+    def _is_result(self, name: str) -> bool:
+        return name.casefold() in self._folded
+
+    @cached_property
+    def _folded(self) -> frozenset[str]:
+        return frozenset(name.casefold() for name in self._names)
+
     @cached_property
     def _suspicious(self) -> "re.Pattern[bytes]":
         """Match what a line must hold to have a field that is called like a result."""
@@ -90,15 +97,15 @@ class JsonWriter:
         is_plain = all(re.fullmatch(r"[\w -]*", name, re.ASCII) for name in self._names)
         # A letter may be written as an escape, and a special one in more ways.
         escape = r"\\u00[2-7]" if is_plain else r"\\"
-        return re.compile(f"{names}|{escape}".encode())
+        return re.compile(f"{names}|{escape}".encode(), re.IGNORECASE)
 
     def _clash(self, raw: bytes) -> str | None:
-        value = parse(raw)
-        return next((name for name in self._names if name in value), None)
+        """Return a field that is called like a result, in whatever case."""
+        return next((name for name in parse(raw) if self._is_result(name)), None)
 
     def _without_results(self, raw: bytes) -> bytes:
         found = members(raw.decode()).values
-        return dumped({name: text for name, text in found.items() if name not in self._names})
+        return dumped({name: text for name, text in found.items() if not self._is_result(name)})
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
