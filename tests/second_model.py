@@ -50,8 +50,11 @@ def answer(sequences: Sequence[NDArray[np.int32]]) -> dict[str, NDArray[np.float
     return {"probabilities": 1 / (1 + np.exp(-logits)), "logits": logits}
 
 
-def write(folder: Path, layout: Layout = Layout.FIXED) -> Bundle:
-    """Write the model as a bundle; in the layout `alone` no padding is read."""
+def write(folder: Path, layout: Layout = Layout.FIXED, has_words: bool = True) -> Bundle:
+    """Write the model as a bundle; in the layout `alone` no padding is read.
+
+    `has_words`: whether the bundle gives word vectors.
+    """
     is_fixed = layout is Layout.FIXED
     padding = Padding.PRE if is_fixed else None
     model = Adapted(
@@ -65,7 +68,7 @@ def write(folder: Path, layout: Layout = Layout.FIXED) -> Bundle:
         against=Against.REBUILT,
         same_bits=not is_fixed,  # ONNX Runtime multiplies one row in another way than several
         cleaned_by_caller=True,
-        word_vectors=Vectors(SIZE),
+        word_vectors=Vectors(SIZE) if has_words else None,
         logits=Logits(),
     )
     return package(folder, model, Facts("second", "7"), ["a good film", "noise of noise"])

@@ -104,6 +104,9 @@ class Bundle:
         directory = Path(directory)
         try:
             return cls.parse(read_files(directory), precision, name=name, limits=limits)
+        except MissingCapabilityError as error:
+            facts = error.model, error.capability, error.what_to_do
+            raise MissingCapabilityError(*facts, bundle=str(directory)) from error
         except BundleError as error:
             raise BundleError(f"bundle {directory}: {error}") from error
         except OSError as error:
@@ -282,7 +285,7 @@ class Bundle:
         return self._texts.multiplications(tokens)
 
 
-_NO_TWIN = ": export it again with this release and without --no-int8, or choose the precision fp32"
+_NO_TWIN = ": choose the precision fp32, or train a model with sentido-export and without --no-int8"
 
 
 def _open_graphs(

@@ -26,15 +26,19 @@ class BundleError(Exception):
 class MissingCapabilityError(BundleError):
     """A bundle was asked for something that its model cannot do; `capability` names it."""
 
-    def __init__(self, model: str, capability: str, what_to_do: str = "") -> None:
+    def __init__(self, model: str, capability: str, what_to_do: str = "", bundle: str = "") -> None:
+        """`bundle`: the folder that was to be loaded."""
         self.model = model
         self.capability = capability
+        self.what_to_do = what_to_do
+        self.bundle = bundle
+        where = f"bundle {bundle}: " if bundle else ""
         lacks = f"model {quoted(model)} has no {_IN_WORDS.get(capability, capability)}"
-        super().__init__(f"{lacks} (capability {capability}){what_to_do}")
+        super().__init__(f"{where}{lacks} (capability {capability}){what_to_do}")
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str, str]]:
         """Let it be pickled, with what it is about."""
-        return type(self), (self.model, self.capability)
+        return type(self), (self.model, self.capability, self.what_to_do, self.bundle)
 
 
 _IN_WORDS = {

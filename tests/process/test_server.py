@@ -299,8 +299,8 @@ def test_int8_of_a_bundle_without_a_twin_is_one_sentence(tmp_path: Path) -> None
     code, message = failure(*flags, "--precision", "int8")
     assert code == 1
     assert message == (
-        f"sentido-server: bundle {bundle}: holds no model.int8.onnx: export it again with this"
-        " release and without --no-int8, or choose the precision fp32\n"
+        f"sentido-server: bundle {bundle}: model 'imdb' has no int8 twin (capability int8): choose"
+        " the precision fp32, or train a model with sentido-export and without --no-int8\n"
     )
     with server(*flags) as running, Client(running.address) as client:
         assert client.model().precision == "fp32"

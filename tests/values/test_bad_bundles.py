@@ -618,8 +618,8 @@ def test_a_bundle_without_a_twin_loads_in_fp32_and_says_how_to_get_int8(copy: Pa
     take_out_twin(copy)
     assert Bundle.load(copy).manifest.int8 is None
     assert refusal(copy, "int8") == (
-        "model 'imdb' has no int8 twin (capability int8): export it again with this release and"
-        " without --no-int8, or choose the precision fp32"
+        "model 'imdb' has no int8 twin (capability int8): choose the precision fp32, or train a"
+        " model with sentido-export and without --no-int8"
     )
 
 

@@ -3,10 +3,12 @@
 import json
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import second_model
 from sentido_bundle import (
     Bundle,
     BundleError,
@@ -182,7 +184,16 @@ def test_what_a_bundle_lacks_is_one_error_in_process() -> None:
     assert bundle.text_vectors("hidden").of(np.array([5], np.int32)).shape == (100,)
 
 
-def test_the_error_survives_a_pickle() -> None:
-    error = pickle.loads(pickle.dumps(MissingCapabilityError("imdb", "steps")))
-    assert (error.model, error.capability) == ("imdb", "steps")
-    assert str(error) == "model 'imdb' has no hidden states of single tokens (capability steps)"
+def test_a_missing_twin_is_that_error_with_what_to_do_and_survives_a_pickle(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "bundle"
+    second_model.write(folder)
+    with pytest.raises(MissingCapabilityError) as caught:
+        Bundle.load(folder, "int8")
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert (error.model, error.capability) == ("second", "int8")
+        assert str(error) == (
+            f"bundle {folder}: model 'second' has no int8 twin (capability int8): choose the"
+            " precision fp32, or train a model with sentido-export and without --no-int8"
+        )

@@ -44,10 +44,15 @@ def second(folder: Path) -> Bundle:
 def address(
     transport: str, folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """A server with the default model, the second one, and that one with each text alone."""
-    alone = tmp_path_factory.mktemp("alone") / "bundle"
+    """A server with the default model, the second one, and two others of that.
+
+    One of them runs each text alone, and one has no word vectors.
+    """
+    alone, wordless = (tmp_path_factory.mktemp("others") / name for name in ("alone", "wordless"))
     second_model.write(alone, Layout.ALONE)
-    bundles = (str(default_bundle()), str(folder), f"alone={alone}")
+    second_model.write(wordless, has_words=False)
+    others = (f"alone={alone}", f"wordless={wordless}")
+    bundles = (str(default_bundle()), str(folder), *others)
     with running(config(transport=transport, bundle=bundles)) as address:
         yield address
 
@@ -122,6 +127,36 @@ def test_what_it_cannot_do_is_one_error_that_names_the_capability(
     assert (caught.value.model, caught.value.capability) == ("second", capability)
     assert "model 'second' has no " in str(caught.value)
     assert f"(capability {capability})" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "options"),
+    [
+        ("embed", ("good",), {"kind": "mean"}),
+        ("embed", (["good"],), {"kind": "mean"}),
+        ("embed", ([],), {"kind": "mean"}),
+        ("embed_tokens", ("good",), {}),
+        ("lookup", (["good"],), {}),
+        ("nearest", ("good",), {}),
+        ("nearest", ("no such word",), {}),
+    ],
+)
+def test_a_model_without_word_vectors_says_so_of_each_verb_that_needs_them(
+    both: Both, verb: str, arguments: Any, options: dict[str, Any]
+) -> None:
+    with pytest.raises(MissingCapabilityError) as caught:
+        both(verb, *arguments, model="wordless", **options)
+    assert (caught.value.model, caught.value.capability) == ("wordless", "word_vectors")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("embed", "--kind", "mean", "good"), ("tokens", "good"), ("nearest", "good")]
+)
+def test_the_command_says_so_in_one_line(address: str, arguments: tuple[str, ...]) -> None:
+    found = CliRunner().invoke(sentido, ["--address", address, "--model", "wordless", *arguments])
+    assert found.exit_code == 1
+    sentence = "sentido: model 'wordless' has no word vectors (capability word_vectors)"
+    assert found.output.splitlines() == [sentence]
 
 
 def test_a_stream_ends_with_that_error(client: Client) -> None:
