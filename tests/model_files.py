@@ -107,22 +107,26 @@ def write_h5(
     arrays: Arrays,
     version: str | None = "2.15.0",
     group: str = "model_weights",
+    unlike: bool = True,
     **attributes: Any,
 ) -> Path:
-    """Write an HDF5 model as Keras 2 does; a `config` of None leaves the weights alone."""
+    """Write an HDF5 model as Keras 2 does; a `config` of None leaves the weights alone.
+
+    Arrays of one name in a layer get other names, unless they are not to be `unlike`.
+    """
     with h5py.File(path, "w") as file:
         weights = file.create_group(group) if group else file
         weights.attrs["layer_names"] = [name.encode() for name in arrays]
         for name, of_layer in arrays.items():
             inner = weights.create_group(name)
             plain = [each for each, _ in of_layer]
-            again = [plain[:number].count(each) for number, each in enumerate(plain)]
+            again = [plain[:number].count(each) * unlike for number, each in enumerate(plain)]
             names = [
                 f"{name}/{e}{f'_{n}' if n else ''}:0" for e, n in zip(plain, again, strict=True)
             ]
             inner.attrs["weight_names"] = [each.encode() for each in names]
             for each, (_, array) in zip(names, of_layer, strict=True):
-                inner.create_dataset(each, data=array)
+                inner.require_dataset(each, array.shape, array.dtype, data=array)
         if config is not None:
             file.attrs["model_config"] = config if isinstance(config, str) else json.dumps(config)
         if version is not None:

@@ -319,11 +319,19 @@ def truncated(folder: Path) -> Path:
     return path
 
 
-def changed(folder: Path, **others: Any) -> Path:
+def changed(folder: Path, unlike: bool = True, **others: Any) -> Path:
     """Write a file whose arrays of some layers are others than the layers need."""
     everything = {**of_tiny(), **others}
     kept = {name: value for name, value in everything.items() if value is not None}
-    return write_h5(folder / "model.h5", tiny(), kept, "3.0.0")
+    return write_h5(folder / "model.h5", tiny(), kept, "3.0.0", unlike=unlike)
+
+
+def failed_save(folder: Path) -> Path:
+    """Write what Keras 3.0 leaves of a Bidirectional: the layers after it are only named."""
+    path = changed(folder)
+    with h5py.File(path, "a") as file:
+        del file["model_weights/embedding"]
+    return path
 
 
 def saved_model(folder: Path) -> Path:
@@ -343,7 +351,7 @@ def fifo(folder: Path) -> Path:
 
 
 NOTHING: list[Any] = []
-NAN = {"dense": [("kernel", np.full((3, 1), np.nan, "f4")), ("bias", numbers(1))]}
+NAN = [("kernel", np.full((3, 1), np.nan, "f4")), ("bias", numbers(1))]
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 BIDIRECTIONAL = [("kernel", numbers(4, 12)), ("recurrent_kernel", numbers(3, 12))]
 
@@ -409,7 +417,12 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "lost embedding": (
         lambda folder: changed(folder, embedding=None),
-        r"2 layers, and the model has 3 .*none for embedding.*3\.1 or newer",
+        r"2 layers, and the model has 3 .*none for embedding.*Keras 3\.0 to 3\.2",
+    ),
+    "failed save": (failed_save, "'embedding', which it does not hold; .* as model.keras"),
+    "array twice": (
+        lambda folder: changed(folder, lstm=2 * of_tiny()["lstm"][:1], unlike=False),
+        "'lstm' has two arrays of one name; Keras 3.0 to 3.2",
     ),
     "lost arrays": (
         lambda folder: changed(folder, lstm=BIDIRECTIONAL),
@@ -423,7 +436,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda folder: changed(folder, dense=[("gamma", numbers(3, 1)), ("bias", numbers(1))]),
         "layer 'dense' needs the arrays",
     ),
-    "not trained": (lambda folder: changed(folder, **NAN), "not all finite numbers"),
+    "not trained": (lambda folder: changed(folder, dense=NAN), "not all finite numbers"),
     "another layer": (
         lambda folder: changed(folder, other=[("kernel", numbers(2))]),
         "4 layers, and the model has 3 layers with weights .*also other",

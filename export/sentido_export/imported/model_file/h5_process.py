@@ -12,6 +12,7 @@ import resource
 import sys
 import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, BinaryIO
 
 MEMORY_BYTES = 8 << 30
@@ -21,6 +22,10 @@ MOST_PACKED = 50  # times; Keras does not pack at all, and weights cannot be pac
 H5_BYTES = 4 << 30  # the HDF5 file in a `.keras`: the weights, and twice as much of the optimizer
 GROUPS, DEPTH = 20_000, 40
 FILTERS = {1, 2, 3}  # gzip, shuffle, checksum: all that HDF5 itself brings without conditions
+UNFINISHED = (  # by 3.0.5, 3.1.1 and 3.2.1; 3.3.3 writes them
+    "Keras 3.0 to 3.2 fail to save a Bidirectional or a model in a model as .h5: save the model"
+    " again as model.keras"
+)
 NOT_WEIGHTS = {"optimizer", "optimizer_weights", "metrics"}
 
 
@@ -104,7 +109,9 @@ def member(group: Any, path: str) -> Any:
     for part in path.strip("/").split("/"):
         link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
         if link is None:
-            raise RefusedError(f"is damaged: it names {path!r}, which it does not hold")
+            raise RefusedError(
+                f"is incomplete: it names {path!r}, which it does not hold; {UNFINISHED}"
+            )
         if not isinstance(link, h5py.HardLink):
             raise RefusedError(
                 f"holds a {type(link).__name__} at {path!r}, which could lead out of the file:"
@@ -138,7 +145,10 @@ def ordered(weights: Any) -> Iterator[tuple[str, str, Any]]:
     """Return layer, name and data set of an HDF5 model, in the order in which Keras reads them."""
     for layer in names(weights, "layer_names"):
         group = member(weights, layer)
-        for name in names(group, "weight_names"):
+        of_layer = names(group, "weight_names")
+        if len(set(of_layer)) < len(of_layer):
+            raise RefusedError(f"is incomplete: {layer!r} has two arrays of one name; {UNFINISHED}")
+        for name in of_layer:
             yield layer, name, checked(member(group, name), f"{layer}/{name}")
 
 
@@ -173,7 +183,9 @@ def describe(file: Any, texts: dict[str, str]) -> tuple[dict[str, Any], list[Any
         if name not in texts and (text := attribute(weights, name)) is not None:
             texts[name] = text
     by_order = "layer_names" in weights.attrs or "layer_names0" in weights.attrs
-    found = list(ordered(weights) if by_order else walked(file))
+    found = list(islice(ordered(weights) if by_order else walked(file), GROUPS + 1))
+    if len(found) > GROUPS:
+        raise RefusedError(f"names more than {GROUPS:,} arrays: no model has so many")
     arrays = [[layer, name, list(data.shape)] for layer, name, data in found]
     return {"texts": texts, "by_order": by_order, "arrays": arrays}, [data for *_, data in found]
 

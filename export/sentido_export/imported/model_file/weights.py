@@ -31,8 +31,8 @@ _PLACES = (  # where in a layer's group its arrays are, in the order of `get_wei
     *("backward_layer/vars", "backward_layer/cell/vars", "activation/vars"),
 )
 _AGAIN = (
-    "save the model again where it was trained, with model.save(...) after it was trained, and"
-    " with Keras 3.1 or newer if it is Keras 3"
+    "save the model again where it was trained, after its training, as model.keras with Keras 3 (of"
+    " .h5 files Keras 3.0 to 3.2 lose parts), as model.h5 with Keras 2"
 )
 Wanted = tuple[Path, int, Variable]  # the layer, the array's number in it, what it must be
 
