@@ -107,6 +107,10 @@ MISTAKES: dict[str, tuple[Callable[[], Vocabulary], Callable[[], Vocabulary]]] =
     "has every id 1 higher": (plain, lambda: shifted(plain(), 1)),
     "has every id 1 lower": (plain, lambda: shifted(plain(), -1)),
     "has every id 3 lower": (imdb, lambda: shifted(imdb(), -3)),
+    "numbers words as Keras' imdb does (give --vocabulary keras-imdb)": (
+        lambda: shifted(imdb(start_id=None, oov_id=None), -3),
+        imdb,
+    ),
     "puts no id before texts (write its ids": (imdb, lambda: imdb(start_id=None)),
     "adds 3 to the id of unknown words (write": (imdb, lambda: imdb(oov_id=5)),
     "puts no id before texts and adds 3 to the id of unknown words and splits at white space": (
@@ -129,6 +133,17 @@ def test_a_check_that_fails_names_the_mistake(named: str, tmp_path: Path) -> Non
         tried(wrong, found)
     assert f"its answers are those of a program that {named}" in str(caught.value)
     assert str(caught.value).endswith(f"with {SIDES}")
+
+
+def test_the_answers_that_others_are_tried_on_are_to_texts_of_all_lengths(tmp_path: Path) -> None:
+    found = answers(plain(), tmp_path / "answers.jsonl")
+    few = found.some(3)
+    assert few.texts[0] == min(TEXTS, key=len)
+    assert few.texts[2] == max(TEXTS, key=len)
+    for text, row, line in zip(few.texts, few.outputs, few.lines, strict=True):
+        assert TEXTS[line - 1] == text
+        assert (found.outputs[line - 1] == row).all()
+    assert len(found.some(1000).texts) == len(TEXTS)
 
 
 def test_a_mistake_that_is_none_of_these_is_not_named(tmp_path: Path) -> None:

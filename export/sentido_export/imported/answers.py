@@ -32,13 +32,16 @@ class Answers:
         """Half a unit of the last digit."""
         return 0.5 * 10.0**-self.digits
 
-    def first(self, count: int) -> "Answers":
-        """Return the first answers."""
+    def some(self, count: int) -> "Answers":
+        """Return a few answers, to texts from the shortest to the longest."""
+        by_length = sorted(range(len(self.texts)), key=lambda index: len(self.texts[index]))
+        steps = np.linspace(0, len(by_length) - 1, min(count, len(by_length)))
+        chosen = [by_length[round(step)] for step in steps]
         return replace(
             self,
-            texts=self.texts[:count],
-            lines=self.lines[:count],
-            outputs=self.outputs[:count],
+            texts=tuple(self.texts[index] for index in chosen),
+            lines=tuple(self.lines[index] for index in chosen),
+            outputs=self.outputs[chosen],
         )
 
 

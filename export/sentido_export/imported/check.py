@@ -191,7 +191,7 @@ def _name_other_vocabulary(
     decide: Decide,
 ) -> None:
     """Raise ExportError if the answers are those that another vocabulary gives, on any sides."""
-    few = answers.first(_SCREENED)
+    few = answers.some(_SCREENED)
     for what, ids in others(few.texts):
         for rows, sides in candidates(ids, length, None, None):
             if _trial(few, rows, sides, predict, decide).largest <= max(_EXACT, few.rounding):

@@ -54,6 +54,11 @@ def other_vocabularies(vocabulary: Vocabulary, rows: int) -> Iterator[tuple[str,
         )
     if vocabulary.start_id is not None:
         yield from _imdb(vocabulary)
+    else:
+        yield (
+            "numbers words as Keras' imdb does (give --vocabulary keras-imdb)",
+            replace(_shifted(vocabulary, 3, rows), start_id=1, oov_id=2),
+        )
 
 
 def _unknown(vocabulary: Vocabulary) -> Iterator[tuple[str, int | None]]:
