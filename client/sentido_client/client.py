@@ -65,7 +65,8 @@ class Client:
     their last call or stream has ended. 0: never.
 
     `timings`: ask what the stages of each call took at the server, and put that on the `timings` of
-    its Predictions or its Tokenization. Answers of streams have none, and neither have arrays.
+    its Predictions or its Tokenization. Answers of streams, which a list with `errors="return"` is
+    too, have none, and neither have arrays.
 
     Safe to use from several threads. It connects on the first call and lives until `close` or the
     end of its `with` block. After a fork it connects anew in the child, but if it had a stream open

@@ -366,7 +366,7 @@ def _print_model(session: Session, facts: results.Model) -> None:
     print_table(("", ""), [(name, _shown(value)) for name, value in found.items()], folds=True)
     lacks = [words for name, words in _CAPABILITIES.items() if name not in facts.capabilities]
     if lacks:
-        click.echo(f"It has no {' and no '.join(lacks)}: to ask for it is an error.")
+        click.echo(f"It has no {' and no '.join(lacks)}; asking for what it lacks is an error.")
 
 
 def _shown(value: Any) -> str:

@@ -311,7 +311,7 @@ def test_labels_that_are_chosen_are_printed_and_logits_where_asked_for(
     assert [answer["chosen"] for answer in answers] == [["good", "odd"], ["bad"], []]
     assert [len(answer["logits"]) for answer in answers] == [3, 3, 3]
     assert "0.6, 0.6, 0.3" in model
-    assert model.endswith("\nIt has no int8 twin: to ask for it is an error.\n")
+    assert model.endswith("\nIt has no int8 twin; asking for what it lacks is an error.\n")
 
 
 def test_health_of_a_model_that_is_not_loaded_is_not_serving(sentido: Run) -> None:

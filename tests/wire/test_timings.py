@@ -64,6 +64,18 @@ def test_whoever_does_not_ask_gets_no_trailer(stub: Any, metadata: Any) -> None:
     assert timings(stream.trailing_metadata()) is None
 
 
+def test_a_call_that_is_refused_says_what_it_took_too(stub: Any) -> None:
+    bad: Any = 99
+    for metadata in ((), ASKS):
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Predict(PredictRequest(text="good", truncation=bad), metadata=metadata)
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        found = timings(error.trailing_metadata())
+        assert (found is not None) == bool(metadata)
+        assert "grpc-status-details-bin" in dict(error.trailing_metadata())
+
+
 def test_a_client_puts_them_on_predictions_and_tokenizations(address: str) -> None:
     with Client(address, timings=True) as client:
         started = time.monotonic()

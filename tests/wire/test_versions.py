@@ -123,6 +123,24 @@ def test_a_request_of_before_there_were_versions_gets_the_first(address: str) ->
     assert answer.model.version == "1"
 
 
+def test_a_version_is_loaded_again_for_an_administrator(
+    transport: str, folders: list[Path], tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("admin abcdefghijklmnopqrst\n")
+    tokens.chmod(0o600)
+    settings = config(transport=transport, bundle=tuple(folders), token_file=tokens)
+    with (
+        running(settings) as address,
+        Client(address, token="abcdefghijklmnopqrst") as client,
+    ):
+        assert client.reload_model("imdb", "2").version == "2"
+        assert client.reload_model("imdb").version == "1"
+        assert client.reload_model(version="2").version == "2"
+        with pytest.raises(NotFoundError, match="version '9' of model 'imdb' is not loaded"):
+            client.reload_model("imdb", "9")
+
+
 def test_a_model_named_from_outside_keeps_its_digest_and_answers(
     models: dict[tuple[str, str], Model],
 ) -> None:

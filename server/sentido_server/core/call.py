@@ -19,6 +19,9 @@ from sentido_server.lines import Call as CallLine
 Metadata = Iterable[tuple[str, str | bytes]]
 """What a caller sends beside its request: keys in lower case, bytes for those that end in -bin."""
 
+Trailer = tuple[tuple[str, str], ...]
+"""What a call ends with beside its status."""
+
 _MOST_MARKS = 100  # messages of a stream whose stages become spans
 _TRACEPARENT = re.compile(  # W3C's: its version, the trace's id, the parent's, flags
     "(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-|$)"
@@ -106,10 +109,10 @@ class CallRecord:
         if self.metrics is not None:
             self.metrics.add_message(marks, counts)
 
-    def timings(self) -> tuple[tuple[str, str], ...]:
+    def timings(self) -> Trailer:
         """Return the trailer that says what each stage took, in µs; none if nobody asks for it.
 
-        Of an answered call: its messages are all finished.
+        Of a call whose messages are all finished.
         """
         if _ASKS_TIMINGS not in self.metadata:
             return ()

@@ -17,7 +17,7 @@ import grpc
 from google.rpc import code_pb2
 
 from sentido_server.core.admission import Allowance, Left, Slots, source_of
-from sentido_server.core.call import CallRecord
+from sentido_server.core.call import CallRecord, Trailer
 from sentido_server.core.faults import Fault, NoMessage, QueueFull
 from sentido_server.core.pipeline import Pipeline, internal
 from sentido_server.core.rpc import Rpc
@@ -227,7 +227,7 @@ class GrpcioCalls:
             if isinstance(fault, QueueFull):  # who asks at once again must not cost the others
                 self._threads.turns.end()
                 time.sleep(_REFUSAL_SECONDS)
-            abort(context, fault)
+            abort(context, fault, entry.timings())
 
     def _opened(self, call: GrpcioCall, stream: "Stream") -> None:
         with self._changed:
@@ -279,10 +279,10 @@ def _add_timings(context: grpc.ServicerContext, entry: CallRecord) -> None:
         context.set_trailing_metadata(trailer)
 
 
-def abort(context: grpc.ServicerContext, fault: Fault) -> NoReturn:
+def abort(context: grpc.ServicerContext, fault: Fault, timings: Trailer = ()) -> NoReturn:
     """End the call with the fault's status; its details travel as gRPC's clients expect them."""
     details = fault.status().SerializeToString()
-    context.set_trailing_metadata((("grpc-status-details-bin", details),))
+    context.set_trailing_metadata((("grpc-status-details-bin", details), *timings))
     context.abort(_STATUS_CODES[fault.code], fault.message)
 
 

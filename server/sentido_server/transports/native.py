@@ -17,7 +17,7 @@ from pygrpc_native import EVENT_CANCEL, NativeGrpcFront
 
 from sentido_server import log
 from sentido_server.address import LONGEST_PATH
-from sentido_server.core.call import CallRecord, Metadata
+from sentido_server.core.call import CallRecord, Metadata, Trailer
 from sentido_server.core.codec import PROTOBUF
 from sentido_server.core.faults import Cancelled, DeadlineExceeded, Fault, MessageTooLarge
 from sentido_server.core.pipeline import Outcome, Pipeline, internal
@@ -203,19 +203,18 @@ class NativeFront:
         """Answer a call, for which it may be too late; give its status code."""
         try:
             if isinstance(outcome, Fault):
-                self._fail(id, outcome)
+                self._fail(id, outcome, call.entry.timings())
                 return int(outcome.code)
-            trailer = call.entry.timings() or None
-            if self._front.respond(id, outcome, trailing_metadata=trailer):
+            if self._front.respond(id, outcome, trailing_metadata=call.entry.timings() or None):
                 return int(code_pb2.OK)
         except Exception as error:  # it must not end the thread that computed the answer
             log.failure("an answer cannot be sent", error, rpc=call.entry.rpc)
             return int(code_pb2.INTERNAL)
         return int((DeadlineExceeded if call.is_expired() else Cancelled).code)
 
-    def _fail(self, id: int, fault: Fault) -> None:
-        details = fault.status().SerializeToString()
-        self._front.fail(id, fault.code, fault.message, [("grpc-status-details-bin", details)])
+    def _fail(self, id: int, fault: Fault, timings: Trailer = ()) -> None:
+        details = ("grpc-status-details-bin", fault.status().SerializeToString())
+        self._front.fail(id, fault.code, fault.message, [details, *timings])
 
     def _all_sent(self) -> bool:
         """Whether nothing is left to send but the refusals of calls that still come."""
