@@ -285,6 +285,20 @@ def test_a_graph_that_could_mix_texts_or_grow_or_give_no_probabilities_is_refuse
     assert message in found
 
 
+@pytest.mark.parametrize(
+    ("operator", "number"), [("Log", -9.0), ("Sqrt", -9.0), ("Exp", 1000.0)], ids=str
+)
+def test_a_model_whose_answers_are_not_numbers_is_refused_at_its_golden_texts(
+    files: Files, operator: str, number: float
+) -> None:
+    def edit(graph: Any) -> None:
+        node(operator, ["moved"], "hidden")(graph)
+        graph.node.insert(4, onnx.helper.make_node("Add", ["before", "x"], ["moved"]))
+
+    found = refusal(edited_graph(files, add_tensor(edit, ONE * np.float32(number))))
+    assert found.startswith("golden text 0: model.onnx gives probabilities of nan to nan")
+
+
 def test_a_graph_of_older_operators_with_other_rules_is_refused(files: Files) -> None:
     model = onnx.load_model_from_string(files["model.onnx"])
     model.opset_import[0].version = 12

@@ -119,6 +119,8 @@ EACH: Sequence[Hostile] = [
     (Case("Split", ["x", longs(1, 4)], {"axis": 2}, 2), "splits 4 into [1, 4]"),
     (Case("Split", ["x", longs(4, 0)], {"axis": 2}, 2), "splits 4 into [4, 0]"),
     (Case("Split", ["x"], {"axis": 1, "num_outputs": 2}, 2), "splits the size time"),
+    (Case("Split", ["x", longs(2, 2)], {"axis": 2, "num_outputs": 2}, 2), "sizes and the number"),
+    (Case("Split", ["x"], {"axis": 2}, 2), "or neither"),
     (case("Squeeze", "x", longs(1)), "squeezes the axes [1]"),
     (case("Squeeze", "x"), "without naming axes"),
     (case("Tile", "h", longs(1)), "repeats the shape"),

@@ -207,6 +207,20 @@ def test_more_nodes_than_a_graph_may_have_are_refused_at_once(count: int) -> Non
     assert time.monotonic() - start < 2
 
 
+def test_tensors_that_all_claim_the_same_bytes_are_bounded_together() -> None:
+    # ONNX Runtime copies each of them, and looking for numbers that are too large reads each.
+    model, weights = good(), bytes(1 << 22)
+    for index in range(1000):
+        tensor = model.graph.initializer.add(name=f"w{index}", data_type=1, dims=[1 << 20])
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", "weights.bin"), ("length", str(1 << 22))):
+            tensor.external_data.add(key=key, value=value)
+    with pytest.raises(BundleError, match="bytes together, at most"):
+        check_graph(
+            "g", model.SerializeToString(), weights, INPUTS, OUTPUTS, vocabulary=50, max_tokens=30
+        )
+
+
 def test_each_of_256_nodes_costs_what_it_makes() -> None:
     model = good()
     del model.graph.node[24:]

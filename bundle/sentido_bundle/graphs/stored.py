@@ -15,6 +15,7 @@ WEIGHTS = "weights.bin"
 """The file that tensors may be stored in instead of the graph."""
 
 _MOST_DIMENSIONS = 5
+_MOST_INLINE = bounds.INT8_GRAPH_BYTES  # of the largest graph
 _NUMPY = {
     DataType.FLOAT: "<f4",
     DataType.UINT8: "u1",
@@ -27,6 +28,13 @@ _NUMPY = {
 
 def stored_values(name: str, tensors: tuple[Tensor, ...], weights: bytes) -> Mapping[str, Value]:
     """Return the stored tensors of the graph `name`. Raises BundleError for one that is refused."""
+    claimed = sum(tensor.length for tensor in tensors)
+    most = 2 * len(weights) + _MOST_INLINE
+    if claimed > most:
+        raise BundleError(
+            f"{name}: its tensors have {claimed:,} bytes together, at most {most:,} are allowed:"
+            f" twice what {WEIGHTS} holds, and {_MOST_INLINE:,}"
+        )
     values = {tensor.name: stored_value(name, tensor, weights) for tensor in tensors}
     if len(values) < len(tensors):
         raise BundleError(f"{name}: two tensors have one name")

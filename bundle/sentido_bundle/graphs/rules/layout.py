@@ -147,8 +147,9 @@ def split(step: Step) -> list[Value]:
         raise ValueError(f"splits the size {size}")
     if step["num_outputs"] not in (None, count):
         raise ValueError(f"num_outputs is {step['num_outputs']}, it has {count} outputs")
-    if not step.optional(1) and step.opset >= 18 and step["num_outputs"] is None:
-        raise ValueError("says neither the sizes nor the number of its parts")
+    is_counted = step["num_outputs"] is not None
+    if step.opset >= 18 and is_counted == (step.optional(1) is not None):
+        raise ValueError("says both the sizes and the number of its parts, or neither")
     even = [min(-(-size // count), size - i * -(-size // count)) for i in range(count)]
     parts = list(step.integers(1)) if step.optional(1) else even
     if len(parts) != count or sum(parts) != size or min(parts) < 1:
