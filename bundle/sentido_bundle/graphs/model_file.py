@@ -5,15 +5,23 @@ onnxruntime is needed to load a bundle. Field numbers are those of `onnx.proto` 
 GraphProto, NodeProto, AttributeProto, TensorProto). What the graph means: see `walk.py`.
 """
 
-import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from sentido_bundle import bounds
 from sentido_bundle.errors import quoted
-from sentido_bundle.wire import Value, fields, varint
+from sentido_bundle.graphs.messages import (
+    floats,
+    integer,
+    integers,
+    known_fields,
+    message,
+    signed,
+    text_of,
+)
+from sentido_bundle.wire import Value
 
 _EXTERNAL = 1  # TensorProto.DataLocation
 
@@ -91,7 +99,7 @@ class ModelFile:
 def read_model(model: bytes) -> ModelFile:
     """Read an ONNX file. Raises ValueError, IndexError, KeyError or struct.error if it is none."""
     graphs, opsets = [], []
-    for number, value in _known(memoryview(model), "model", _MODEL):
+    for number, value in known_fields(memoryview(model), "model", _MODEL):
         if number == 7:
             graphs.append(value)
         elif number == 8:
@@ -106,7 +114,7 @@ def read_model(model: bytes) -> ModelFile:
 
 def _read_graph(graph: Value, opset: int) -> ModelFile:
     parts: dict[int, list[Any]] = {number: [] for number in _GRAPH_PARTS}
-    for number, value in _known(graph, "graph", _GRAPH, _MOST_PARTS):
+    for number, value in known_fields(graph, "graph", _GRAPH, _MOST_PARTS):
         if number in _GRAPH_PARTS:
             parts[number].append(_GRAPH_PARTS[number](value))
             if len(parts[1]) > MOST_NODES:
@@ -117,43 +125,43 @@ def _read_graph(graph: Value, opset: int) -> ModelFile:
 
 def _read_opset(opset: Value) -> tuple[str, int]:
     domain, version = "", 0
-    for number, value in _known(opset, "opset", {1, 2}):
+    for number, value in known_fields(opset, "opset", {1, 2}):
         if number == 1:
-            domain = _text(value)
+            domain = text_of(value)
         else:
-            version = _integer(value)
+            version = integer(value)
     return domain, version
 
 
 def _read_declared(data: Value) -> Declared:
     """Read what a graph says of a value: its name and maybe its type and shape."""
     name, type, shape = "", None, None
-    for number, value in _known(data, "value", _VALUE):
+    for number, value in known_fields(data, "value", _VALUE):
         if number == 1:
-            name = _text(value)
+            name = text_of(value)
         elif number == 2:
-            for what, tensor in _known(value, "type", {1, 6}):
+            for what, tensor in known_fields(value, "type", {1, 6}):
                 type, shape = _read_type(tensor) if what == 1 else (type, shape)
     return Declared(name, type, shape)
 
 
 def _read_type(tensor: Value) -> tuple[int | None, tuple[int | None, ...] | None]:
     type, shape = None, None
-    for number, value in _known(tensor, "type of a tensor", {1, 2}):
+    for number, value in known_fields(tensor, "type of a tensor", {1, 2}):
         if number == 1:
-            type = _integer(value)
+            type = integer(value)
         else:
-            shape = tuple(_read_size(size) for _, size in _known(value, "shape", {1}))
+            shape = tuple(_read_size(size) for _, size in known_fields(value, "shape", {1}))
     return type, shape
 
 
 def _read_size(size: Value) -> int | None:
     found = None
-    for number, value in _known(size, "size", {1, 2, 3}):
+    for number, value in known_fields(size, "size", {1, 2, 3}):
         if number == 1:
-            found = _integer(value)
+            found = integer(value)
         else:
-            _text(value)  # a name
+            text_of(value)  # a name
     return found
 
 
@@ -161,20 +169,20 @@ def _read_node(node: Value) -> Node:
     operator = domain = ""
     inputs, outputs = [], []
     attributes: dict[str, Attribute] = {}
-    for number, value in _known(node, "node", _NODE):
+    for number, value in known_fields(node, "node", _NODE):
         if number == 1:
-            inputs.append(_text(value))
+            inputs.append(text_of(value))
         elif number == 2:
-            outputs.append(_text(value))
+            outputs.append(text_of(value))
         elif number == 4:
-            operator = _text(value)
+            operator = text_of(value)
         elif number == 5:
             name, attribute = _read_attribute(value)
             if name in attributes:
                 raise ValueError(f"two attributes of the name {quoted(name)}")
             attributes[name] = attribute
         elif number == 7:
-            domain = _text(value)
+            domain = text_of(value)
     if domain not in _OWN_DOMAINS:
         operator = f"{domain}.{operator}"
     return Node(operator, tuple(inputs), tuple(outputs), attributes)
@@ -185,17 +193,17 @@ def _read_attribute(data: Value) -> tuple[str, Attribute]:
     name, type = "", 0
     values: list[int | float | str | Tensor] = []
     stored = set()
-    for number, value in _known(data, "attribute", _ATTRIBUTE):
+    for number, value in known_fields(data, "attribute", _ATTRIBUTE):
         if number == 1:
-            name = _text(value)
+            name = text_of(value)
         elif number == 20:
-            type = _integer(value)
+            type = integer(value)
         elif number in (3, 8):
-            values += map(_signed, islice(_integers(value), bounds.GRAPH_FIELDS))
+            values += map(signed, islice(integers(value), bounds.GRAPH_FIELDS))
         elif number in (2, 7):
-            values += islice(_floats(value), bounds.GRAPH_FIELDS)
+            values += islice(floats(value), bounds.GRAPH_FIELDS)
         elif number in (4, 9):
-            values.append(_text(value))
+            values.append(text_of(value))
         elif number == 5:
             values.append(_read_tensor(value))
         stored.add(number)
@@ -216,20 +224,20 @@ def _read_tensor(data: Value) -> Tensor:
     inline = memoryview(b"")
     is_external = False
     external: dict[str, str] = {}
-    for number, value in _known(data, "tensor", _TENSOR):
+    for number, value in known_fields(data, "tensor", _TENSOR):
         if number == 1:
-            shape += islice(_integers(value), bounds.GRAPH_FIELDS)
+            shape += islice(integers(value), bounds.GRAPH_FIELDS)
         elif number == 2:
-            data_type = _integer(value)
+            data_type = integer(value)
         elif number == 8:
-            name = _text(value)
+            name = text_of(value)
         elif number == 9:
-            inline = _message(value)
+            inline = message(value)
         elif number == 13:
-            entry = dict(_known(value, "external data", {1, 2}))
-            external[_text(entry[1])] = _text(entry[2])
+            entry = dict(known_fields(value, "external data", {1, 2}))
+            external[text_of(entry[1])] = text_of(entry[2])
         elif number == 14:
-            is_external = _integer(value) == _EXTERNAL
+            is_external = integer(value) == _EXTERNAL
     if not is_external:
         if external:
             raise ValueError(f"tensor {quoted(name)} is stored both here and elsewhere")
@@ -250,58 +258,3 @@ _GRAPH_PARTS: Mapping[int, Callable[[Value], Any]] = {
     12: _read_declared,
     13: _read_declared,
 }
-
-
-def _known(
-    message: Value, what: str, numbers: set[int], most: int = bounds.GRAPH_FIELDS
-) -> Iterator[tuple[int, Value]]:
-    """Walk the fields of a message. Raises ValueError for one that it may not have, or too many."""
-    for count, (number, value) in enumerate(fields(_message(message))):
-        if number not in numbers:
-            raise ValueError(f"field {number} of its {what} is unknown here")
-        if count == most:
-            raise ValueError(f"its {what} has more than {most} fields")
-        yield number, value
-
-
-def _integers(value: Value) -> Iterator[int]:
-    """Give the elements of a repeated int64 field, packed or not."""
-    if isinstance(value, int):
-        yield value
-        return
-    packed, position = _message(value), 0
-    while position < len(packed):
-        item, position = varint(packed, position)
-        yield item
-
-
-def _integer(value: Value) -> int:
-    """Give the value of an int32 or enum field, which parsers would cut to 32 bits."""
-    if not isinstance(value, int) or value >= 1 << 31:
-        raise ValueError("no integer of 32 bits")
-    return value
-
-
-def _message(value: Value) -> memoryview:
-    if not isinstance(value, memoryview):  # which parsers would pass over
-        raise ValueError("a number in place of a message or a string")
-    return value
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _floats(value: Value) -> tuple[float, ...]:
-    """Give the elements of a repeated float field, packed or not."""
-    is_packed = isinstance(value, memoryview)
-    if isinstance(value, int) or len(value) % 4 or not (is_packed or len(value) == 4):
-        raise ValueError("a value of another type in place of a float")
-    return struct.unpack(f"<{len(value) // 4}f", value)
-
-
-def _text(value: Value) -> str:
-    text = _message(value)
-    if len(text) > bounds.GRAPH_NAME_BYTES:
-        raise ValueError(f"a name of {len(text):,} bytes, at most {bounds.GRAPH_NAME_BYTES:,}")
-    return bytes(text).decode("utf-8")

@@ -28,6 +28,8 @@ _NUMPY = {
 
 def stored_values(name: str, tensors: tuple[Tensor, ...], weights: bytes) -> Mapping[str, Value]:
     """Return the stored tensors of the graph `name`. Raises BundleError for one that is refused."""
+    for tensor in tensors:
+        _check_bytes(name, tensor, weights)
     claimed = sum(tensor.length for tensor in tensors)
     most = 2 * len(weights) + _MOST_INLINE
     if claimed > most:
@@ -43,15 +45,7 @@ def stored_values(name: str, tensors: tuple[Tensor, ...], weights: bytes) -> Map
 
 def stored_value(name: str, tensor: Tensor, weights: bytes) -> Value:
     """Check one tensor and return what is known of it."""
-    where = f"{name}: tensor {quoted(tensor.name)}"
-    type, sizes = _type_of(where, tensor), tensor.shape
-    claimed = math.prod(sizes) * type.bytes
-    if tensor.length != claimed:
-        raise BundleError(
-            f"{where} claims {claimed} bytes by its shape {sizes}, but {tensor.length} are stored"
-        )
-    if tensor.location is not None:
-        _check_place(where, tensor, len(weights))
+    type, where, sizes = _check_bytes(name, tensor, weights), _named(name, tensor), tensor.shape
     numbers = _numbers(tensor, type, weights)
     if type == DataType.FLOAT:
         _check_numbers(where, numbers)
@@ -62,11 +56,24 @@ def stored_value(name: str, tensor: Tensor, weights: bytes) -> Value:
     return Value(type, sizes, known, span)
 
 
-def _type_of(where: str, tensor: Tensor) -> DataType:
-    sizes = tensor.shape
+def _check_bytes(name: str, tensor: Tensor, weights: bytes) -> DataType:
+    """Raise BundleError unless there are as many bytes as type and shape say; return the type."""
+    where, sizes = _named(name, tensor), tensor.shape
     if tensor.data_type not in set(DataType) or len(sizes) > _MOST_DIMENSIONS or 0 in sizes:
         raise BundleError(f"{where} has type {tensor.data_type} and shape {quoted(sizes)}")
-    return DataType(tensor.data_type)
+    type = DataType(tensor.data_type)
+    claimed = math.prod(sizes) * type.bytes
+    if tensor.length != claimed:
+        raise BundleError(
+            f"{where} claims {claimed} bytes by its shape {sizes}, but {tensor.length} are stored"
+        )
+    if tensor.location is not None:
+        _check_place(where, tensor, len(weights))
+    return type
+
+
+def _named(name: str, tensor: Tensor) -> str:
+    return f"{name}: tensor {quoted(tensor.name)}"
 
 
 def _check_place(where: str, tensor: Tensor, size: int) -> None:
