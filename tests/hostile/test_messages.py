@@ -52,7 +52,8 @@ CALLS = [(f"/{rpc.path}", GOOD[rpc.name].SerializeToString()) for rpc in RPCS]
 CALLS.append(("/grpc.health.v1.Health/Check", b"\x0a\x00"))
 
 # What a whole message may be answered with; one of those that are refused says why.
-ANSWERED = {"OK", "3", "5", "7", "8"}  # INVALID_ARGUMENT to RESOURCE_EXHAUSTED
+# INVALID_ARGUMENT to FAILED_PRECONDITION: a spoiled message may ask for logits, which are missing.
+ANSWERED = {"OK", "3", "5", "7", "8", "9"}
 # What broken framing may end with besides: gRPC's own words, or nothing until the deadline.
 BROKEN = ANSWERED | {"1", "4", "12", "13", "reset", "closed", "waits"}
 
