@@ -13,11 +13,11 @@ from sentido_bundle.encodings import ENCODING_BYTES, why_not_text
 from sentido_score.callbacks import Say
 from sentido_score.files.locations import format_of
 from sentido_score.files.names import quoted, shown
+from sentido_score.formats.labels import label_of
 from sentido_score.formats.texts import check
 from sentido_score.options import FORMATS, Options
 
 from sentido_export.errors import ExportError
-from sentido_export.labels import label_of
 
 _PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev"))
 """What folders are called that hold parts of a data set, and are no labels."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sentido_score.callbacks import Say
 from sentido_score.errors import ScoreError
 from sentido_score.formats.columns import blind_to_case, refuse_doubles
+from sentido_score.formats.labels import label_of
 from sentido_score.formats.opening import open_source
 from sentido_score.formats.reader import Reader
 from sentido_score.formats.survey import refuse_column
@@ -14,7 +15,6 @@ from sentido_score.formats.window import Position, Window
 from sentido_score.options import Options
 
 from sentido_export.errors import ExportError
-from sentido_export.labels import label_of
 
 
 @dataclass(frozen=True)

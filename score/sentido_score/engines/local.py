@@ -119,6 +119,11 @@ class LocalEngine:
         self.model = model_of(self._bundle)
         self.dimension = dimension_of(self._bundle, options.embed)
 
+    @property
+    def bundle(self) -> Bundle:
+        """What computes."""
+        return self._bundle
+
     def scored(self, reader: Reader, start: Position) -> Iterator[tuple[Window, Scores]]:
         """Read, tokenize and compute, each a window ahead of the next; see Engine."""
         threads = cpus.granted()
