@@ -18,6 +18,7 @@ PACKAGES = {
         ("client", "sentido_client"),
         ("export", "sentido_export"),
         ("score", "sentido_score"),
+        ("evaluate", "sentido_evaluate"),
     )
 }
 ROOMS = {  # what each room imports besides itself, rooms and modules
@@ -34,7 +35,13 @@ ROOMS = {  # what each room imports besides itself, rooms and modules
         "engines": {"callbacks", "errors", "files", "formats", "options", "ordered"},
         "output": {"engines", "errors", "files", "formats", "options"},
     },
+    "sentido_evaluate": {
+        "figures": set(),  # which know no model, no file and no page
+        "behaviour": {"errors", "figures"},
+        "page": set(),  # which is drawn from the JSON alone
+    },
 }
+DOWNWARDS = ("sentido_export", "sentido_evaluate", "sentido_score", "sentido_bundle")
 GRPC = {"health_check", "security.secrets", "security.tls", "transports"}  # who imports it
 
 
@@ -88,6 +95,14 @@ def test_a_room_imports_only_what_lies_below_it(package: str) -> None:
         if room in ROOMS[package]:
             rooms = {other.partition(".")[0] for other in others} - {room}
             assert rooms <= ROOMS[package][room], name
+
+
+@pytest.mark.parametrize("package", DOWNWARDS)
+def test_a_package_imports_those_below_it_and_none_above(package: str) -> None:
+    above = DOWNWARDS[: DOWNWARDS.index(package)]
+    used = {full.split(".")[0] for path in modules(package).values() for full in imports(path)}
+    assert package in used  # it has found them
+    assert not used & {*above}
 
 
 def test_the_exporter_reads_by_the_scorers_formats_and_knows_no_more_of_it() -> None:

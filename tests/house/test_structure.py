@@ -35,6 +35,9 @@ PACKAGES = {
         *("h5py", "keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx"),
         *("sentido_bundle", "sentido_export", "sentido_score"),
     },
+    "evaluate/sentido_evaluate": {
+        *("numpy", "rich", "sentido_bundle", "sentido_evaluate", "sentido_score"),
+    },
     "score/sentido_score": {
         *("boto3", "botocore", "numpy", "pyarrow", "ray"),
         *("sentido_bundle", "sentido_client", "sentido_score"),

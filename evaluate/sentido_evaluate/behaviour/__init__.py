@@ -1,0 +1,1 @@
+"""Checks of behaviour: sentences made from templates, and what a model should say of them."""

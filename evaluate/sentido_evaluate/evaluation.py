@@ -1,0 +1,227 @@
+"""An evaluation from beginning to end: read, answer, count, sum up.
+
+    labelled rows -> engine -> counts -> figures
+
+What it gives is a plain dictionary, which is what the JSON holds and the page is drawn from.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sentido_bundle import default_bundle
+from sentido_score.callbacks import Say, quiet
+from sentido_score.engines.local import LocalEngine
+from sentido_score.files.locations import STANDARD
+from sentido_score.formats.opening import Source, open_source
+from sentido_score.formats.reader import Reader
+from sentido_score.formats.window import Position
+from sentido_score.options import Options
+from sentido_score.output.results import RunStats
+
+from sentido_evaluate.answers import Answers, Counted, answers
+from sentido_evaluate.behaviour.asking import ask
+from sentido_evaluate.behaviour.suite import Suite
+from sentido_evaluate.comparison import Comparison
+from sentido_evaluate.errors import EvaluateError
+from sentido_evaluate.notes import notes
+from sentido_evaluate.truth import Columns, Truth
+from sentido_evaluate.worst import Worst
+
+FORMAT = 1
+"""Of what `evaluate` returns."""
+
+_EXAMPLES = 20
+_TEXT = 600  # characters of a text that are shown
+_ERRORS_SAID = 5
+
+Watch = Callable[[RunStats, float | None], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be evaluated, and on what."""
+
+    source: Source | None = None  # as sentido-score reads it; None: checks alone
+    bundle: str | Path | None = None  # None: the default one
+    compare: str | Path | None = None  # another bundle
+    columns: Columns = field(default_factory=Columns)
+    suites: Sequence[Suite] = ()
+    precision: str = "fp32"
+    delimiter: str = ","
+    input_format: str | None = None
+    texts: bool = False  # whether what is returned may hold texts
+
+
+def evaluate(asked: Asked, *, watch: Watch = quiet, say: Say = quiet) -> dict[str, Any]:
+    """Evaluate a bundle. Raises EvaluateError or ScoreError; see `docs/evaluating.md`."""
+    if asked.source is None and not asked.suites:
+        raise EvaluateError("nothing to evaluate: give labelled texts, or --checks")
+    if asked.compare is not None:
+        _check_comparison(asked)
+    options = _options(asked)
+    engine = _engine(asked.bundle, options)
+    for suite in asked.suites:
+        suite.require(engine.model.labels)
+    found: dict[str, Any] = {"format": FORMAT, "model": _model(engine)}
+    if asked.source is not None:
+        found |= _of_rows(asked, engine, options, watch, say)
+    found["checks"] = [ask(engine, suite, texts=asked.texts) for suite in asked.suites]
+    return found
+
+
+def _options(asked: Asked) -> Options:
+    return Options(
+        text_column=asked.columns.text,
+        delimiter=asked.delimiter,
+        input_format=asked.input_format,
+        columns=asked.columns.names,
+        partitions=False,
+        precision=asked.precision,
+    )
+
+
+def _engine(bundle: str | Path | None, options: Options) -> LocalEngine:
+    return LocalEngine(default_bundle() if bundle is None else bundle, options)
+
+
+def _model(engine: LocalEngine) -> dict[str, Any]:
+    model = engine.model
+    return {
+        "name": model.name,
+        "version": model.version,
+        "digest": model.digest,
+        "precision": model.precision,
+        "task": str(engine.bundle.manifest.task.kind),
+        "labels": list(model.labels),
+    }
+
+
+def _of_rows(
+    asked: Asked, engine: LocalEngine, options: Options, watch: Watch, say: Say
+) -> dict[str, Any]:
+    counted = Counted(engine)
+    truth = Truth(asked.columns, engine.model.labels, many=not counted.is_single)
+    comparison, engines = None, [engine]
+    if asked.compare is not None:
+        engines.append(_engine(asked.compare, options))
+        comparison = Comparison(*engines)
+    assert asked.source is not None
+    reader = open_source(asked.source, options, say)
+    truth.check(reader)
+    run = _Run(reader, counted, comparison, _EXAMPLES if asked.texts else 0, watch)
+    if comparison:
+        run.other = Counted(engines[1])
+        run.other_truth = [engines[1].model.labels.index(label) for label in counted.labels]
+    with closing(answers(engines, reader, truth)) as windows:  # type: ignore[type-var]
+        for rows in windows:
+            run.add(rows)
+    run.say_errors(say)
+    return run.figures(texts=asked.texts)
+
+
+def _check_comparison(asked: Asked) -> None:
+    """Raise EvaluateError unless there are texts that two models can read."""
+    if asked.source is None:
+        raise EvaluateError("--compare needs labelled texts")
+    source = asked.source
+    listed = [source] if isinstance(source, str | os.PathLike) else source
+    if STANDARD in [os.fspath(one) for one in listed]:
+        raise EvaluateError("standard input cannot be read twice: --compare needs files")
+
+
+class _Run:
+    """Counts the rows of one evaluation."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        counted: Counted,
+        comparison: Comparison | None,
+        examples: int,
+        watch: Watch,
+    ) -> None:
+        self._reader, self._counted, self._comparison = reader, counted, comparison
+        self.other: Counted | None = None
+        self.other_truth: list[int] = []
+        self._watch = watch
+        self._examples: Worst[dict[str, Any]] = Worst(examples)
+        self._rows = self._errors = 0
+        self._first_errors: list[tuple[tuple[Position, int], str]] = []
+
+    def add(self, rows: Answers) -> None:
+        right = self._counted.add(rows)
+        if self._comparison is not None and self.other is not None:
+            self._comparison.add(rows, right, self.other.add(rows.renumbered(self.other_truth), 1))
+        self._keep(rows, right)
+        self._errors += len(rows.errors)
+        self._first_errors += rows.errors[: _ERRORS_SAID - len(self._first_errors)]
+        self._rows += len(rows.texts) + len(rows.errors)
+        self._watch(RunStats(self._rows, self._errors), self._reader.share(rows.end))
+
+    def _keep(self, rows: Answers, right: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
+        probabilities, labels = rows.probabilities(), self._counted.labels
+        surest = np.where(right, -1.0, probabilities.max(axis=1, initial=0))
+        for row in self._examples.wanted(surest).tolist():
+            if not right[row]:
+                item = {
+                    "place": rows.places[row],
+                    "text": rows.texts[row],
+                    "labels": [labels[place] for place in sorted(rows.truth[row])],
+                    "answer": labels[int(probabilities[row].argmax())],
+                    "probability": float(probabilities[row].max()),
+                }
+                self._examples.add(float(surest[row]), item)
+
+    def say_errors(self, say: Say) -> None:
+        """Say what is wrong with the first bad rows. Raises EvaluateError if no row is good."""
+        said = [self._sentence(*error) for error in self._first_errors]
+        if self._errors == self._rows:
+            raise EvaluateError(
+                f"none of {self._rows:,} rows can be evaluated: {said[0]}"
+                if said
+                else f"{self._reader.files[0].name}: holds no rows"
+            )
+        for sentence in said:
+            say(sentence)
+        if self._errors > len(said):
+            say(f"{self._errors - len(said):,} more rows have errors")
+
+    def figures(self, *, texts: bool) -> dict[str, Any]:
+        counts = {"evaluated": self._rows - self._errors, "errors": self._errors}
+        found: dict[str, Any] = {"rows": counts, **self._counted.figures.figures()}
+        found["notes"] = notes(found)
+        if texts:
+            found["examples"] = [self._shown(item) for _, item in self._examples.items()]
+        if self._comparison is not None and self.other is not None:
+            other = self.other.figures.figures()
+            found["comparison"] = self._comparison.figures() | {
+                "accuracy": other["accuracy"],
+                "macro_f1": other["macro_f1"],
+                "worst": [self._shown(item, texts) for item in self._comparison.worst()],
+            }
+        return found
+
+    def _shown(self, item: dict[str, Any], texts: bool = True) -> dict[str, Any]:
+        """Return a row as it may be shown: by its place, with its text only if that is asked."""
+        text = item["text"] if len(item["text"]) <= _TEXT else item["text"][:_TEXT] + " ..."
+        shown = {**item, "place": self._place(item["place"])}
+        del shown["text"]
+        return shown | ({"text": text} if texts else {})
+
+    def _sentence(self, place: tuple[Position, int], problem: str) -> str:
+        """Name a row; what is wrong with a record begins with its line anyway."""
+        if problem.startswith("line "):
+            return f"{self._reader.files[place[0].file].name}: {problem}"
+        return f"{self._place(place)}: {problem}"
+
+    def _place(self, place: tuple[Position, int]) -> str:
+        start, row = place
+        file = self._reader.files[start.file]
+        if file.place is None:
+            return "standard input"
+        return f"{file.name}: {self._reader.place_of(start, row)}"

@@ -1,0 +1,77 @@
+"""Counts of probabilities in bins, and what can be told from them in constant memory."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+BINS = 2000
+"""Of log-odds, in equal steps: as fine near 0 and 1, where most probabilities are, as between."""
+
+_MOST_LOG_ODDS = 17.0  # beyond what float32 tells from 0 and 1
+_Z = 1.96
+
+
+def bins_of(probabilities: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the bin of each probability; a larger one is in the same bin or a later one."""
+    clipped = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-9)
+    log_odds = np.log(clipped) - np.log1p(-clipped)
+    steps = (log_odds + _MOST_LOG_ODDS) * (BINS / (2 * _MOST_LOG_ODDS))
+    return np.clip(steps.astype(np.int64), 0, BINS - 1)
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a share that was found in `count` trials.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+    Journal of the American Statistical Association 22 (1927).
+    """
+    if count == 0:
+        return 0.0, 1.0
+    share = right / count
+    centre = share + _Z * _Z / (2 * count)
+    margin = _Z * math.sqrt(share * (1 - share) / count + _Z * _Z / (4 * count * count))
+    scale = 1 + _Z * _Z / count
+    return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
+
+
+def share(right: int, count: int) -> float | None:
+    """Return a share, None of nothing."""
+    return right / count if count else None
+
+
+def roc_auc(positive: Counts, negative: Counts) -> tuple[float, float] | None:
+    """Return the area under the ROC curve, and how far it is at most from the exact one.
+
+    `positive`, `negative`: (BINS,), how many of each there are in every bin. Two probabilities in
+    one bin count as equal, which is the only error. None where one of both is missing.
+    """
+    plus, minus = positive.astype(np.float64), negative.astype(np.float64)
+    pairs = plus.sum() * minus.sum()
+    if pairs == 0:
+        return None
+    below = np.cumsum(minus) - minus
+    ties = float((plus * minus).sum()) / 2
+    return (float((plus * below).sum()) + ties) / pairs, ties / pairs
+
+
+class PerLabel:
+    """How the probabilities of each label are spread, with and without the label. For one run."""
+
+    def __init__(self, labels: int) -> None:
+        self._counts = np.zeros((2, labels, BINS), np.int64)
+
+    def add(self, probabilities: NDArray[np.float32], truth: NDArray[np.bool_]) -> None:
+        """Count rows, (rows, labels) each."""
+        labels = probabilities.shape[1]
+        places = (truth * labels + np.arange(labels)) * BINS + bins_of(probabilities)
+        found = np.bincount(places.ravel(), minlength=self._counts.size)
+        self._counts += found.reshape(self._counts.shape)
+
+    def roc_auc(self) -> list[tuple[float, float] | None]:
+        """Return what `roc_auc` says of each label against all others."""
+        return [roc_auc(plus, minus) for minus, plus in zip(*self._counts, strict=True)]

@@ -1,0 +1,1 @@
+"""The page: one HTML file, which loads nothing and runs nothing."""

@@ -1,0 +1,144 @@
+"""Charts as inline SVG: drawn here, since three kinds of them are all that a page needs.
+
+Colours and fonts are the page's, by classes and custom properties, so that a chart follows light
+and dark. Each has a title and a description for who cannot see it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+_WIDTH, _HEIGHT = 420, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 48
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Where values are on the picture."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+        along = (x - self.x[0]) / (self.x[1] - self.x[0])
+        up = (y - self.y[0]) / (self.y[1] - self.y[0])
+        return round(_LEFT + along * width, 1), round(_TOP + (1 - up) * height, 1)
+
+
+def reliability(calibration: dict[str, Any], what: str) -> str:
+    """Draw how often answers were right, by how sure they were; bars show how many there are."""
+    bins = [each for each in calibration["bins"] if each["rows"]]
+    axes, most = _Axes((0, 1), (0, 1)), max((each["rows"] for each in bins), default=1)
+    parts = [_line(axes, (0, 0), (1, 1), "ideal")]
+    for each in bins:
+        x, y = axes.at(each["from"], 0.25 * each["rows"] / most)
+        width = axes.at(each["to"], 0)[0] - x
+        height = axes.at(0, 0)[1] - y
+        parts.append(_rect(x, y, width - 1, height, "rows", f"{each['rows']:,} rows"))
+    for each in bins:
+        parts.append(_interval(axes, each["confidence"], each["low"], each["high"]))
+        said = f"said {each['confidence']:.3f}, right {each['accuracy']:.3f}, {each['rows']:,} rows"
+        parts.append(_dot(axes, each["confidence"], each["accuracy"], said))
+    return _chart(axes, parts, "said probability", what, "Reliability diagram")
+
+
+def coverage(points: Sequence[dict[str, float]]) -> str:
+    """Draw the accuracy of the surest answers, by what share of all they are."""
+    least = min((point["accuracy"] for point in points), default=0.0)
+    axes = _Axes((0, 1), (min(0.9, int(least * 10) / 10), 1))
+    line = " ".join(
+        f"{x},{y}" for x, y in (axes.at(point["coverage"], point["accuracy"]) for point in points)
+    )
+    parts = [f'<polyline class="curve" points="{line}"/>']
+    parts += [
+        _dot(
+            axes, p["coverage"], p["accuracy"], f"{p['coverage']:.0%} of rows: {p['accuracy']:.4f}"
+        )
+        for p in points
+    ]
+    return _chart(
+        axes, parts, "share of the rows that are answered", "accuracy", "Accuracy and coverage"
+    )
+
+
+def bars(slices: Sequence[dict[str, Any]], what: str) -> str:
+    """Draw the accuracy of slices, with its interval; the slices' names stand below."""
+    axes = _Axes((0, max(1, len(slices))), (0, 1))
+    parts = []
+    for index, each in enumerate(slices):
+        x, y = axes.at(index + 0.15, each["accuracy"])
+        width = axes.at(index + 0.85, 0)[0] - x
+        said = f"{each['range']}: {each['accuracy']:.4f} of {each['rows']:,} rows"
+        parts.append(_rect(x, y, width, axes.at(0, 0)[1] - y, "bar", said))
+        parts.append(_interval(axes, index + 0.5, each["low"], each["high"]))
+        middle, bottom = axes.at(index + 0.5, 0)
+        for line, text in enumerate(_lines_of(each["range"])):
+            parts.append(_text(middle, bottom + 13 + 11 * line, text, "tick middle"))
+    title = f"Accuracy by {what}"
+    return _chart(axes, parts, what, "accuracy", title, x_ticks=False)
+
+
+def _lines_of(name: str) -> list[str]:
+    """Break the name of a slice into what stands below a bar."""
+    first, _, last = name.replace(" or more", "+").replace("over ", ">").partition(" to ")
+    return [f"{first} –", last] if last else [first]
+
+
+def _chart(
+    axes: _Axes, parts: Sequence[str], x: str, y: str, title: str, *, x_ticks: bool = True
+) -> str:
+    frame = [*_grid(axes, x_ticks), *parts]
+    frame.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, x, "axis middle"))
+    turned = f'transform="rotate(-90 12 {_HEIGHT / 2 - 15:g})"'
+    frame.append(
+        f'<text class="axis middle" x="12" y="{_HEIGHT / 2 - 15:g}" {turned}>{escape(y)}</text>'
+    )
+    return (
+        f'<svg role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}"><title>{escape(title)}</title>'
+        f"{''.join(frame)}</svg>"
+    )
+
+
+def _grid(axes: _Axes, x_ticks: bool) -> list[str]:
+    parts = []
+    for tick in _ticks(axes.y):
+        parts.append(_line(axes, (axes.x[0], tick), (axes.x[1], tick), "grid"))
+        x, y = axes.at(axes.x[0], tick)
+        parts.append(_text(x - 5, y + 4, f"{tick:g}", "tick end"))
+    if x_ticks:
+        for tick in _ticks(axes.x):
+            x, y = axes.at(tick, axes.y[0])
+            parts.append(_text(x, y + 14, f"{tick:g}", "tick middle"))
+    return parts
+
+
+def _ticks(ends: tuple[float, float]) -> list[float]:
+    low, high = ends
+    return [round(low + (high - low) * step / 5, 4) for step in range(6)]
+
+
+def _line(axes: _Axes, one: tuple[float, float], other: tuple[float, float], kind: str) -> str:
+    (x1, y1), (x2, y2) = axes.at(*one), axes.at(*other)
+    return f'<line class="{kind}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
+
+
+def _interval(axes: _Axes, x: float, low: float, high: float) -> str:
+    return _line(axes, (x, low), (x, high), "interval")
+
+
+def _rect(x: float, y: float, width: float, height: float, kind: str, said: str) -> str:
+    return (
+        f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{max(0, width):.1f}"'
+        f' height="{max(0, height):.1f}"><title>{escape(said)}</title></rect>'
+    )
+
+
+def _dot(axes: _Axes, x: float, y: float, said: str) -> str:
+    cx, cy = axes.at(x, y)
+    return f'<circle class="dot" cx="{cx}" cy="{cy}" r="3.5"><title>{escape(said)}</title></circle>'
+
+
+def _text(x: float, y: float, text: str, kind: str) -> str:
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}">{escape(text)}</text>'

@@ -1,0 +1,191 @@
+"""The page of an evaluation: from what `evaluate` returns to one HTML file.
+
+It loads nothing and runs nothing: style and pictures are within it.
+"""
+
+from collections.abc import Iterator
+from html import escape
+from importlib import resources
+from typing import Any
+
+from sentido_evaluate.page import charts
+from sentido_evaluate.page.behaviour import behaviour
+from sentido_evaluate.page.confusion import confusion
+from sentido_evaluate.page.parts import figure, number, paragraph, percent, section, table, tile
+
+MOST_BYTES = 1_000_000
+"""A page is no larger: what is long is cut by the parts that draw it."""
+
+_MOST_LABELS = 300
+
+
+def page(found: dict[str, Any]) -> str:
+    """Return the page."""
+    model = found["model"]
+    title = f"{model['name']} {model['version']}"
+    style = (resources.files("sentido_evaluate") / "page" / "style.css").read_text("utf-8")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}: evaluation</title><style>{style}</style></head><body>"
+        f"<h1>How good is {escape(title)}?</h1>"
+        f'<p class="soft">{model["precision"]}, digest {model["digest"][:12]}{_rows(found)}</p>'
+        f"{''.join(_sections(found))}</body></html>\n"
+    )
+
+
+def _rows(found: dict[str, Any]) -> str:
+    if "rows" not in found:
+        return ""
+    rows = found["rows"]
+    errors = f"; {rows['errors']:,} rows with errors are left out" if rows["errors"] else ""
+    return f", on {rows['evaluated']:,} labelled texts{errors}"
+
+
+def _sections(found: dict[str, Any]) -> Iterator[str]:
+    if "rows" in found:
+        yield _headline(found)
+        yield section("Labels", _labels(found))
+        yield section("What is taken for what", confusion(found))
+        yield section("Can the probabilities be believed?", _calibration(found))
+        yield section("Which texts are hard?", _slices(found))
+    if "comparison" in found:
+        yield _comparison(found)
+    for suite in found["checks"]:
+        yield behaviour(suite)
+    if found.get("examples"):
+        yield section("The surest mistakes", _examples(found["examples"]))
+
+
+def _headline(found: dict[str, Any]) -> str:
+    accuracy, area = found["accuracy"], found["roc_auc"]
+    is_single = "confusion" in found
+    interval = f"95 %: {accuracy['low']:.4f} to {accuracy['high']:.4f}"
+    tiles = [
+        tile("accuracy" if is_single else "all labels right", number(accuracy["value"]), interval)
+    ]
+    if is_single:
+        more = f"always {accuracy['baseline_label']}"
+        tiles.append(tile("baseline", number(accuracy["baseline"]), more))
+    tiles.append(tile("macro F1", number(found["macro_f1"]), "the mean over the labels"))
+    if not is_single:
+        tiles.append(tile("micro F1", number(found["micro_f1"]), "over all answers"))
+    if area is not None:
+        tiles.append(tile("ROC AUC", number(area["value"]), f"± {area['error']:.1e}"))
+    tiles.append(tile("Brier score", number(found["brier"]), "0 is perfect"))
+    calibration = found["calibration"]
+    by_chance = f"if calibrated: below {calibration['ece_if_calibrated_95']:.4f}"
+    tiles.append(tile("calibration error", number(calibration["ece"]), by_chance))
+    said = "".join(f"<li>{escape(note)}</li>" for note in found["notes"])
+    listed = f'<ul class="notes">{said}</ul>' if said else ""
+    return f'<div class="tiles">{"".join(tiles)}</div>{listed}'
+
+
+def _labels(found: dict[str, Any]) -> str:
+    labels = sorted(found["labels"], key=lambda row: -row["support"])[:_MOST_LABELS]
+    left = len(found["labels"]) - len(labels)
+    rows = [
+        (
+            row["label"],
+            *(number(row[name]) for name in ("precision", "recall", "f1", "roc_auc")),
+            f"{row['support']:,}",
+            f"{row['answered']:,}",
+        )
+        for row in labels
+    ]
+    head = ("label", "precision", "recall", "F1", "ROC AUC", "texts", "answered")
+    more = paragraph(f"{left:,} rarer labels are in the JSON.", "soft") if left else ""
+    return table(head, rows) + more
+
+
+def _calibration(found: dict[str, Any]) -> str:
+    is_single = "confusion" in found
+    says = (
+        "Dots on the line: answers are right as often as they say. Bars: how many rows."
+        if is_single
+        else "Of every label's probability: dots on the line are right as often as they say."
+    )
+    pictures = [
+        figure(charts.reliability(found["calibration"], "share that is right"), says),
+    ]
+    if found.get("coverage"):
+        says = "If only the surest answers are used and the others left to people."
+        pictures.append(figure(charts.coverage(found["coverage"]), says))
+    return f'<div class="charts">{"".join(pictures)}</div>'
+
+
+def _slices(found: dict[str, Any]) -> str:
+    pictures = [
+        figure(charts.bars(slices, what), _counted(slices))
+        for slices, what in (
+            (found["by_words"], "words of a text"),
+            (found["by_out_of_vocabulary_share"], "share of unknown words"),
+        )
+        if slices
+    ]
+    return f'<div class="charts">{"".join(pictures)}</div>' if pictures else ""
+
+
+def _counted(slices: list[dict[str, Any]]) -> str:
+    return "Rows: " + "; ".join(f"{each['range']}: {each['rows']:,}" for each in slices)
+
+
+def _comparison(found: dict[str, Any]) -> str:
+    its, flips = found["comparison"], found["comparison"]["flips"]
+    other, interval = its["model"], f"95 %: {percent(flips['low'])} to {percent(flips['high'])}"
+    tiles = [
+        tile("answers that flip", percent(flips["share"]), f"{flips['rows']:,} rows; {interval}"),
+        tile("mended / broken", f"{its['mended']:,} / {its['broken']:,}", "wrong before / after"),
+        tile("largest difference", number(its["largest_difference"]), "of a probability"),
+        tile("mean difference", number(its["mean_difference"], 5), "of a probability"),
+        tile("its accuracy", number(its["accuracy"]["value"]), f"macro F1 {its['macro_f1']:.4f}"),
+    ]
+    name = f"{other['name']} {other['version']}, digest {other['digest'][:12]}"
+    return section(
+        "Compared with another model",
+        paragraph(name, "soft"),
+        f'<div class="tiles">{"".join(tiles)}</div>',
+        _flips(flips["by_label"]),
+        _worst(its["worst"]),
+    )
+
+
+def _flips(flips: list[dict[str, Any]]) -> str:
+    if not flips:
+        return ""
+    head = tuple(flips[0])
+    words = sum(isinstance(value, str) for value in flips[0].values())
+    return table(head, [[_plain(value) for value in row.values()] for row in flips], words)
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else f"{value:,}"
+
+
+def _worst(rows: list[dict[str, Any]]) -> str:
+    shown = [
+        (
+            row["place"],
+            row.get("text", ""),
+            row["label"],
+            number(row["probability"]),
+            number(row["other"]),
+        )
+        for row in rows
+    ]
+    head = ("row", "text", "label", "probability", "the other's")
+    return table(head, shown, words=3) if shown else ""
+
+
+def _examples(examples: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            each["place"],
+            each["text"],
+            ", ".join(each["labels"]),
+            each["answer"],
+            number(each["probability"]),
+        )
+        for each in examples
+    ]
+    return table(("row", "text", "labelled", "answered", "probability"), rows, words=4)

@@ -1,0 +1,141 @@
+"""The labels that rows should have: from a column of labels, or from a column of 0 and 1 per label.
+
+A row whose label is missing, or is none of the model's, has an error in the place of a label.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sentido_score.files.names import quoted
+from sentido_score.formats.labels import label_of
+from sentido_score.formats.reader import Reader
+from sentido_score.formats.survey import refuse_column
+from sentido_score.formats.window import Rows
+
+from sentido_evaluate.errors import EvaluateError
+
+Held = frozenset[int]
+"""The places of a text's labels among the model's."""
+
+_YES = {"1": True, "True": True, "true": True, "0": False, "False": False, "false": False}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the labels are. Raises EvaluateError for what cannot be meant."""
+
+    text: str = "text"
+    label: str = "label"
+    labels: tuple[str, ...] = ()  # a column of 0 and 1 each, in the place of `label`
+    renamed: Mapping[str, str] = field(default_factory=dict)  # what the model calls a label
+
+    def __post_init__(self) -> None:
+        if self.text in (names := self.names):
+            raise EvaluateError(
+                f"the column {self.text!r} holds both the texts and labels: name two columns with"
+                " --text-column and --label-column"
+            )
+        if doubled := [name for name in names if names.count(name) > 1]:
+            raise EvaluateError(f"--label-columns names {doubled[0]!r} several times")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are read beside the texts."""
+        return self.labels or (self.label,)
+
+
+class Truth:
+    """Reads the labels of rows. Immutable."""
+
+    def __init__(self, columns: Columns, labels: Sequence[str], *, many: bool) -> None:
+        """`labels`: the model's; `many`: whether a text may have any number of them.
+
+        Raises EvaluateError if the columns and the model cannot go together.
+        """
+        self._columns = columns
+        self._places = {label: place for place, label in enumerate(labels)}
+        self._labels = labels
+        self._many = many
+        if columns.labels and not many:
+            raise EvaluateError(
+                "--label-columns is for models that give several labels (multi_label): name the"
+                " one column of labels with --label-column"
+            )
+        for old, new in columns.renamed.items():
+            if new not in self._places:
+                raise EvaluateError(
+                    f"--rename {old}={new}: the model has the labels {quoted(labels, 10)}"
+                )
+        if columns.labels and (other := {self._name(name) for name in columns.labels} ^ {*labels}):
+            raise EvaluateError(
+                f"--label-columns and the model's labels differ in {quoted(sorted(other), 3)}: one"
+                " column for each label is needed (--rename COLUMN=LABEL gives it its name)"
+            )
+
+    def check(self, reader: Reader) -> None:
+        """Raise ScoreError unless the input has the columns."""
+        if reader.format == "text":
+            raise EvaluateError("lines of text have no labels: give a table")
+        flag = "--label-columns" if self._columns.labels else "--label-column"
+        if reader.format != "jsonl":  # whose columns are those of objects that may be bad
+            for name in self._columns.names:
+                refuse_column(reader.files[0], reader.names, name, flag=flag)
+
+    def of(self, reader: Reader, rows: Rows) -> list[Held | str]:
+        """Return the labels of each row, or what is wrong with them."""
+        if self._columns.labels:
+            values = [reader.values(rows, name) for name in self._columns.labels]
+            places = [self._places[self._name(name)] for name in self._columns.labels]
+            return [self._flags(row, places) for row in zip(*values, strict=True)]
+        read = self._several if self._many else self._one
+        return _each(read, reader.values(rows, self._columns.label))
+
+    def _name(self, label: str) -> str:
+        return self._columns.renamed.get(label, label)
+
+    def _one(self, value: object) -> Held | str:
+        label = label_of(value)
+        if label is None:
+            return "no label"
+        if (place := self._places.get(self._name(label))) is None:
+            return (
+                f"the label {label!r:.60} is none of the model's, {quoted(self._labels, 5)}:"
+                f" --rename {label:.40}=LABEL says which it is"
+            )
+        return frozenset((place,))
+
+    def _several(self, value: object) -> Held | str:
+        if not isinstance(value, list | tuple):
+            return self._one(value)
+        held: set[int] = set()
+        for each in value:
+            found = self._one(each)
+            if isinstance(found, str):
+                return found
+            held |= found
+        return frozenset(held)
+
+    def _flags(self, values: Sequence[object], places: Sequence[int]) -> Held | str:
+        held = set()
+        for value, place in zip(values, places, strict=True):
+            try:
+                is_held = _YES.get(label_of(value) or "")
+            except ValueError as error:
+                return str(error)
+            if is_held is None:
+                return (
+                    f"the column of {self._labels[place]!r} holds {value!r:.40}, 0 or 1 is needed"
+                )
+            if is_held:
+                held.add(place)
+        return frozenset(held)
+
+
+def _each(read: Callable[[object], Held | str], values: Sequence[object]) -> list[Held | str]:
+    found: list[Held | str] = []
+    for value in values:
+        try:
+            found.append(read(value))
+        except ValueError as error:
+            found.append(str(error))
+    return found

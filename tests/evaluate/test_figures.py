@@ -1,0 +1,193 @@
+"""Every figure against scikit-learn's, or one computed by hand, on three sets of answers."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sentido_evaluate.figures.binned import wilson
+from sentido_evaluate.figures.calibration import Calibration, Coverage
+from sentido_evaluate.figures.multi_label import MultiLabel
+from sentido_evaluate.figures.single import SingleLabel
+from sentido_evaluate.figures.slices import Slices
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+Floats = NDArray[np.float32]
+ROWS = 3000
+
+
+def answers(shares: list[float]) -> tuple[Floats, NDArray[np.int64]]:
+    """Return probabilities (rows, labels) that know something, and labels of these shares."""
+    generator = np.random.default_rng(len(shares))
+    truth = generator.choice(len(shares), ROWS, p=shares)
+    logits = generator.normal(size=(ROWS, len(shares))) + np.log(shares)
+    logits[np.arange(ROWS), truth] += 1.5
+    exponents = np.exp(3 * logits)
+    return (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32), truth
+
+
+SETS = {"two labels": [0.5, 0.5], "three, one of them rare": [0.9, 0.095, 0.005]}
+
+
+def counted(counter: Any, *arrays: NDArray[Any]) -> dict[str, Any]:
+    """Return the figures of rows that come in pieces, as windows do."""
+    words, unknown = np.full(ROWS, 10), np.zeros(ROWS, np.int64)
+    for piece in (slice(0, 7), slice(7, 7), slice(7, ROWS)):
+        counter.add(*(array[piece] for array in arrays), words[piece], unknown[piece])
+    return dict(counter.figures())
+
+
+@pytest.fixture(params=[*SETS.values()], ids=[*SETS])
+def single(request: pytest.FixtureRequest) -> tuple[dict[str, Any], Floats, NDArray[np.int64]]:
+    probabilities, truth = answers(request.param)
+    labels = tuple("abc"[: len(request.param)])
+    return counted(SingleLabel(labels), probabilities, truth), probabilities, truth
+
+
+Single = tuple[dict[str, Any], Floats, NDArray[np.int64]]
+
+
+def test_figures_of_one_label_are_those_of_scikit_learn(single: Single) -> None:
+    found, probabilities, truth = single
+    said = probabilities.argmax(axis=1)
+    assert found["accuracy"]["value"] == accuracy_score(truth, said)
+    assert found["confusion"] == confusion_matrix(truth, said).tolist()
+    precision, recall, f1, support = precision_recall_fscore_support(truth, said, zero_division=0)
+    for index, row in enumerate(found["labels"]):
+        assert (row["precision"] or 0) == pytest.approx(precision[index])
+        assert row["recall"] == pytest.approx(recall[index])
+        assert row["f1"] == pytest.approx(f1[index])
+        assert row["support"] == support[index]
+    assert found["macro_f1"] == pytest.approx(f1_score(truth, said, average="macro"))
+
+
+def test_the_brier_score_is_that_of_scikit_learn(single: Single) -> None:
+    found, probabilities, truth = single
+    wide = probabilities.astype(np.float64)
+    wide /= wide.sum(axis=1, keepdims=True)
+    wanted = brier_score_loss(truth, wide[:, 1] if wide.shape[1] == 2 else wide)
+    assert found["brier"] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_roc_auc_is_as_near_to_scikit_learns_as_it_says(single: Single) -> None:
+    found, probabilities, truth = single
+    for index, row in enumerate(found["labels"]):
+        wanted = roc_auc_score(truth == index, probabilities[:, index])
+        assert abs(row["roc_auc"] - wanted) <= row["roc_auc_error"] + 1e-12
+        assert row["roc_auc_error"] < 1e-3
+    areas = [row["roc_auc"] for row in found["labels"]]
+    wanted = areas[1] if len(areas) == 2 else np.mean(areas)
+    assert found["roc_auc"]["value"] == pytest.approx(wanted)
+
+
+def test_roc_auc_is_exact_where_all_probabilities_are_equal_or_apart() -> None:
+    counter = SingleLabel(("a", "b"))
+    half = np.full((4, 2), 0.5, np.float32)
+    counter.add(half, np.array([0, 1, 0, 1]), np.ones(4, np.int64), np.zeros(4, np.int64))
+    assert counter.figures()["roc_auc"]["value"] == 0.5
+    apart = SingleLabel(("a", "b"))
+    sure = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    apart.add(sure, np.array([0, 1]), np.ones(2, np.int64), np.zeros(2, np.int64))
+    assert apart.figures()["roc_auc"] == {"value": 1.0, "error": 0.0}
+
+
+def test_figures_of_several_labels_are_those_of_scikit_learn() -> None:
+    generator = np.random.default_rng(5)
+    truth = generator.random((ROWS, 3)) < [0.5, 0.1, 0.01]
+    probabilities = (0.6 * generator.random((ROWS, 3)) + 0.4 * truth).astype(np.float32)
+    thresholds = (0.5, 0.6, 0.99)
+    said = probabilities >= np.array(thresholds, np.float32)
+    found = counted(MultiLabel(("a", "b", "c"), thresholds), probabilities, said, truth)
+    assert found["accuracy"]["value"] == accuracy_score(truth, said)
+    precision, recall, f1, support = precision_recall_fscore_support(truth, said, zero_division=0)
+    for index, row in enumerate(found["labels"]):
+        assert (row["precision"] or 0) == pytest.approx(precision[index])
+        assert row["recall"] == pytest.approx(recall[index])
+        assert row["f1"] == pytest.approx(f1[index])
+        assert (row["support"], row["threshold"]) == (support[index], thresholds[index])
+        wanted = roc_auc_score(truth[:, index], probabilities[:, index])
+        assert abs(row["roc_auc"] - wanted) <= row["roc_auc_error"] + 1e-12
+    for average in ("macro", "micro"):
+        wanted = f1_score(truth, said, average=average, zero_division=0)
+        assert found[f"{average}_f1"] == pytest.approx(wanted)
+    squares = np.square(probabilities.astype(np.float64) - truth)
+    assert found["brier"] == pytest.approx(squares.mean())
+
+
+def test_an_answer_that_is_never_right_has_no_area_or_recall_where_none_can_be() -> None:
+    counter = SingleLabel(("a", "b", "c"))
+    sure = np.array([[0.9, 0.1, 0.0]] * 3, np.float32)
+    counter.add(sure, np.array([0, 0, 1]), np.ones(3, np.int64), np.zeros(3, np.int64))
+    rows = counter.figures()["labels"]
+    assert (rows[1]["precision"], rows[1]["recall"], rows[1]["f1"]) == (None, 0.0, 0.0)
+    assert (rows[2]["recall"], rows[2]["roc_auc"]) == (None, None)
+    assert counter.figures()["macro_f1"] == pytest.approx((0.8 + 0) / 2)  # as scikit-learn: of a, b
+
+
+def test_the_calibration_error_is_the_one_computed_by_hand() -> None:
+    calibration = Calibration()
+    confidence = np.array([0.91, 0.92, 0.99, 0.99, 0.55], np.float32)
+    calibration.add(confidence[:3], np.array([True, False, True]))
+    calibration.add(confidence[3:], np.array([True, False]))
+    found = calibration.figures()
+    # 0.91 and 0.92 are in the bin of 13/15 to 14/15, 0.99 in the last one, 0.55 in that of 8/15.
+    wanted = (abs(1 - 1.83) + abs(2 - 1.98) + abs(0 - 0.55)) / 5
+    assert found["ece"] == pytest.approx(wanted, abs=1e-6)
+    assert [each["rows"] for each in found["bins"]] == [0] * 8 + [1] + [0] * 4 + [2, 2]
+
+
+def test_what_is_calibrated_is_above_the_error_that_chance_makes_in_one_set_of_twenty() -> None:
+    generator = np.random.default_rng(3)
+    above = 0
+    for _ in range(30):
+        calibration = Calibration()
+        confidence = generator.uniform(0.5, 1, 500).astype(np.float32)
+        calibration.add(confidence, generator.random(500) < confidence)
+        found = calibration.figures()
+        above += found["ece"] > found["ece_if_calibrated_95"]
+    assert above <= 6  # 1.5 of 30 are expected, more than 6 in one of 2,000 such runs
+
+
+def test_a_model_that_is_too_sure_is_above_what_chance_makes() -> None:
+    generator = np.random.default_rng(3)
+    calibration = Calibration()
+    calibration.add(np.full(500, 0.99, np.float32), generator.random(500) < 0.9)
+    found = calibration.figures()
+    assert found["ece"] > 2 * found["ece_if_calibrated_95"]
+
+
+def test_coverage_goes_from_the_surest_answers_to_all() -> None:
+    coverage = Coverage()
+    confidence = np.linspace(0.5, 1, 1000, dtype=np.float32)
+    coverage.add(confidence, confidence >= 0.75)
+    points = coverage.figures()
+    assert points[-1] == {"coverage": 1.0, "accuracy": 0.5}
+    assert all(point["accuracy"] == 1 for point in points if point["coverage"] < 0.49)
+    assert len(points) > 40
+
+
+def test_texts_are_told_apart_by_length_and_unknown_words() -> None:
+    slices = Slices()
+    words = np.array([0, 5, 10, 10, 2000])
+    unknown = np.array([0, 0, 1, 5, 10])
+    slices.add(words, unknown, np.array([False, True, True, False, True]))
+    found = slices.figures()
+    by_words = {each["range"]: (each["rows"], each["accuracy"]) for each in found["by_words"]}
+    assert by_words == {"0": (1, 0), "1 to 5": (1, 1), "6 to 10": (2, 0.5), "1001 or more": (1, 1)}
+    shares = found["by_out_of_vocabulary_share"]
+    assert {each["range"]: each["rows"] for each in shares} == {
+        **{"none": 1, "over 0 to 2%": 1, "10% to 20%": 1, "50% to 100%": 1}
+    }
+
+
+def test_the_interval_is_wilsons() -> None:
+    assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # Wilson, 1927
+    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert wilson(10, 10)[1] == 1
