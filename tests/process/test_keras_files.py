@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from sentido_bundle import Padding
 from sentido_export.imported.architecture import Architecture
 from sentido_export.imported.graph.build import build_fixed
 from sentido_export.imported.head import find_head
-from sentido_export.imported.model_file.read import read_model
+from sentido_export.imported.model_file import read as reading
 
 KERAS = {"tf_keras": BIN.parent / "keras2" / "bin" / "python", "keras": Path(sys.executable)}
 FORMATS = {  # the file of a model, and that of its weights
@@ -44,6 +45,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         _, errors = writer.communicate(timeout=280)
         assert writer.returncode == 0, errors[-2000:]
     return folders
+
+
+@cache
+def read_model(path: Path, weights: Path | None = None) -> Architecture:
+    return reading.read_model(path, weights)
 
 
 def in_keras(path: Path) -> Weights:

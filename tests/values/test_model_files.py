@@ -292,7 +292,7 @@ def bomb(folder: Path) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model.weights.h5", b"")
         with archive.open("config.json", "w") as entry:
-            for _ in range(64):
+            for _ in range(65):
                 entry.write(b"[" * (1 << 20))
     return path
 
@@ -301,7 +301,7 @@ def weights_bomb(folder: Path) -> Path:
     path = folder / "model.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", json.dumps(tiny()))
-        archive.writestr("model.weights.h5", bytes(20 << 20))
+        archive.writestr("model.weights.h5", bytes(65 << 20))
     return path
 
 
@@ -381,8 +381,8 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda folder: zipped(folder, **{"config.json": "{}"}),
         "without model.weights.h5",
     ),
-    "zip bomb": (bomb, "config.json of 67,108,864 bytes: at most"),
-    "bomb of weights": (weights_bomb, "of 20,971,520 bytes, packed to next to none"),
+    "zip bomb": (bomb, "config.json of 68,157,440 bytes: at most"),
+    "bomb of weights": (weights_bomb, "of 68,157,440 bytes, packed to next to none"),
     "broken zip": (lambda folder: bytes_at(folder, b"PK\x03\x04" + b"x" * 99), "is damaged"),
     "broken h5 in zip": (
         lambda folder: zipped(folder, **{"config.json": "{}", "model.weights.h5": "x"}),

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 MEMORY_BYTES = 8 << 30
 CPU_SECONDS = 25
-TEXT_BYTES = 16 << 20  # one configuration
+TEXT_BYTES = 64 << 20  # one configuration: an initializer can hold a whole Embedding
 MOST_PACKED = 50  # times; Keras does not pack at all, and weights cannot be packed far
 H5_BYTES = 4 << 30  # the HDF5 file in a `.keras`: the weights, and twice as much of the optimizer
 GROUPS, DEPTH = 20_000, 40

@@ -13,7 +13,7 @@ from sentido_export.imported.architecture import Architecture
 from sentido_export.imported.model_file import compiled
 from sentido_export.imported.model_file.arrays import ArrayFile
 from sentido_export.imported.model_file.flatten import Flat, Flattened, flatten
-from sentido_export.imported.model_file.json_text import MOST_CHARACTERS, parse
+from sentido_export.imported.model_file.json_text import MOST_CHARACTERS, TOO_LARGE, parse
 from sentido_export.imported.model_file.opening import JSON, kind_of
 from sentido_export.imported.model_file.shapes import shown
 from sentido_export.imported.model_file.topology import ModelConfig, model
@@ -47,8 +47,8 @@ def read_model(path: str | Path, weights: str | Path | None = None) -> Architect
 
 
 def _text(path: Path) -> str:
-    if path.stat().st_size > 4 * MOST_CHARACTERS:
-        raise ExportError(f"{path} is too large for the layers of a model")
+    if path.stat().st_size > MOST_CHARACTERS:
+        raise ExportError(f"{path} has more than {MOST_CHARACTERS:,} bytes: {TOO_LARGE}")
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
