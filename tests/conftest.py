@@ -107,6 +107,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " (default: %(default)s)",
     )
     parser.addoption(
+        "--all-classics",
+        action="store_true",
+        help="export each classic model as each Keras saves it in each format",
+    )
+    parser.addoption(
         "--hostile-files",
         type=int,
         default=16,

@@ -14,6 +14,7 @@ TOGETHER = {
     "keras": (  # which takes seconds to import
         "tests/values/test_tokenizer.py",
         "tests/values/test_own_model",
+        "tests/process/test_own_models.py",
         "tests/process/test_export.py::test_answers_that_differ_from_keras",
     ),
 }

@@ -134,7 +134,7 @@ def _difference(
     tolerance = int8.tolerance if int8 else manifest.parity.tolerance
     largest = 0.0
     for name, vector in got.items():
-        difference = float(np.abs(vector - wanted[name]).max())
+        difference = largest_difference(vector, wanted[name])
         if not difference <= tolerance:  # not: NaN is no match
             raise BundleError(
                 f"{where}: the {_IN_WORDS.get(name, name)} of {_graph(bundle)} differ from"
@@ -142,6 +142,15 @@ def _difference(
             )
         largest = max(largest, difference)
     return largest
+
+
+def largest_difference(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    """Return the largest difference of vectors, (..., size), relative to their largest numbers.
+
+    Of numbers up to 1 it is the difference itself; larger ones are rounded more coarsely.
+    """
+    scale = np.maximum(1, np.abs(wanted).max(axis=-1))
+    return float((np.abs(found - wanted).max(axis=-1) / scale).max())
 
 
 def _verify_steps(bundle: Runnable, where: str, text: GoldenText) -> None:
@@ -155,5 +164,5 @@ def _verify_steps(bundle: Runnable, where: str, text: GoldenText) -> None:
             f"{where}: golden.json must say in what the steps end: {LAST_STEP} is needed, unless"
             " they end in hidden"
         )
-    if not np.abs(last - wanted).max() <= bundle.manifest.parity.tolerance:
+    if not largest_difference(last, wanted) <= bundle.manifest.parity.tolerance:
         raise BundleError(f"{where}: {STEPS_MODEL} ends in another hidden state")

@@ -14,13 +14,12 @@ import tensorflow as tf
 import tf2onnx
 from onnx import TensorProto, helper, numpy_helper
 from sentido_bundle import Graphs
-from sentido_bundle.session import MATRIX
 
 from sentido_export.errors import ExportError
 from sentido_export.model import Layers
+from sentido_export.weights import Weights
 
 OPSET = 18
-_ALIGNMENT = 64  # bytes; a cache line, so that every tensor starts on one
 
 
 def convert(layers: Layers) -> Graphs:
@@ -42,7 +41,7 @@ def convert(layers: Layers) -> Graphs:
     hidden, labels = layers.lstm.units, layers.label_count
     model_graph = _convert(model, {"probabilities": ["batch", labels], "hidden": ["batch", hidden]})
     step_graph = _convert(steps, {"steps": ["batch", "time", hidden]})
-    weights = _Weights()
+    weights = Weights()
     return Graphs(
         model=weights.move_out(model_graph, np.asarray(embeddings)),
         steps=weights.move_out(step_graph, np.asarray(embeddings)),
@@ -113,49 +112,3 @@ def _prune(graph: onnx.GraphProto) -> None:
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(reversed(kept))
     graph.initializer.extend(tensors)
-
-
-class _Weights:
-    """Collects the tensors of several graphs, equal ones once, as ONNX external data."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self._offsets: dict[bytes, int] = {}
-
-    def move_out(self, model: onnx.ModelProto, table: Any) -> bytes:
-        """Move the tensors of `model` out; name the one that is the embedding matrix."""
-        for tensor in model.graph.initializer:
-            array = np.ascontiguousarray(numpy_helper.to_array(tensor))
-            if array.shape == table.shape and np.array_equal(array, table):
-                _rename(model.graph, tensor.name, MATRIX)
-            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
-            # ONNX Runtime wants the small ones inline, for shapes.
-            if array.nbytes >= 1024 or tensor.name == MATRIX:
-                self._point_to(tensor, self._add(array.tobytes()))
-        return bytes(model.SerializeToString())
-
-    def _add(self, data: bytes) -> int:
-        if data not in self._offsets:
-            self.data.extend(bytes(-len(self.data) % _ALIGNMENT))
-            self._offsets[data] = len(self.data)
-            self.data.extend(data)
-        return self._offsets[data]
-
-    @staticmethod
-    def _point_to(tensor: TensorProto, offset: int) -> None:
-        size = len(tensor.raw_data)
-        tensor.ClearField("raw_data")
-        tensor.data_location = TensorProto.EXTERNAL
-        for key, value in (("location", "weights.bin"), ("offset", offset), ("length", size)):
-            tensor.external_data.add(key=key, value=str(value))
-
-
-def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Rename a tensor everywhere."""
-    for item in graph.initializer:
-        if item.name == old:
-            item.name = new
-    for node in graph.node:
-        for index, name in enumerate(node.input):
-            if name == old:
-                node.input[index] = new

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sentido_bundle import Against, Bundle, GoldenText, Parity, Tokenizer
+from sentido_bundle.proving import largest_difference
 
 from sentido_export.errors import ExportError
 from sentido_export.golden_texts import GOLDEN_TEXTS
@@ -34,7 +35,7 @@ def compare(answer: Answer, bundle: Bundle, texts: Sequence[str], against: Again
     sequences = [bundle.tokenizer.encode(text).ids for text in texts]
     wanted, outputs = answer(sequences), bundle.run(sequences)
     difference = max(
-        float(np.abs(rows - wanted[name]).max()) for name, rows in outputs.arrays.items()
+        largest_difference(rows, wanted[name]) for name, rows in outputs.arrays.items()
     )
     if not difference <= TOLERANCE:  # not: NaN is no match
         raise ExportError(

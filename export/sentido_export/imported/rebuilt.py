@@ -3,13 +3,14 @@
 Made of the installed Keras' classes from plain values. Nothing of the user's file is deserialized.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from sentido_bundle.golden import LAST_STEP
 
 from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import Layer
@@ -21,11 +22,15 @@ _BATCH = 64  # texts
 class Rebuilt:
     """A Keras model of the user's layers; used to answer the texts that a graph is compared on."""
 
-    def __init__(self, head: Head, length: int) -> None:
-        """Build it for ids of shape (texts, length). Raises ExportError if Keras cannot."""
+    def __init__(self, head: Head, length: int, last_step: str | None = None) -> None:
+        """Build it for ids of shape (texts, length). Raises ExportError if Keras cannot.
+
+        `last_step`: a layer whose output is an answer, too.
+        """
         self._head = head
+        self._outputs = _outputs(head, last_step)
         try:
-            self._model = _model(head, length)
+            self._model = _model(head, length, self._outputs.values())
         except (ValueError, TypeError, NotImplementedError) as error:
             reason = " ".join(str(error).split())
             raise ExportError(f"Keras cannot build this model again: {reason:.300}") from error
@@ -40,7 +45,7 @@ class Rebuilt:
 
     def answer(self, ids: NDArray[np.int32]) -> dict[str, NDArray[np.float32]]:
         """Answer padded ids (texts, length): by the names that a graph gives its outputs."""
-        outputs = self._outputs(ids)
+        outputs = self._all(ids)
         if self._head.splits:
             other, negative = 1 - outputs["probabilities"], -outputs["logits"]
             for name, first in (("probabilities", other), ("logits", negative)):
@@ -49,15 +54,22 @@ class Rebuilt:
 
     def predict(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return what the user's own `model.predict` gives for padded ids (texts, length)."""
-        return self._outputs(ids)["logits" if self._head.is_added else "probabilities"]
+        return self._all(ids)["logits" if self._head.is_added else "probabilities"]
 
-    def _outputs(self, ids: NDArray[np.int32]) -> dict[str, NDArray[np.float32]]:
+    def _all(self, ids: NDArray[np.int32]) -> dict[str, NDArray[np.float32]]:
         found = [self._run(ids[start : start + _BATCH]) for start in range(0, len(ids), _BATCH)]
         whole = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return dict(zip(("probabilities", "logits", "hidden"), whole, strict=False))
+        return dict(zip(self._outputs, whole, strict=True))
 
 
-def _model(head: Head, length: int) -> keras.Model:
+def _outputs(head: Head, last_step: str | None) -> dict[str, str]:
+    """Return the layers that answer, by the names of their answers."""
+    found = {"probabilities": head.architecture.output, "logits": head.logits}
+    others = {"hidden": head.hidden, LAST_STEP: last_step}
+    return found | {name: layer for name, layer in others.items() if layer is not None}
+
+
+def _model(head: Head, length: int, outputs: Iterable[str]) -> keras.Model:
     architecture = head.architecture
     ids = keras.Input((length,), dtype="int32", name="token_ids")
     tensors: dict[str, Any] = {entry.name: ids for entry in architecture.inputs}
@@ -65,10 +77,7 @@ def _model(head: Head, length: int) -> keras.Model:
         into = [tensors[name] for name in layer.inputs]
         tensors[layer.name] = made(into if len(into) > 1 else into[0])
         made.set_weights(list(layer.weights))
-    outputs = [tensors[architecture.output], tensors[head.logits]]
-    if head.hidden is not None and len(tensors[head.hidden].shape) == 2:
-        outputs.append(tensors[head.hidden])
-    return keras.Model(ids, outputs)
+    return keras.Model(ids, [tensors[name] for name in outputs])
 
 
 def _layers(layers: Sequence[Layer]) -> Iterator[tuple[Layer, keras.layers.Layer]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from sentido_bundle import Padding
+from sentido_bundle import Padding, bounds
 from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import Layer
 from sentido_export.imported.graph import merging, pointwise, recurrent, steps
@@ -80,6 +80,26 @@ def build_lengths(head: Head) -> Built:
     return _build(Nodes(), head, inputs, 0, mask)
 
 
+def build_steps(head: Head) -> onnx.ModelProto | None:
+    """Build a graph that reads `token_ids` and `lengths` and returns `steps` (batch, time, units).
+
+    They are what the recurrent layer returns for each token. None if it begins at the last one.
+    """
+    embedding, reader, *_ = head.architecture.layers
+    if reader.fields["go_backwards"]:
+        return None
+    nodes = Nodes()
+    vectors = nodes.add("Gather", nodes.store(embedding.weights[0]), "token_ids")
+    every, _ = recurrent.run(
+        nodes, reader.name, reader.kind, reader.fields, reader.weights, vectors, "lengths"
+    )
+    nodes.give("steps", "Identity", every)
+    return nodes.model(
+        {"token_ids": ["batch", "time"], "lengths": ["batch"]},
+        {"steps": ["batch", "time", reader.fields["units"]]},
+    )
+
+
 def is_masked(head: Head) -> bool:
     """Return whether an Embedding masks id 0."""
     return any(layer.fields.get("mask_zero") for layer in head.architecture.layers)
@@ -87,14 +107,17 @@ def is_masked(head: Head) -> bool:
 
 def reads_lengths(head: Head) -> bool:
     """Return whether a model can be told its texts' lengths: a masked LSTM or GRU alone."""
-    layers = head.architecture.layers
-    readers = [layer for layer in layers if layer.kind in ("LSTM", "GRU")]
-    if [layer.kind for layer in layers[:1]] != ["Embedding"] or len(readers) != 1:
+    embedding, *others = head.architecture.layers
+    if embedding.kind != "Embedding" or not embedding.fields["mask_zero"]:
+        return False
+    readers = [layer for layer in others if layer.kind in ("Embedding", *_RECURRENT)]
+    takers = [layer.name for layer in others if embedding.name in layer.inputs]
+    if [layer.name for layer in readers] != takers or len(readers) != 1:
         return False
     (reader,) = readers
-    if reader.fields["return_sequences"] or reader.fields["zero_output_for_mask"]:
+    if reader.kind not in ("LSTM", "GRU"):
         return False
-    return bool(layers[0].fields["mask_zero"]) and reader.inputs == (layers[0].name,)
+    return not reader.fields["return_sequences"] and not reader.fields["zero_output_for_mask"]
 
 
 def _mask(nodes: Nodes, ids: str, padding: Padding) -> Mask:
@@ -183,7 +206,7 @@ def _outputs(nodes: Nodes, head: Head, values: Mapping[str, Value]) -> dict[str,
         nodes.give("logits", "Identity", logits.name)
     sizes = {"probabilities": head.label_count, "logits": head.label_count}
     hidden = values.get(head.hidden or "")
-    if hidden is not None and len(hidden.shape) == 1:
+    if hidden is not None and len(hidden.shape) == 1 and hidden.units <= bounds.VECTOR:
         nodes.give("hidden", "Identity", hidden.name)
         sizes["hidden"] = hidden.units
     return sizes

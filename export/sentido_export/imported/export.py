@@ -1,0 +1,266 @@
+"""The export of a model that was trained elsewhere: read its files, build, check, package."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from sentido_bundle import (
+    Against,
+    Bundle,
+    Graphs,
+    Inputs,
+    Layout,
+    Logits,
+    Padding,
+    Task,
+    Tokenizer,
+    Truncation,
+    Vectors,
+    bounds,
+    check_target,
+)
+from sentido_bundle.golden import LAST_STEP
+from sentido_bundle.layouts import layout_of
+
+from sentido_export.errors import ExportError
+from sentido_export.imported.answers import Answers, read_answers
+from sentido_export.imported.architecture import Architecture
+from sentido_export.imported.check import (
+    LARGEST_DIFFERENCE,
+    UNCHECKED,
+    check,
+    labels_of,
+)
+from sentido_export.imported.graph.build import (
+    build_fixed,
+    build_lengths,
+    build_steps,
+    is_masked,
+    reads_lengths,
+)
+from sentido_export.imported.head import Head, find_head
+from sentido_export.imported.inputs import GivenSides, length_of, refuse_several_inputs
+from sentido_export.imported.labels import labels_for, task_for
+from sentido_export.imported.model_file.read import read_model
+from sentido_export.imported.options import OwnModelOptions
+from sentido_export.imported.other_vocabularies import other_ids
+from sentido_export.imported.same_bits import gives_same_bits
+from sentido_export.imported.sample import read_sample
+from sentido_export.imported.sides import Sides
+from sentido_export.imported.vocabulary import Vocabulary
+from sentido_export.imported.vocabulary_hints import vocabulary_hints
+from sentido_export.machine import settle_keras
+from sentido_export.package import Adapted, Facts, package
+from sentido_export.weights import Weights
+
+if TYPE_CHECKING:
+    from sentido_export.imported.rebuilt import Rebuilt
+
+Ids = NDArray[np.int32]  # (tokens,)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """All that the user's files and options say."""
+
+    options: OwnModelOptions
+    head: Head
+    length: int
+    vocabulary: Vocabulary
+    sides: GivenSides
+    answers: Answers | None
+    sample: Sequence[str]
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What gives ids to texts and cuts nothing."""
+        return Tokenizer(self.vocabulary.words(), self.vocabulary.rules())
+
+
+def export_own_model(options: OwnModelOptions) -> Bundle:
+    """Write a bundle of the user's model. Raises ExportError or BundleError, and writes nothing."""
+    check_target(options.out)
+    read = _read(options)
+    if read.answers is None:
+        read.sides.complete()  # what is missing is said before TensorFlow starts
+    print("Starting TensorFlow ...", flush=True)
+    settle_keras()  # not before: the words of keras-imdb are in the user's KERAS_HOME
+    from sentido_export.imported.rebuilt import Rebuilt
+
+    rebuilt = Rebuilt(read.head, read.length, _last_step(read.head))
+    sides = _sides(read, rebuilt)
+    print("Comparing ONNX with Keras ...", flush=True)
+    model = _adapt(read, rebuilt, sides)
+    return package(options.out, model, _facts(read, sides), read.sample)
+
+
+def _read(options: OwnModelOptions) -> _Read:
+    """Read all files, and build a graph once: what is wrong is said at once."""
+    architecture = read_model(options.model, options.weights)
+    refuse_several_inputs(architecture, options.same_ids)
+    head = find_head(architecture, options.task, options.head)
+    length = length_of(architecture, options.max_tokens)
+    _refuse_large(architecture)
+    task_for(options.task, labels_for(head, options.labels), options.thresholds)
+    vocabulary = options.vocabulary.read(_rows(architecture))
+    is_read = not is_masked(head) or build_fixed(head, length, Padding.POST).reads_padding
+    read = _Read(
+        options,
+        head,
+        length,
+        vocabulary,
+        GivenSides(options.padding, options.truncating, needs_padding=is_read),
+        read_answers(options.check) if options.check else None,
+        _sample(options),
+    )
+    for note in (*architecture.notes, *vocabulary.notes, *_notes(read)):
+        _say(note)
+    return read
+
+
+def _say(note: str) -> None:
+    print(f"Note: {note.rstrip('.')}.", flush=True)
+
+
+def _notes(read: _Read) -> list[str]:
+    """Return what else the user must know."""
+    notes, options = [], read.options
+    if options.labels is None:
+        labels = labels_for(read.head, None)
+        notes.append(
+            f"the labels have no names (--labels): they are the numbers {labels[0]} to {labels[-1]}"
+        )
+    kinds = {layer.kind for layer in read.head.architecture.layers}
+    if is_masked(read.head) and "GlobalAveragePooling1D" in kinds:
+        notes.append(
+            "the average over a text without known words is zeros here; Keras divides by zero"
+        )
+    if read.answers is None:
+        notes.append(UNCHECKED)
+    else:
+        notes += vocabulary_hints(str(options.check), read.tokenizer, read.answers.texts)
+    return notes + vocabulary_hints(str(options.sample), read.tokenizer, read.sample)
+
+
+def _sides(read: _Read, rebuilt: "Rebuilt") -> Sides:
+    """Return the sides that were given, or those that the user's answers show."""
+    if read.answers is None:
+        return read.sides.complete()
+    tokenizer = read.tokenizer
+    padding, truncating = read.sides.to_try
+    tolerance, task = read.options.check_tolerance, _task(read)
+    checked = check(
+        read.answers,
+        [tokenizer.encode(text).ids for text in read.answers.texts],
+        read.length,
+        rebuilt.predict,
+        labels_of(thresholds=task.thresholds or None, from_logits=read.head.is_added),
+        padding=padding,
+        truncating=truncating,
+        tolerance=LARGEST_DIFFERENCE if tolerance is None else tolerance,
+        others=partial(other_ids, read.vocabulary, _rows(read.head.architecture)),
+    )
+    for note in checked.notes:
+        _say(note)
+    return checked.sides
+
+
+def _adapt(read: _Read, rebuilt: "Rebuilt", sides: Sides) -> Adapted:
+    """Return the graphs, and what the bundle says of them."""
+    head, words = read.head, read.vocabulary.words()
+    padding, truncation = Padding(sides.padding), Truncation(sides.truncating)
+    fixed = Inputs(Layout.FIXED, read.length, truncation, padding)
+    if reads_lengths(head):
+        built, steps = build_lengths(head), build_steps(head)
+        inputs = Inputs(Layout.LENGTHS, read.length, truncation)
+    else:
+        built, steps, inputs = build_fixed(head, read.length, padding), None, fixed
+    same_bits = gives_same_bits(built.model, inputs, len(words))
+    table, weights = _table(head.architecture), Weights()
+    graphs = Graphs(
+        model=weights.move_out(built.model, table),
+        steps=weights.move_out(steps, table) if steps else None,
+        weights=bytes(weights.data),
+    )
+
+    def answer(sequences: Sequence[Ids]) -> Mapping[str, NDArray[np.float32]]:
+        answers = rebuilt.answer(layout_of(fixed).inputs(sequences)["token_ids"])
+        return {name: answers[name] for name in (*built.outputs, LAST_STEP) if name in answers}
+
+    hidden = Vectors(built.outputs["hidden"]) if "hidden" in built.outputs else None
+    return Adapted(
+        labels=labels_for(head, read.options.labels),
+        task=_task(read),
+        tokenizer=read.vocabulary.rules(),
+        vocabulary=words,
+        inputs=inputs,
+        graphs=graphs,
+        answer=answer,
+        against=Against.CHECK if read.answers else Against.REBUILT,
+        same_bits=same_bits,
+        cleaned_by_caller=read.options.cleaned_by_caller,
+        hidden=hidden,
+        steps=Vectors(head.architecture.layers[1].fields["units"]) if steps else None,
+        word_vectors=None if table is None else Vectors(table.shape[1]),
+        logits=Logits(),
+    )
+
+
+def _last_step(head: Head) -> str | None:
+    """Return the layer in which the steps end, None if it is the one that gives `hidden`."""
+    if not reads_lengths(head):
+        return None
+    reader = head.architecture.layers[1].name
+    return None if reader == head.hidden else reader
+
+
+def _task(read: _Read) -> Task:
+    labels = labels_for(read.head, read.options.labels)
+    return task_for(read.options.task, labels, read.options.thresholds)
+
+
+def _facts(read: _Read, sides: Sides) -> Facts:
+    options, architecture = read.options, read.head.architecture
+    training = {
+        "model": options.model.name,
+        "keras": architecture.keras_version,
+        "layers": [layer.kind for layer in architecture.layers],
+        "padding": sides.padding,
+    }
+    return Facts(options.name, options.model_version, training)
+
+
+def _tables(architecture: Architecture) -> list[NDArray[np.float32]]:
+    return [layer.weights[0] for layer in architecture.layers if layer.kind == "Embedding"]
+
+
+def _rows(architecture: Architecture) -> int:
+    """Return how many ids every Embedding has a row for."""
+    return min(len(table) for table in _tables(architecture))
+
+
+def _table(architecture: Architecture) -> NDArray[np.float32] | None:
+    """Return the one table of word vectors, None if there are several or they are too long."""
+    first, *others = _tables(architecture)
+    if first.shape[1] > bounds.VECTOR:
+        return None
+    return first if all(np.array_equal(first, other) for other in others) else None
+
+
+def _sample(options: OwnModelOptions) -> list[str]:
+    if options.sample is None:
+        return []
+    return read_sample(options.sample, options.text_column, options.delimiter, options.input_format)
+
+
+def _refuse_large(architecture: Architecture) -> None:
+    """Raise ExportError for more weights than a bundle holds, before they are copied."""
+    size = sum(array.nbytes for layer in architecture.layers for array in layer.weights)
+    if size > bounds.WEIGHTS_BYTES:
+        raise ExportError(
+            f"the model's weights are {size:,} bytes, a bundle holds at most"
+            f" {bounds.WEIGHTS_BYTES:,}: train it with fewer words or units"
+        )
