@@ -30,6 +30,7 @@ from sentido_bundle.fields import require_within
 from sentido_bundle.files import check_word_lengths
 from sentido_bundle.manifest import check_cost
 from sentido_bundle.sections import check_labels
+from sentido_score.files.names import shown
 
 from sentido_export import data
 from sentido_export.errors import ExportError
@@ -204,7 +205,7 @@ def _load(options: Options, words: Callable[[str], Sequence[str]]) -> data.Split
         normalize_labels=options.normalize_labels,
         say=print,
     )
-    print(f"Loaded {len(texts):,} texts from {options.data} ({listed(texts.counts)}).")
+    print(f"Loaded {len(texts):,} texts from {shown(options.data)} ({listed(texts.counts)}).")
     distinct, conflicts = data.drop_duplicates(texts, words)
     if len(distinct) < len(texts):
         dropped = f"Dropped {len(texts) - len(distinct):,} that have the words of another one"
