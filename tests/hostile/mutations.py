@@ -79,6 +79,8 @@ def _changed_bytes(random: Random, data: bytes) -> bytes:
 
 
 def _changed_numbers(random: Random, data: bytes) -> bytes:
+    if len(data) < 4:
+        return _changed_bytes(random, data)
     changed = np.frombuffer(data[: len(data) // 4 * 4], np.float32).copy()
     if not changed.size:  # all was cut off before
         return data

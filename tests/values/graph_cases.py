@@ -181,6 +181,7 @@ ALONG = [
     *(case(f"Reduce{name}", "x", longs(1, -1), keepdims=0) for name in REDUCING),
     *(Case(f"Reduce{n}", ["x"], {"axes": [2]}, opset=13) for n in REDUCING if n != "Sum"),
     case("ReduceSum", "mask64", longs(1), keepdims=0),
+    case("ReduceSum", "last", longs(1)),
     case("ReduceProd", "sizes", longs(0), keepdims=0),
     case("Softmax", "h"),
     case("Softmax", "x", axis=1),

@@ -167,6 +167,7 @@ EACH: Sequence[Hostile] = [
     (case("Slice", "x", longs(1), longs(2**40), longs(1)), "leaves nothing of the size time"),
     (case("Slice", "x", "lengths64", longs(9)), "does not follow from stored numbers and shapes"),
     (case("Slice", "x", longs(0), longs(1), longs(0, 1)), "do not fit each other"),
+    (case("Slice", "x", longs(0), np.array([1], np.int32)), "are of two types"),
     # along a dimension
     *((case(f"Reduce{name}", "x", longs(0)), "across the texts") for name in REDUCING),
     *((case(f"Reduce{name}", "h", longs(2)), "axis 2 of 2") for name in REDUCING),

@@ -118,6 +118,8 @@ def check_lengths(lengths: Value, time: Size) -> None:
 def slice_(step: Step) -> Value:
     """Return a part of a tensor between two places on each of some axes."""
     value = step.value(0)
+    if len({index.type for index in step.inputs[1:] if index is not None}) > 1:
+        raise ValueError("its starts, ends, axes and steps are of two types")
     starts, ends = step.sizes(1), step.sizes(2)
     axes = step.integers(3) if step.optional(3) else tuple(range(len(starts)))
     steps = step.integers(4) if step.optional(4) else (1,) * len(starts)

@@ -1,6 +1,6 @@
 """Operators that work along a dimension: sums, means, Softmax, normalizations."""
 
-from sentido_bundle.graphs.sizes import Dimensions, Size, at_most, multiply
+from sentido_bundle.graphs.sizes import Dimensions, Size, multiply
 from sentido_bundle.graphs.step import Step, axes_of, axis_of, expect, within_texts
 from sentido_bundle.graphs.values import DataType, Element, Span, Value
 
@@ -54,7 +54,7 @@ def _span(step: Step, value: Value, sizes: list[Size]) -> Span | None:
     if step.operator != "ReduceSum" or value.wholes is None or value.wholes[0] < 0:
         return None
     high = value.wholes[1]
-    return (0, multiply(*sizes, high)) if at_most(1, high) else (0, 0)
+    return 0, 0 if high == 0 else multiply(*sizes, high)
 
 
 def softmax(step: Step) -> Value:
