@@ -267,7 +267,6 @@ CASES = [
 
 
 _CONSTANTS: dict[str, NDArray[Any]] = {
-    "E": floats(VOCABULARY, 4),
     "zero": np.array(0, np.int32),
     "zero1": longs(0),
     "one": longs(1),
@@ -316,9 +315,12 @@ def _prefix() -> list[onnx.NodeProto]:
     ]
 
 
-def model_of(tried: Case, extra: Sequence[str] = ()) -> onnx.ModelProto:
-    """Build the graph of a case: its node's outputs are "y0", "y1", ...; the graph's is "out"."""
-    stored = dict(_CONSTANTS)
+def model_of(tried: Case, extra: Sequence[str] = (), width: int = 4) -> onnx.ModelProto:
+    """Build the graph of a case, whose node returns "y0", "y1" and so on; it returns `extra` too.
+
+    `width`: elements of a vector of `x`, for which the node is made.
+    """
+    stored = {"E": floats(VOCABULARY, width), **_CONSTANTS}
     names = []
     for index, given in enumerate(tried.inputs):
         if not isinstance(given, str):
@@ -348,6 +350,13 @@ def model_of(tried: Case, extra: Sequence[str] = ()) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
+(_TIME,) = sizes_of((TIME,))
+INPUTS = {
+    "token_ids": Value(DataType.INT32, sizes_of((BATCH, TIME)), span=(0, VOCABULARY - 1)),
+    "lengths": Value(DataType.INT32, sizes_of((BATCH,)), span=(0, _TIME)),
+}
+
+
 def let_in(
     model: onnx.ModelProto,
     least_tokens: int = 1,
@@ -355,13 +364,8 @@ def let_in(
     most_bytes: int = RunLimits.max_run_bytes,
 ) -> Mapping[str, Value]:
     """Return what is known of all values of a graph. Raises BundleError if it is refused."""
-    (time,) = sizes_of((TIME,))
-    inputs = {
-        "token_ids": Value(DataType.INT32, sizes_of((BATCH, TIME)), span=(0, VOCABULARY - 1)),
-        "lengths": Value(DataType.INT32, sizes_of((BATCH,)), span=(0, time)),
-    }
     outputs = {"probabilities": (BATCH, 4)}
-    needs = Needs(inputs, outputs, least_tokens, MOST_TOKENS, same_bits)
+    needs = Needs(INPUTS, outputs, least_tokens, MOST_TOKENS, same_bits)
     walked = walk_graph("g", read_model(model.SerializeToString()), b"", needs)
     walked.cost.check("g", MOST_TOKENS, RunLimits(most_bytes))
     return walked.values

@@ -168,6 +168,13 @@ EACH: Sequence[Hostile] = [
     (case("Slice", "x", "lengths64", longs(9)), "does not follow from stored numbers and shapes"),
     (case("Slice", "x", longs(0), longs(1), longs(0, 1)), "do not fit each other"),
     (case("Slice", "x", longs(0), np.array([1], np.int32)), "are of two types"),
+    # what would depend on how many texts are in a batch, and how long the longest is
+    (case("Cast", "sizes", to=1), "computes with the number of texts or steps in a batch"),
+    (case("Gather", "sizes", "mask64"), "computes with the number of texts or steps"),
+    (case("Mul", "time", "ids64"), "computes with the number of texts or steps"),
+    (case("Less", "ids64", "time"), "computes with the number of texts or steps"),
+    (case("Where", "mask", "time", long(0)), "computes with the number of texts or steps"),
+    (case("Mul", "time", long(2**40)), "computes with the number of texts or steps"),
     # along a dimension
     *((case(f"Reduce{name}", "x", longs(0)), "across the texts") for name in REDUCING),
     *((case(f"Reduce{name}", "h", longs(2)), "axis 2 of 2") for name in REDUCING),

@@ -17,6 +17,7 @@ from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from sentido_bundle import BundleError
 from sentido_bundle.graphs import BATCH, TIME, CheckedGraph, check_graph
 from sentido_bundle.graphs.table import OPERATORS
+from try_memory import WIDE
 
 HERE = Path(__file__).parent
 INPUTS = {"token_ids": (BATCH, TIME), "lengths": (BATCH,)}
@@ -74,6 +75,18 @@ def test_random_graphs_that_are_let_in_give_what_is_said_of_them(
     tried = subprocess.run(command, capture_output=True, text=True)
     assert tried.returncode == 0, tried.stderr[-4000:]
     figures[f"{count:,} random graphs"] = f"nodes of {len(json.loads(tried.stdout))} operators"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", WIDE)
+def test_an_operator_takes_no_more_memory_than_is_said_of_it(
+    name: str, figures: dict[str, str]
+) -> None:
+    command = [sys.executable, str(HERE / "try_memory.py"), name]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(result.stdout)
+    figures[name] = ", ".join(f"{what} {count / 1e6:.0f} MB" for what, count in found.items())
+    assert found["run"] < found["said"] * 1.05 + (1 << 21)  # 2 MiB of the runtime's own
 
 
 def checked(model: onnx.ModelProto, **changes: Any) -> CheckedGraph:

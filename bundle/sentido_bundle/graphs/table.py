@@ -61,6 +61,7 @@ class Operator:
     repeats: bool = False  # whether there may be more inputs like the last one
     outputs: int = 1  # how many outputs a node has at most
     needed_outputs: int = 1
+    shapes: tuple[int, ...] = ()  # inputs that only say a shape, which sizes of the batch may
     may_end_empty: bool = False  # whether the last inputs may be left out by an empty name
     since: int = 13  # opset
     span: tuple[float, float] | None = None  # what outputs are within, whatever goes in
@@ -185,7 +186,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Xor": _LOGICAL,
     # elements put elsewhere
     "Concat": Operator(layout.concat, (ANY,), attributes=_AXIS, repeats=True),
-    "Expand": Operator(layout.expand, (ANY, INT64)),
+    "Expand": Operator(layout.expand, (ANY, INT64), shapes=(1,)),
     "Flatten": Operator(layout.flatten, (ANY,), attributes={"axis": whole(1)}),
     "Pad": Operator(
         layout.pad,
@@ -193,7 +194,9 @@ OPERATORS: Mapping[str, Operator] = {
         2,
         {"mode": word("constant", "constant")},
     ),
-    "Reshape": Operator(layout.reshape, (ANY, INT64), attributes={"allowzero": only(0)}),
+    "Reshape": Operator(
+        layout.reshape, (ANY, INT64), attributes={"allowzero": only(0)}, shapes=(1,)
+    ),
     "Split": Operator(
         layout.split,
         (ANY, INT64),
@@ -202,7 +205,7 @@ OPERATORS: Mapping[str, Operator] = {
         outputs=64,
     ),
     "Squeeze": Operator(layout.squeeze, (ANY, INT64), 1),
-    "Tile": Operator(layout.tile, (ANY, INT64)),
+    "Tile": Operator(layout.tile, (ANY, INT64), shapes=(1,)),
     "Transpose": Operator(layout.transpose, (ANY,), attributes={"perm": wholes(None, 0, 7)}),
     "Unsqueeze": Operator(layout.unsqueeze, (ANY, INT64)),
     # elements picked, tensors made of shapes
@@ -210,7 +213,7 @@ OPERATORS: Mapping[str, Operator] = {
     "ArgMin": _ARG,
     "Constant": Operator(indexing.constant, (), attributes={"value": tensor()}),
     "ConstantOfShape": Operator(
-        indexing.constant_of_shape, (INT64,), attributes={"value": tensor(None)}
+        indexing.constant_of_shape, (INT64,), attributes={"value": tensor(None)}, shapes=(0,)
     ),
     "Gather": Operator(indexing.gather, (ANY, INTEGERS), attributes={"axis": whole(0)}),
     "GatherElements": Operator(
@@ -220,14 +223,14 @@ OPERATORS: Mapping[str, Operator] = {
         indexing.gather_nd, (ANY, INT64), attributes={"batch_dims": whole(0, 0, 7)}
     ),
     "OneHot": Operator(indexing.one_hot, (INT64, INT64, FLOAT), attributes={"axis": whole(-1)}),
-    "Range": Operator(indexing.range_, (INTEGERS, INTEGERS, INTEGERS)),
+    "Range": Operator(indexing.range_, (INTEGERS, INTEGERS, INTEGERS), shapes=(1,)),
     "ReverseSequence": Operator(
         indexing.reverse_sequence,
         (NUMBERS, INT64),
         attributes={"batch_axis": whole(1, 0, 1), "time_axis": whole(0, 0, 1)},
     ),
     "Shape": Operator(indexing.shape, (ANY,), attributes={"start": whole(0), "end": whole(None)}),
-    "Slice": Operator(indexing.slice_, (ANY, INTEGERS, INTEGERS, INTEGERS, INTEGERS), 3),
+    "Slice": Operator(indexing.slice_, (ANY, *4 * (INTEGERS,)), 3, shapes=(1, 2)),
     # along a dimension
     "BatchNormalization": Operator(
         reductions.batch_normalization,

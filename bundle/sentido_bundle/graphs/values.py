@@ -60,6 +60,11 @@ class Value:
         return len(self.shape)
 
     @property
+    def tells_sizes(self) -> bool:
+        """Return whether an element is a size that differs from batch to batch."""
+        return any(isinstance(element, Product) for element in self.known or ())
+
+    @property
     def range(self) -> Span | None:
         """Return the lowest and highest value, of known elements as of others."""
         if self.known is None:

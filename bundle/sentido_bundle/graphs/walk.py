@@ -10,7 +10,7 @@ A graph is refused unless all of this holds:
 - what it declares of its tensors is true, and its outputs are those that are needed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sentido_bundle.errors import BundleError, quoted
@@ -87,12 +87,28 @@ class Walk:
         step = self._step(node, operator)
         results = operator.rule(step)
         results = results if isinstance(results, list) else [results]
+        self._check_sizes(step, operator, results)
         least, most = operator.needed_outputs, min(operator.outputs, len(results))
         if not least <= len(node.outputs) <= most:
             raise ValueError(f"{len(node.outputs)} outputs, {least} to {most} are needed")
         for output, value in zip(node.outputs, results, strict=False):
             self._note(output, replace(value, span=operator.span or value.span), step)
         self.cost.add(step.working_bytes, step.multiplications)
+
+    def _check_sizes(self, step: Step, operator: Operator, results: Sequence[Value]) -> None:
+        """Raise ValueError if sizes of a batch become something else than shapes.
+
+        An answer that is computed of them would depend on the texts beside it.
+        """
+        tell = any(
+            value is not None and value.tells_sizes and index not in operator.shapes
+            for index, value in enumerate(step.inputs)
+        )
+        if tell and not all(map(self._is_tracked, results)):
+            raise ValueError("computes with the number of texts or steps in a batch")
+
+    def _is_tracked(self, value: Value) -> bool:
+        return value.known is not None and self._is_small(value)
 
     def _check_version(self, operator: Operator) -> None:
         if self._opset < operator.since:
