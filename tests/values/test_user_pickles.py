@@ -289,6 +289,24 @@ def test_more_opcodes_than_any_tokenizer_has_are_refused() -> None:
             read_pickle(b"\x80\x04N" + opcodes + b".", "it", most_opcodes=50_000)
 
 
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        b"]" * 60_000,
+        b"X\1\0\0\0a" * 60_000,
+        b"U\1a" * 60_000,
+        b"N" + b"\x94" * 60_000,
+        b"N" + b"".join(b"r" + index.to_bytes(4, "little") for index in range(60_000)),
+        b"N" + b"".join(b"p%d\n" % index for index in range(60_000)),
+    ],
+    ids=["lists", "strings", "byte strings", "memo", "memo by index", "memo by line"],
+)
+def test_more_objects_than_any_tokenizer_has_are_refused(opcodes: bytes) -> None:
+    data = b"\x80\x02" + opcodes + b"."
+    with pytest.raises(ExportError, match=r"makes more than 50,000 strings, containers or entries"):
+        read_pickle(data, "it", most_objects=50_000)
+
+
 def test_what_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     packed = zlib.compressobj(9)
     bomb = b"".join(packed.compress(bytes(1 << 24)) for _ in range(MOST_BYTES >> 24))

@@ -67,9 +67,9 @@ class PickledTokenizer:
 class Machine:
     """A stack, the marks in it and a memo, as `pickle.Unpickler` has them."""
 
-    def __init__(self, data: bytes, most_opcodes: int) -> None:
+    def __init__(self, data: bytes, most_opcodes: int, most_objects: int) -> None:
         self._data = data
-        self._most_opcodes = most_opcodes
+        self._most_opcodes, self._most_objects = most_opcodes, most_objects
         self._cursor = Cursor(data)
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []
@@ -105,10 +105,10 @@ class Machine:
     def _check_bounds(self) -> None:
         if self._opcodes > self._most_opcodes:
             raise PickleError(f"has more than {self._most_opcodes:,} opcodes: {HOW_TO_SAVE}")
-        if max(self._objects, len(self._memo)) > MOST_OBJECTS:
+        if max(self._objects, len(self._memo)) > self._most_objects:
             raise PickleError(
-                f"makes more than {MOST_OBJECTS:,} strings, containers or entries of the memo,"
-                f" which no Tokenizer does: {HOW_TO_SAVE}"
+                f"makes more than {self._most_objects:,} strings, containers or entries of the"
+                f" memo, which no Tokenizer does: {HOW_TO_SAVE}"
             )
 
     def _follow_common(self) -> None:

@@ -13,6 +13,7 @@ from sentido_export.imported.pickle_bytes import CUT_OFF, Cursor, PickleError, d
 from sentido_export.imported.pickle_machine import (
     HOW_TO_SAVE,
     MOST_DEPTH,
+    MOST_OBJECTS,
     MOST_OPCODES,
     Machine,
     PickledTokenizer,
@@ -21,13 +22,19 @@ from sentido_export.imported.pickle_machine import (
 _CONTAINERS = (dict, list, tuple, PickledTokenizer)
 
 
-def read_pickle(data: bytes, where: str, *, most_opcodes: int = MOST_OPCODES) -> tuple[Any, int]:
+def read_pickle(
+    data: bytes,
+    where: str,
+    *,
+    most_opcodes: int = MOST_OPCODES,
+    most_objects: int = MOST_OBJECTS,
+) -> tuple[Any, int]:
     """Return what a pickle holds, of plain values and `PickledTokenizer`, and the bytes behind it.
 
     Strings of Python 2 are read as UTF-8, and stay bytes where they are not. Raises ExportError
     that begins with `where` and says what was found and what to do.
     """
-    machine = Machine(data, most_opcodes)
+    machine = Machine(data, most_opcodes, most_objects)
     try:
         value = _run(machine)
         _height(value, {})
