@@ -195,6 +195,18 @@ def test_where_no_side_matters_either_is_taken(path: Path) -> None:
     assert tried(found, predict=average).sides.truncating == "post"
 
 
+def test_answers_that_are_not_numbers_fit_nothing(path: Path) -> None:
+    sides = Sides("post", "post")
+
+    def predict(rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        return np.where(rows[:, :1] == 0, np.float32("nan"), model()(rows))
+
+    found = written(path, model()(pad(IDS[:2], LENGTH, sides)), texts=TEXTS[:2])
+    assert tried(found, predict=predict, ids=IDS[:2]).sides == sides
+    with pytest.raises(ExportError, match="here it is nan"):
+        tried(found, "pre", "pre", predict=lambda rows: predict(rows * 0), ids=IDS[:2])
+
+
 def test_several_outputs_are_compared_one_by_one(path: Path) -> None:
     sides = Sides("post", "pre")
     assert tried(answers(path, sides, outputs=3), predict=model(3)).sides == sides

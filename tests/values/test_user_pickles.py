@@ -153,6 +153,10 @@ REFUSED = {
         b"\x80\x02" + named(NAMES[0], "Tokenizer") + b")R.",
         r"calls something; nothing was called",
     ),
+    "a Tokenizer made with arguments": (
+        b"\x80\x02" + named(NAMES[0], "Tokenizer") + b"K\x05\x85\x81.",
+        r"makes an object that is not a Tokenizer",
+    ),
     "int called": (b"\x80\x02" + named("builtins", "int") + text("1") + b"\x85R.", r"calls some"),
     "an object made with arguments": (
         b"\x80\x04" + named(NAMES[0], "Tokenizer") + b")}\x92.",

@@ -91,6 +91,8 @@ def test_an_oov_token_behind_num_words_keeps_its_id(path: Path) -> None:
     words = {"the": 1, "cat": 2, "rare": 3, "<OOV>": 4}
     found = read(words, path, rows=5, num_words=3, oov_token="<OOV>")
     assert (found.ids, found.oov_id, found.largest_id) == ({"the": 1, "cat": 2}, 4, 4)
+    assert found.words() == [None, "the", "cat", None, "<OOV>"]
+    assert found.rules().num_words is None  # a manifest bounds all ids by it
 
 
 def test_words_that_share_the_id_of_the_oov_token_are_out_of_vocabulary(path: Path) -> None:

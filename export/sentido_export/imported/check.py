@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from sentido_export.errors import ExportError
 from sentido_export.imported.answers import Answers
-from sentido_export.imported.sides import Ids, candidates
-from sentido_export.imported.sides import Sides as Sides
+from sentido_export.imported.sides import Ids, Sides, candidates
 
 UNCHECKED = (
     "nothing here can catch a wrong vocabulary or other text steps than those of your program: it"
