@@ -394,6 +394,19 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: functional([(embedding(), ["nowhere"]), (dense(), ["embedding"])], "dense"),
         "does not hold 'nowhere'",
     ),
+    "forgotten call": (
+        lambda: functional(
+            [
+                (embedding(), [["ids"], ["other"]]),
+                (layer("Add"), ["embedding", "embedding"]),
+                (layer("Flatten"), ["add"]),
+                (dense(), ["flatten"]),
+            ],
+            "dense",
+            inputs=("ids", "other"),
+        ),
+        "'embedding' is called 2 times, .* takes its output 2, which Keras 3.2 forgets",
+    ),
     "no layers": (lambda: sequential(), "has no layers"),
     "deep json": (lambda: '{"a":' * 10_000 + "1" + "}" * 10_000, "more than 200 levels deep"),
     "no json": (lambda: "{'a': 1}", "is not JSON"),

@@ -173,9 +173,25 @@ def _functional(
         known = len(calls.get(reference.name, ())) or reference.name in {i.name for i in inputs}
         if not 0 <= reference.call < known:
             raise ExportError(f"the model {layer.name!r} does not hold {reference.name!r}")
+    _check_calls(*shifted)
     return ModelConfig(
         layer.name, "Functional", tuple(layers), tuple(inputs), *shifted, layer.trainable
     )
+
+
+def _check_calls(calls: Mapping[str, tuple[Call, ...]], outputs: tuple[Reference, ...]) -> None:
+    """Raise ExportError where nothing takes what one of several calls of a layer returns."""
+    taken = {(reference.name, reference.call) for reference in outputs}
+    for call in (call for of_layer in calls.values() for call in of_layer):
+        taken |= {(r.name, r.call) for r in (*call.inputs, *filter(None, [call.mask]))}
+    for name, of_layer in calls.items():
+        for number in range(len(of_layer)):
+            if len(of_layer) > 1 and (name, number) not in taken:
+                raise ExportError(
+                    f"layer {name!r} is called {len(of_layer)} times, and the file does not say"
+                    f" what takes its output {number + 1}, which Keras 3.2 forgets where a layer"
+                    " is shared: save the model again with Keras 3.3 or newer"
+                )
 
 
 def _from_zero(
