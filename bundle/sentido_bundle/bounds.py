@@ -42,14 +42,23 @@ MAX_TOKENS = 100_000
 
 # The model.
 VECTOR = 4096  # elements of a vector of any kind
-WEIGHT = 1e5  # the largest number of a stored tensor: what a graph makes of such cannot overflow
-GRAPH_FIELDS = 256  # of one message in an ONNX file: the nodes and tensors of a graph among them
+WEIGHT = (
+    1e5  # the largest number of a stored tensor; a tensor of one number may hold any finite one
+)
+GRAPH_NODES = 256
+GRAPH_PARTS = 2048  # nodes, stored tensors, inputs, outputs and declared shapes of one graph
+GRAPH_FIELDS = 256  # of any other message in an ONNX file
+GRAPH_DIMENSIONS = 6  # of a tensor
+GRAPH_STORED_BYTES = 1 << 26  # of a graph's tensors together, beside twice what weights.bin holds
+RUN_BYTES = 512 << 20  # what one run of a graph takes, unless other limits are set
+RUN_MULTIPLICATIONS = 10**11
 GRAPH_NAME_BYTES = 1000
 
 # The golden texts.
 GOLDEN_TEXTS = 1000
 GOLDEN_TEXT_BYTES = 1 << 19  # of one, as it stands in the file
 GOLDEN_TOKENS = 50_000  # of all
+GOLDEN_RUNS = 10  # all texts may take as many multiplications as so many of the largest runs
 
 # Products.
 LABELS_BYTES = 1 << 14  # of all labels in UTF-8: each text of an answer repeats them

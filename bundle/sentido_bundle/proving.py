@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sentido_bundle import bounds
 from sentido_bundle.errors import BundleError
 from sentido_bundle.golden import LAST_STEP, GoldenText
 from sentido_bundle.graphs import RunLimits
@@ -47,15 +48,11 @@ class Runnable(Protocol):
         """Return how many multiplications a text of so many tokens takes."""
 
 
-MOST_RUNS = 10
-"""All golden texts together may take as much as so many of the largest runs."""
-
-
 def check_work(bundle: Runnable, golden: Sequence[GoldenText], limits: RunLimits) -> None:
     """Raise BundleError if comparing the golden texts would take too long."""
     counts = Counter(len(text.ids) for text in golden)
     found = sum(count * bundle.multiplications(tokens) for tokens, count in counts.items())
-    most = MOST_RUNS * limits.max_run_multiplications
+    most = bounds.GOLDEN_RUNS * limits.max_run_multiplications
     if found > most:
         raise BundleError(
             f"golden.json: its texts take {found:,} multiplications, at most {most:,} are allowed:"

@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 import pytest
 from bundles import Files, Sizes, signed, sized, with_golden, with_twin
-from sentido_bundle import Bundle, BundleError, bounds
+from sentido_bundle import Bundle, BundleError, RunLimits, bounds
+from sentido_bundle.session import check_model
 from sentido_bundle.strict_json import STRING, parse_array
 from sentido_bundle.words import WordTable
 
@@ -179,6 +180,19 @@ def test_golden_texts_are_bounded_in_number_and_in_tokens(
 ) -> None:
     golden = change(json.loads(files["golden.json"]))
     assert count in refusal({**files, "golden.json": json.dumps(golden).encode()})
+
+
+def test_golden_texts_are_bounded_in_what_they_take(files: Files) -> None:
+    cost = check_model("model.onnx", files, Bundle.parse(files).manifest, RunLimits()).cost
+    limits = RunLimits(max_run_multiplications=cost.multiplications(1, 20))
+    Bundle.parse(files, limits=limits)
+    golden = json.loads(files["golden.json"]) * 200
+    many = signed({**files, "golden.json": json.dumps(golden).encode()})
+    Bundle.parse(many)
+    with pytest.raises(
+        BundleError, match=r"golden.json: its texts take .+ multiplications, at most"
+    ):
+        Bundle.parse(many, limits=limits)
 
 
 def test_a_long_array_is_parsed_in_pieces_between_which_others_have_their_turn() -> None:

@@ -161,7 +161,7 @@ def repeat_opset(model: Any) -> None:
         (store(np.array(np.inf, np.float32)), "tensor 'new' holds inf, at most 3.4"),
         (store(floats(3) * np.float32(-1e6)), "tensor 'new' holds"),
         (store(np.zeros((0, 4), np.float32)), "has type 1 and shape (0, 4)"),
-        (store(np.zeros((1,) * 6, np.float32)), "has type 1 and shape (1, 1, 1, 1, 1, 1)"),
+        (store(np.zeros((1,) * 7, np.float32)), "has type 1 and shape (1, 1, 1, 1, 1, 1, 1)"),
         (store(np.zeros(1, np.float64)), "has type 11 and shape (1,)"),
         (store(np.array(["a"], object)), "field 6 of its tensor is unknown here"),
         (resize(2**40, 2**40), "claims 4835703278458516698824704 bytes by its shape"),

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sentido_bundle import bounds
 from sentido_bundle.errors import BundleError
 from sentido_bundle.graphs.sizes import Factor, Size, evaluate_factors, factors
 
@@ -12,8 +13,8 @@ from sentido_bundle.graphs.sizes import Factor, Size, evaluate_factors, factors
 class RunLimits:
     """What one run of a graph may take at most."""
 
-    max_run_bytes: int = 512 << 20
-    max_run_multiplications: int = 10**11
+    max_run_bytes: int = bounds.RUN_BYTES
+    max_run_multiplications: int = bounds.RUN_MULTIPLICATIONS
 
 
 DEFAULT_LIMITS = RunLimits()

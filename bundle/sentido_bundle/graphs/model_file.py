@@ -25,9 +25,6 @@ from sentido_bundle.wire import Value
 
 _EXTERNAL = 1  # TensorProto.DataLocation
 
-MOST_NODES = 256
-_MOST_PARTS = 2048  # nodes, stored tensors, inputs, outputs and declared shapes of one graph
-
 _OWN_DOMAINS = ("", "ai.onnx")
 
 # The fields that a message of each type may have. Others would be ours not to know: functions,
@@ -114,11 +111,11 @@ def read_model(model: bytes) -> ModelFile:
 
 def _read_graph(graph: Value, opset: int) -> ModelFile:
     parts: dict[int, list[Any]] = {number: [] for number in _GRAPH_PARTS}
-    for number, value in known_fields(graph, "graph", _GRAPH, _MOST_PARTS):
+    for number, value in known_fields(graph, "graph", _GRAPH, bounds.GRAPH_PARTS):
         if number in _GRAPH_PARTS:
             parts[number].append(_GRAPH_PARTS[number](value))
-            if len(parts[1]) > MOST_NODES:
-                raise ValueError(f"more than {MOST_NODES} nodes")
+            if len(parts[1]) > bounds.GRAPH_NODES:
+                raise ValueError(f"more than {bounds.GRAPH_NODES} nodes")
     nodes, tensors, inputs, outputs, between = (tuple(parts[n]) for n in (1, 5, 11, 12, 13))
     return ModelFile(nodes, tensors, inputs, outputs, between, opset)
 

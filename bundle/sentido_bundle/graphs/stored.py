@@ -14,8 +14,6 @@ from sentido_bundle.graphs.values import MOST_KNOWN, DataType, Value
 WEIGHTS = "weights.bin"
 """The file that tensors may be stored in instead of the graph."""
 
-_MOST_DIMENSIONS = 5
-_MOST_INLINE = bounds.INT8_GRAPH_BYTES  # of the largest graph
 _NUMPY = {
     DataType.FLOAT: "<f4",
     DataType.UINT8: "u1",
@@ -31,11 +29,11 @@ def stored_values(name: str, tensors: tuple[Tensor, ...], weights: bytes) -> Map
     for tensor in tensors:
         _check_bytes(name, tensor, weights)
     claimed = sum(tensor.length for tensor in tensors)
-    most = 2 * len(weights) + _MOST_INLINE
+    most = 2 * len(weights) + bounds.GRAPH_STORED_BYTES
     if claimed > most:
         raise BundleError(
             f"{name}: its tensors have {claimed:,} bytes together, at most {most:,} are allowed:"
-            f" twice what {WEIGHTS} holds, and {_MOST_INLINE:,}"
+            f" twice what {WEIGHTS} holds, and {bounds.GRAPH_STORED_BYTES:,}"
         )
     values = {tensor.name: stored_value(name, tensor, weights) for tensor in tensors}
     if len(values) < len(tensors):
@@ -59,7 +57,7 @@ def stored_value(name: str, tensor: Tensor, weights: bytes) -> Value:
 def _check_bytes(name: str, tensor: Tensor, weights: bytes) -> DataType:
     """Raise BundleError unless there are as many bytes as type and shape say; return the type."""
     where, sizes = _named(name, tensor), tensor.shape
-    if tensor.data_type not in set(DataType) or len(sizes) > _MOST_DIMENSIONS or 0 in sizes:
+    if tensor.data_type not in set(DataType) or len(sizes) > bounds.GRAPH_DIMENSIONS or 0 in sizes:
         raise BundleError(f"{where} has type {tensor.data_type} and shape {quoted(sizes)}")
     type = DataType(tensor.data_type)
     claimed = math.prod(sizes) * type.bytes

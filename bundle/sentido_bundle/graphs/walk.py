@@ -13,6 +13,7 @@ A graph is refused unless all of this holds:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sentido_bundle import bounds
 from sentido_bundle.errors import BundleError, quoted
 from sentido_bundle.graphs.attributes import read_attributes
 from sentido_bundle.graphs.cost import Cost
@@ -24,7 +25,6 @@ from sentido_bundle.graphs.table import OPERATORS, Operator
 from sentido_bundle.graphs.values import DataType, Value
 
 _OPSETS = range(13, 22)
-_MOST_DIMENSIONS = 6
 _MOST_SIZE = 2**31 - 1
 
 
@@ -155,7 +155,7 @@ class Walk:
         if output in self.values:
             raise ValueError(f"{quoted(output)} is given twice")
         rows = [size for size in value.shape if has_rows(size)]
-        if len(rows) > 1 or len(value.shape) > _MOST_DIMENSIONS:
+        if len(rows) > 1 or len(value.shape) > bounds.GRAPH_DIMENSIONS:
             raise ValueError(f"returns the shape {value.shape}")
         if any(step.least(size) < 1 for size in value.shape):
             raise ValueError(f"returns the shape {value.shape}, in which a size may be below 1")
