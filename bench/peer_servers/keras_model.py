@@ -20,11 +20,11 @@ TOKENS = 500  # that every text is padded to
 
 def untrained(bundle: Bundle) -> Any:
     """Make the network."""
-    sizes = bundle.manifest.dimensions
+    hidden = bundle.text_vectors("hidden").size
     return keras.Sequential(
         [
-            keras.layers.Embedding(sizes.vocabulary, sizes.embedding, mask_zero=True),
-            keras.layers.LSTM(sizes.hidden),
+            keras.layers.Embedding(*bundle.word_vectors.matrix.shape, mask_zero=True),
+            keras.layers.LSTM(hidden),
             keras.layers.Dense(1, activation="sigmoid"),
         ]
     )

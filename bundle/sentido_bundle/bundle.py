@@ -26,7 +26,7 @@ from sentido_bundle.running import Arrays, RunnableGraph, TextGraph, TokenGraph
 from sentido_bundle.sections import Precision, Vectors
 from sentido_bundle.session import OpenGraph, check_model, embedding_matrix, open_graph
 from sentido_bundle.texts import listed
-from sentido_bundle.tokenizer import Encoding, Tokenizer
+from sentido_bundle.tokenizer import Tokenizer
 from sentido_bundle.vector_kinds import TEXT_KINDS, TOKEN_KINDS, VectorKind
 from sentido_bundle.word_vectors import WordVectors
 
@@ -223,10 +223,6 @@ class Bundle:
             found = np.arange(probabilities.shape[1]) == best
         return np.asarray(found)
 
-    def cost(self, encoding: Encoding) -> int:
-        """Return what a text takes of a batch, in tokens with padding: 1 or more."""
-        return self._texts.cost(encoding.ids)
-
     def predict(self, texts: Collection[str], *, threads: int | None = None) -> Outputs:
         """Classify texts: tokenize and run, on `threads` threads (None: one per CPU granted).
 
@@ -296,6 +292,7 @@ def _open_graphs(
     graphs = {name: check_model(name, files, manifest, limits) for name in names}
     matrix = None
     if manifest.word_vectors:
-        matrix = embedding_matrix(graphs, files["weights.bin"], manifest.dimensions)
+        shape = manifest.vocabulary_size, manifest.word_vectors.size
+        matrix = embedding_matrix(graphs, files["weights.bin"], shape)
     opened = {name: open_graph(name, files, graph, limits) for name, graph in graphs.items()}
     return opened, matrix

@@ -63,15 +63,6 @@ class FileFacts:
 
 
 @dataclass(frozen=True)
-class Dimensions:
-    """The sizes that graphs, vocabulary and labels must agree on; 0: the bundle lacks these."""
-
-    vocabulary: int  # ids, padding included: the embedding matrix has so many rows at least
-    embedding: int  # elements of a word's vector
-    hidden: int  # elements of the hidden state
-
-
-@dataclass(frozen=True)
 class Manifest:
     """What a bundle says of itself."""
 
@@ -175,12 +166,6 @@ class Manifest:
         steps = (STEPS_MODEL,) if self.steps else ()
         twin = (INT8_MODEL,) if self.int8 else ()
         return (*FILES, *steps, *twin)
-
-    @property
-    def dimensions(self) -> Dimensions:
-        """The sizes that graphs, vocabulary and labels must agree on."""
-        embedding, hidden = (each.size if each else 0 for each in (self.word_vectors, self.hidden))
-        return Dimensions(self.vocabulary_size, embedding, hidden)
 
     @property
     def capabilities(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from sentido_bundle.graphs.cost import Cost
 from sentido_bundle.graphs.stored import WEIGHTS
 from sentido_bundle.graphs.values import DataType
 from sentido_bundle.layouts import GraphInputs
-from sentido_bundle.manifest import INT8_MODEL, STEPS_MODEL, Dimensions, Manifest
+from sentido_bundle.manifest import INT8_MODEL, STEPS_MODEL, Manifest
 from sentido_bundle.sections import Layout
 
 MATRIX = "embedding_matrix"
@@ -52,14 +52,15 @@ def check_model(
 
 
 def embedding_matrix(
-    graphs: Mapping[str, CheckedGraph], weights: bytes, sizes: Dimensions
+    graphs: Mapping[str, CheckedGraph], weights: bytes, wanted: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Return the rows of ids in the embedding matrix, a view of `weights.bin`: (ids, embedding).
+    """Return the rows of ids in the embedding matrix, a view of `weights.bin`: (ids, size).
+
+    `wanted`: that shape.
 
     Raises BundleError unless each graph has it, in the right shape and at the same place. It may
     have more rows than there are ids.
     """
-    wanted = (sizes.vocabulary, sizes.embedding)
     offsets = set()
     for name, graph in graphs.items():
         tensor = graph.tensors.get(MATRIX)

@@ -21,7 +21,7 @@ SIZES = st.lists(st.integers(0, 80), min_size=1, max_size=24)
 
 def sequences(bundle: Bundle, sizes: list[int], seed: int) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
-    most = bundle.manifest.dimensions.vocabulary
+    most = bundle.manifest.vocabulary_size
     return [generator.integers(1, most, size).astype(np.int32) for size in sizes]
 
 
@@ -83,7 +83,7 @@ def test_an_empty_text_has_the_answer_of_the_untouched_state(bundle: Bundle) -> 
 def test_the_last_step_is_the_final_state_and_word_vectors_are_rows(bundle: Bundle) -> None:
     ids = bundle.tokenizer.encode("a wonderful little film").ids
     steps = bundle.run_steps(ids)
-    assert steps.shape == (4, bundle.manifest.dimensions.hidden)
+    assert steps.shape == (4, bundle.token_vectors("hidden").size)
     np.testing.assert_allclose(steps[-1], bundle.run([ids]).hidden[0], atol=1e-6)
     assert np.array_equal(bundle.word_vectors.rows(ids), bundle.word_vectors.matrix[ids])
     np.testing.assert_allclose(

@@ -1,5 +1,6 @@
 """What predictions say of labels: of one that is right, of several at once, and their logits."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sentido.v1.prediction_pb2 import (
 from sentido.v1.prediction_pb2_grpc import PredictionServiceStub
 from sentido_bundle import Bundle, default_bundle
 from sentido_client import Client, MissingCapabilityError
-from variants import LABELS, of_three_labels
+from variants import LABELS, copy, of_three_labels
 
 THRESHOLDS = (0.4, 0.6, 0.3)
 TEXTS = ["a good film", "an awful mess", "", "fine", "wonderful", "bad"]
@@ -169,3 +170,14 @@ def test_in_int8_no_model_promises_the_same_bits() -> None:
     ):
         model = ModelServiceStub(channel).GetModel(GetModelRequest()).model
     assert (model.precision, model.same_bits) == ("int8", False)
+
+
+def test_a_model_tells_only_what_its_twin_was_measured_of(tmp_path: Path) -> None:
+    measured = json.loads((default_bundle() / "manifest.json").read_bytes())["int8"]
+    del measured["largest_difference_hidden"]  # as of a model without a hidden state
+    folder = copy(tmp_path / "bundle", int8=measured)
+    settings = config(precision="int8", bundle=(str(folder),))
+    with running(settings) as address, Client(address) as client:
+        metrics = client.model().metrics
+    assert {f"int8_{name}": value for name, value in measured.items()}.items() <= metrics.items()
+    assert "int8_largest_difference_hidden" not in metrics

@@ -151,7 +151,7 @@ def test_embed_tokens_gives_a_row_a_token(channel: grpc.Channel, bundle: Bundle)
     steps = stub.EmbedTokens(
         embedding_pb2.EmbedTokensRequest(text=TEXT, kind=embedding_pb2.TOKEN_EMBEDDING_KIND_HIDDEN)
     )
-    assert tuple(steps.embeddings.shape) == (6, bundle.manifest.dimensions.hidden)
+    assert tuple(steps.embeddings.shape) == (6, bundle.token_vectors("hidden").size)
     np.testing.assert_allclose(
         array(steps.embeddings)[-1], bundle.predict([TEXT]).hidden[0], atol=1e-6
     )

@@ -16,7 +16,7 @@ from sentido.v1.model_pb2 import (
     ReloadModelRequest,
     ReloadModelResponse,
 )
-from sentido_bundle import Bundle, BundleError, Precision
+from sentido_bundle import Bundle, BundleError, Precision, Vectors
 
 from sentido_server.core.faults import BundleRefused
 from sentido_server.core.rpc import Lane, Plan, Result, Rpc, Serving
@@ -79,12 +79,17 @@ def reply_reload_model(
     return ReloadModelResponse(model=_describe(plan.bundle), previous_bundle_digest=plan.notes)
 
 
+def _size(vectors: Vectors | None) -> int:
+    return vectors.size if vectors else 0
+
+
 def _describe(bundle: Bundle) -> Model:
     manifest = bundle.manifest
-    rules, inputs, sizes = manifest.tokenizer, manifest.inputs, manifest.dimensions
+    rules, inputs = manifest.tokenizer, manifest.inputs
     metrics = dict(manifest.metrics)
     if bundle.precision is Precision.INT8:
-        metrics.update({f"int8_{name}": value for name, value in vars(manifest.int8).items()})
+        measured = {k: v for k, v in vars(manifest.int8).items() if v is not None}
+        metrics.update({f"int8_{name}": value for name, value in measured.items()})
     return Model(
         name=bundle.name,
         version=bundle.version,
@@ -101,9 +106,9 @@ def _describe(bundle: Bundle) -> Model:
             char_level=rules.char_level,
             start_id=rules.start_id or 0,
         ),
-        vocabulary_size=sizes.vocabulary,
-        embedding_dimension=sizes.embedding,
-        hidden_units=sizes.hidden,
+        vocabulary_size=manifest.vocabulary_size,
+        embedding_dimension=_size(manifest.word_vectors),
+        hidden_units=_size(manifest.hidden),
         metrics=metrics,
         created=manifest.created,
         precision=bundle.precision,
