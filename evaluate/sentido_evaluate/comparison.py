@@ -78,6 +78,8 @@ class Comparison:
         largest: NDArray[np.float64],
     ) -> None:
         for row in self._worst.wanted(largest).tolist():
+            if not largest[row]:
+                continue
             label = int(np.abs(one[row].astype(np.float64) - other[row]).argmax())
             item = {
                 "place": rows.places[row],

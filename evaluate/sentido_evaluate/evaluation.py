@@ -65,12 +65,11 @@ def evaluate(asked: Asked, *, watch: Watch = quiet, say: Say = quiet) -> dict[st
         _check_comparison(asked)
     options = _options(asked)
     engine = _engine(asked.bundle, options)
-    for suite in asked.suites:
-        suite.require(engine.model.labels)
+    suites = [suite.of(engine.model.labels, asked.columns.renamed) for suite in asked.suites]
     found: dict[str, Any] = {"format": FORMAT, "model": _model(engine)}
     if asked.source is not None:
         found |= _of_rows(asked, engine, options, watch, say)
-    found["checks"] = [ask(engine, suite, texts=asked.texts) for suite in asked.suites]
+    found["checks"] = [ask(engine, suite, texts=asked.texts) for suite in suites]
     return found
 
 
@@ -164,7 +163,8 @@ class _Run:
         self._watch(RunStats(self._rows, self._errors), self._reader.share(rows.end))
 
     def _keep(self, rows: Answers, right: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
-        probabilities, labels = rows.probabilities(), self._counted.labels
+        probabilities, chosen = rows.probabilities(), rows.chosen()
+        labels = self._counted.labels
         surest = np.where(right, -1.0, probabilities.max(axis=1, initial=0))
         for row in self._examples.wanted(surest).tolist():
             if not right[row]:
@@ -172,7 +172,7 @@ class _Run:
                     "place": rows.places[row],
                     "text": rows.texts[row],
                     "labels": [labels[place] for place in sorted(rows.truth[row])],
-                    "answer": labels[int(probabilities[row].argmax())],
+                    "answer": [labels[place] for place in np.flatnonzero(chosen[row])],
                     "probability": float(probabilities[row].max()),
                 }
                 self._examples.add(float(surest[row]), item)

@@ -110,7 +110,7 @@ def _asked(arguments: argparse.Namespace) -> Asked:
 
 def _print(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False))
+        print(json.dumps(found, indent=2, allow_nan=False))
     else:
         show(found, Console())
 
@@ -179,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="OLD=NEW",
-        help="what the model calls a label of the data; may be repeated",
+        help="what the model calls a label of the data, or of the checks; may be repeated",
     )
     given.add_argument(
         "--delimiter", type=delimiter, default=",", metavar="C", help="of CSV; default: a comma"

@@ -1,8 +1,10 @@
 """What a person should know who sees only the headline: sentences about the figures."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _FEW = 30
+_MOST = 10
 
 
 def notes(found: dict[str, Any]) -> list[str]:
@@ -15,16 +17,6 @@ def notes(found: dict[str, Any]) -> list[str]:
             f"The accuracy, {accuracy['value']:.4f}, is not clearly better than always answering"
             f" {accuracy['baseline_label']!r}, {baseline:.4f}."
         )
-    for row in found["labels"]:
-        support, hits = row["support"], round((row["recall"] or 0) * row["support"])
-        if support and not hits:
-            said.append(f"None of the {support:,} texts labelled {row['label']!r} is found.")
-        elif not support:
-            said.append(f"No text is labelled {row['label']!r}: nothing is known of that label.")
-        elif support < _FEW:
-            said.append(
-                f"Only {support:,} texts are labelled {row['label']!r}: its figures are rough."
-            )
     calibration = found["calibration"]
     if calibration["ece"] > calibration["ece_if_calibrated_95"]:
         said.append(
@@ -32,4 +24,20 @@ def notes(found: dict[str, Any]) -> list[str]:
             " well-calibrated ones 95 % of such sets would show at most"
             f" {calibration['ece_if_calibrated_95']:.4f}."
         )
-    return said[:12]
+    of_labels = list(_of_labels(found["labels"]))
+    said += of_labels[:_MOST]
+    if (left := len(of_labels) - _MOST) > 0:
+        said.append(f"{left:,} more labels are rare, missing or never found.")
+    return said
+
+
+def _of_labels(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Say which labels are never found, missing or rare."""
+    for row in rows:
+        support, hits = row["support"], round((row["recall"] or 0) * row["support"])
+        if support and not hits:
+            yield f"None of the {support:,} texts labelled {row['label']!r} is found."
+        elif not support:
+            yield f"No text is labelled {row['label']!r}: nothing is known of that label."
+        elif support < _FEW:
+            yield f"Only {support:,} texts are labelled {row['label']!r}: its figures are rough."

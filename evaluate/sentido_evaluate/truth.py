@@ -75,7 +75,9 @@ class Truth:
     def check(self, reader: Reader) -> None:
         """Raise ScoreError unless the input has the columns."""
         if reader.format == "text":
-            raise EvaluateError("lines of text have no labels: give a table")
+            raise EvaluateError(
+                "lines of text have no labels: give a table, or name its format with --input-format"
+            )
         flag = "--label-columns" if self._columns.labels else "--label-column"
         if reader.format != "jsonl":  # whose columns are those of objects that may be bad
             for name in self._columns.names:
@@ -96,7 +98,7 @@ class Truth:
     def _one(self, value: object) -> Held | str:
         label = label_of(value)
         if label is None:
-            return "no label"
+            return f"no label in the column {self._columns.label!r} (--label-column)"
         if (place := self._places.get(self._name(label))) is None:
             return (
                 f"the label {label!r:.60} is none of the model's, {quoted(self._labels, 5)}:"

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import variants
 from evaluating import found, run
 from sentido_evaluate.behaviour.suite import parse_suite, read_suite
 
@@ -86,6 +87,17 @@ def test_failures_are_counted_by_form_and_group(tmp_path: Path) -> None:
     groups = {group["group"]: (group["failed"], group["cases"]) for group in suite["groups"]}
     assert groups == {"plain": (3, 9), "pairs": (3, 12)}
     assert "examples" not in suite["forms"][1]
+
+
+def test_labels_of_checks_can_be_called_as_the_model_calls_them(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(SUITE)
+    bundle = variants.copy(tmp_path / "bundle", labels=["0", "1"])
+    code, _, err = run("--checks", tmp_path / "mine.toml", "--bundle", bundle)
+    assert code == 1
+    assert "--rename negative=LABEL" in err
+    renamed = ("--rename", "negative=0", "--rename", "positive=1")
+    (suite,) = found("--checks", tmp_path / "mine.toml", "--bundle", bundle, *renamed)["checks"]
+    assert [form["failed"] for form in suite["forms"]] == [0, 3, 0, 3]
 
 
 def test_examples_of_failures_are_shown_only_if_asked(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import sentido_evaluate
 import variants
 from conftest import BIN
 from evaluating import TEXTS, found, run, write
+from rich.console import Console
+from sentido_bundle import default_bundle
+from sentido_evaluate.table import show
 from waiting import PATIENCE
 
 
@@ -72,6 +76,24 @@ def test_rows_with_errors_are_left_out_named_and_make_it_end_with_3(tmp_path: Pa
     assert any("line 5: no label" in line for line in lines)
     assert any("line 66: the label 'great' is none of the model's" in line for line in lines)
     assert any("line 67: the label is of type list" in line for line in lines)
+
+
+def test_on_a_terminal_there_is_a_table_with_what_matters_most(labelled: Path) -> None:
+    screen = Console(file=StringIO(), width=100)
+    show(found(labelled, "--checks", "film-reviews", "--compare", default_bundle()), screen)
+    printed = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "accuracy           0.9524 (95 %: 0.8691 to" in printed
+    assert "0.5238, always negative" in printed
+    assert "answers that flip   0 (0.00%)" in printed
+    assert "double negation" in printed
+
+
+def test_standard_input_is_read_too(labelled: Path) -> None:
+    command: list[str | Path] = [BIN / "sentido-evaluate", "-", "--input-format", "csv"]
+    with labelled.open("rb") as file:
+        result = subprocess.run(command, stdin=file, capture_output=True, timeout=PATIENCE)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["rows"]["evaluated"] == 63
 
 
 def test_no_row_that_can_be_evaluated_is_an_error_that_names_the_first(tmp_path: Path) -> None:

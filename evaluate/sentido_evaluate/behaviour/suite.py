@@ -9,7 +9,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,18 @@ class Suite:
     title: str
     checks: tuple[Check, ...]
 
-    def require(self, labels: Sequence[str]) -> None:
-        """Raise EvaluateError if a check expects a label that a model does not have."""
-        wanted = {check.label for check in self.checks if check.label}
-        if other := sorted(wanted - {*labels}):
+    def of(self, labels: Sequence[str], renamed: Mapping[str, str]) -> "Suite":
+        """Return the checks with a model's own labels; `renamed`: what it calls others.
+
+        Raises EvaluateError if a check expects a label that the model does not have.
+        """
+        checks = [replace(c, label=renamed.get(c.label, c.label)) for c in self.checks]
+        if other := sorted({check.label for check in checks if check.label} - {*labels}):
             raise EvaluateError(
                 f"{self.name}: its checks expect the label {other[0]!r}, the model has"
-                f" {quoted(labels, 10)}"
+                f" {quoted(labels, 10)}: --rename {other[0]}=LABEL says which it is"
             )
+        return replace(self, checks=tuple(checks))
 
 
 def shipped() -> list[str]:

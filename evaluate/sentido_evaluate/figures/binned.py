@@ -14,6 +14,7 @@ BINS = 2000
 
 _MOST_LOG_ODDS = 17.0  # beyond what float32 tells from 0 and 1
 _Z = 1.96
+_AT_ONCE = 1_000_000  # probabilities
 
 
 def bins_of(probabilities: NDArray[Any]) -> NDArray[np.int64]:
@@ -67,10 +68,14 @@ class PerLabel:
 
     def add(self, probabilities: NDArray[np.float32], truth: NDArray[np.bool_]) -> None:
         """Count rows, (rows, labels) each."""
-        labels = probabilities.shape[1]
-        places = (truth * labels + np.arange(labels)) * BINS + bins_of(probabilities)
-        found = np.bincount(places.ravel(), minlength=self._counts.size)
-        self._counts += found.reshape(self._counts.shape)
+        rows, labels = probabilities.shape
+        step = max(1, _AT_ONCE // labels)
+        for begin in range(0, rows, step):
+            part = slice(begin, begin + step)
+            kinds = truth[part] * labels + np.arange(labels)
+            places = kinds * BINS + bins_of(probabilities[part])
+            found = np.bincount(places.ravel(), minlength=self._counts.size)
+            self._counts += found.reshape(self._counts.shape)
 
     def roc_auc(self) -> list[tuple[float, float] | None]:
         """Return what `roc_auc` says of each label against all others."""

@@ -164,28 +164,22 @@ def _plain(value: object) -> str:
 
 def _worst(rows: list[dict[str, Any]]) -> str:
     shown = [
-        (
-            row["place"],
-            row.get("text", ""),
-            row["label"],
-            number(row["probability"]),
-            number(row["other"]),
-        )
+        (row["place"], row["label"], number(row["probability"]), number(row["other"]))
         for row in rows
     ]
-    head = ("row", "text", "label", "probability", "the other's")
-    return table(head, shown, words=3) if shown else ""
+    head = ("rows that differ most", "label", "probability", "the other's")
+    return table(head, shown, 2, [row.get("text") for row in rows]) if shown else ""
 
 
 def _examples(examples: list[dict[str, Any]]) -> str:
     rows = [
         (
             each["place"],
-            each["text"],
-            ", ".join(each["labels"]),
-            each["answer"],
+            ", ".join(each["labels"]) or "none",
+            ", ".join(each["answer"]) or "none",
             number(each["probability"]),
         )
         for each in examples
     ]
-    return table(("row", "text", "labelled", "answered", "probability"), rows, words=4)
+    head = ("row", "labelled", "answered", "probability")
+    return table(head, rows, 3, [each["text"] for each in examples])

@@ -38,14 +38,24 @@ def paragraph(text: str, kind: str = "") -> str:
     return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
-    """Return a table whose first `words` columns are words, the others numbers."""
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    words: int = 1,
+    texts: Sequence[str | None] | None = None,
+) -> str:
+    """Return a table whose first `words` columns are words, the others numbers.
+
+    `texts`: what stands below each row, over all columns.
+    """
     kinds = ["" if place < words else ' class="n"' for place in range(len(head))]
     top = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(head, kinds, strict=True))
+    listed = list(rows)
     body = "".join(
         "<tr>"
         + "".join(f"<td{kind}>{escape(v)}</td>" for v, kind in zip(row, kinds, strict=True))
         + "</tr>"
-        for row in rows
+        + (f'<tr class="text"><td colspan="{len(head)}">{escape(text)}</td></tr>' if text else "")
+        for row, text in zip(listed, texts or [None] * len(listed), strict=True)
     )
     return f'<div class="wide"><table><tr>{top}</tr>{body}</table></div>'
