@@ -42,9 +42,7 @@ MAX_TOKENS = 100_000
 
 # The model.
 VECTOR = 4096  # elements of a vector of any kind
-WEIGHT = (
-    1e5  # the largest number of a stored tensor; a tensor of one number may hold any finite one
-)
+WEIGHT = 1e5  # the largest stored number; a tensor of one number may hold any finite one
 GRAPH_NODES = 256
 GRAPH_PARTS = 2048  # nodes, stored tensors, inputs, outputs and declared shapes of one graph
 GRAPH_FIELDS = 256  # of any other message in an ONNX file

@@ -184,14 +184,12 @@ def test_golden_texts_are_bounded_in_number_and_in_tokens(
 
 def test_golden_texts_are_bounded_in_what_they_take(files: Files) -> None:
     cost = check_model("model.onnx", files, Bundle.parse(files).manifest, RunLimits()).cost
-    limits = RunLimits(max_run_multiplications=cost.multiplications(1, 20))
+    limits = RunLimits(max_run_multiplications=2 * cost.multiplications(1, 20))
     Bundle.parse(files, limits=limits)
-    golden = json.loads(files["golden.json"]) * 200
+    golden = json.loads(files["golden.json"]) * 300
     many = signed({**files, "golden.json": json.dumps(golden).encode()})
     Bundle.parse(many)
-    with pytest.raises(
-        BundleError, match=r"golden.json: its texts take .+ multiplications, at most"
-    ):
+    with pytest.raises(BundleError, match=r"golden\.json: its texts take .+ multiplications"):
         Bundle.parse(many, limits=limits)
 
 
