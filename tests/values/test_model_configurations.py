@@ -333,6 +333,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "several outputs",
     ),
     "keras 1": (lambda: tiny(), "saved by Keras 1.2.2"),
+    "keras 1 without a version": (
+        lambda: sequential(
+            layer("Embedding", input_dim=9, output_dim=4, init="uniform", dropout=0.0)
+        ),
+        "is of Keras 1, and Keras 2 is the oldest",
+    ),
     "quantized": (
         lambda: tiny(last=dense(dtype={"config": {"name": "int8_from_float32"}})),
         r"quantized \(int8_from_float32\)",

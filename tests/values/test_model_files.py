@@ -76,6 +76,8 @@ def test_the_weights_of_a_model_json_are_in_a_file_beside_it(tmp_path: Path) -> 
     weights = write_h5(tmp_path / "weights.h5", None, of_tiny(), group="", version=None)
     found = read_model(config, weights)
     assert (arrays(found), found.keras_version) == (TINY, "2.2.4")
+    config.write_text(json.dumps(config.read_text()))  # json.dump(model.to_json(), file)
+    assert arrays(read_model(config, weights)) == TINY
     whole = write_h5(tmp_path / "model.h5", sequential(dense()), of_tiny())
     assert arrays(read_model(config, whole)) == TINY
 

@@ -27,6 +27,7 @@ _OF_NO_ANSWER = frozenset(
         *("batch_input_shape", "batch_shape", "input_shape", "build_config"),
     )
 )
+_OF_KERAS_1 = frozenset(("init", "inner_activation", "nb_filter", "filter_length", "W_regularizer"))
 _WITH_ACTIVATION = ("Dense", "Conv1D", "Activation")
 _ACTIVATION_LAYERS = ("LeakyReLU", "ReLU", "ELU", "PReLU", "Softmax", "ThresholdedReLU")
 
@@ -123,6 +124,11 @@ def read(layer: LayerConfig, version: Version) -> list[Read]:
 def _plain(layer: LayerConfig, spec: Spec, version: Version) -> Read:
     """Return a layer of one class, all of whose fields are known."""
     config = layer.config
+    if _OF_KERAS_1 & config.keys():
+        raise ExportError(
+            f"layer {layer.name!r} ({layer.class_name}) is of Keras 1, and Keras 2 is the oldest"
+            " that is read: load the model with Keras 2.2 and save it again"
+        )
     try:
         for name, value in config.items():
             _check_field(name, value, spec)

@@ -14,6 +14,7 @@ _KINDS = {
     b"\x89HDF\r\n\x1a\n": HDF5,
     b"PK\x03\x04": ZIP,
     b"{": JSON,
+    b'"{': JSON,  # the text of model.to_json(), written by json.dump
 }
 _OTHERS = {
     b"version https://git-lfs": "is a Git LFS pointer, not the model: get it by git lfs pull",

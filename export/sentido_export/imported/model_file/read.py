@@ -99,7 +99,7 @@ def filled(understood: Understood, file: ArrayFile, name: str) -> Architecture:
 
 
 def _config(texts: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Return the configuration of the model itself, also where it is that of a tfjs file."""
+    """Return the configuration of the model, also where its text was written as JSON again."""
     text = texts.get("model_config")
     if text is None:
         raise ExportError(
@@ -107,6 +107,8 @@ def _config(texts: Mapping[str, str], name: str) -> dict[str, Any]:
             " model.save(...), or give the file of model.to_json() and this file by --weights"
         )
     config = parse(text, f"the configuration in {name}")
+    if isinstance(config, str):
+        config = parse(config, f"the configuration in {name}")
     if not isinstance(config, dict):
         raise ExportError(f"the configuration in {name} is not a JSON object")
     if "modelTopology" in config:
