@@ -121,6 +121,8 @@ def test_lines_are_counted_from_one_and_a_json_list_from_zero(path: Path) -> Non
     assert (found.ids, found.oov_id) == ({"[UNK]": 1, "the": 2}, 1)
     assert "begins with padding and [UNK]" in found.notes[0]
     assert read_listed(["the", "cat"], path, first_id=1).ids == {"the": 1, "cat": 2}
+    found = read_listed("\n[UNK]\nthe\n", path, first_id=0)
+    assert (found.ids, found.oov_id) == ({"[UNK]": 1, "the": 2}, 1)
     assert read_listed(pickle.dumps(["", "cat"]), path).ids == {"cat": 1}
     assert read_listed(["", "b", "a", "c"], path, num_words=3).ids == {"b": 1, "a": 2}
 

@@ -56,7 +56,7 @@ def read_list(path: Path, options: TextOptions, first_id: int | None) -> Vocabul
             f"{where}: its first line is empty: if that is padding give --first-id 0, else"
             " --first-id 1"
         )
-    if not is_lines and options.oov_token is None and lines[:2] == ["", "[UNK]"]:
+    if first == 0 and options.oov_token is None and lines[:2] == ["", "[UNK]"]:
         options = dataclasses.replace(options, oov_token="[UNK]")
         notes.append(
             f"{where}: begins with padding and [UNK], which unknown words become; if it is of a"
