@@ -60,6 +60,11 @@ pairs = [["A film.", "A {good} film."], ["A {good} film.", "A dull, lifeless mes
 """
 
 
+def test_a_byte_order_mark_and_line_ends_of_windows_are_no_matter() -> None:
+    windows = b"\xef\xbb\xbf" + SUITE.replace("\n", "\r\n").encode()
+    assert parse_suite("mine", windows) == parse_suite("mine", SUITE.encode())
+
+
 def test_templates_make_all_combinations_and_pairs_of_words_both_sides() -> None:
     names = parse_suite("mine", SUITE.encode()).checks[2]
     assert len(names.cases) == 6

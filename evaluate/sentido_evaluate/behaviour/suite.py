@@ -93,7 +93,7 @@ def read_suite(name: str) -> Suite:
 def parse_suite(name: str, data: bytes) -> Suite:
     """Read the contents of a file of checks. Raises EvaluateError naming what is wrong."""
     try:
-        table = tomllib.loads(data.decode())
+        table = tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise EvaluateError(f"{name}: is not UTF-8") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
