@@ -232,6 +232,31 @@ def test_each_of_256_nodes_costs_what_it_makes() -> None:
     assert "g: one text of 30 tokens takes" in refusal(model)
 
 
+@pytest.mark.parametrize("operator", ["Concat", "Mul", "MatMul"])
+def test_sizes_that_grow_with_each_node_cost_the_check_nothing(operator: str) -> None:
+    model = good()  # of texts of one token, where all of these sizes are 1
+    store(np.array([-1], np.int64))(model)
+    last, count = {"Concat": "sizes", "Mul": "time", "MatMul": "column"}[operator], 50
+    add_node("Range", ["number_0", "time", "number_1"], ["steps"])(model)
+    add_node("Cast", ["steps"], ["numbers"], to=1)(model)
+    add_node("Unsqueeze", ["numbers", "one"], ["column"])(model)
+    for index in range(count):
+        given = [last] * 200 if operator == "Concat" else [last, last]
+        if operator == "MatMul":
+            add_node("Transpose", [last], [f"t{index}"])(model)
+            add_node("MatMul", [last, f"t{index}"], [f"m{index}"])(model)
+            add_node("Reshape", [f"m{index}", "new"], [f"r{index}"])(model)
+            add_node("Unsqueeze", [f"r{index}", "one"], [f"a{index}"])(model)
+        else:
+            axis = {"axis": 0} if operator == "Concat" else {}
+            add_node(operator, given, [f"a{index}"], **axis)(model)
+        last = f"a{index}"
+    start = time.monotonic()
+    found = refusal(model, max_tokens=1)
+    assert "over 64 factors" in found or "computes with the number of texts" in found
+    assert time.monotonic() - start < 2
+
+
 def test_what_a_run_takes_is_held_to_the_limits_that_are_set_and_the_error_names_them() -> None:
     model = model_of(case("MatMul", "x", floats(4, 50)))
     cost = checked(model).cost

@@ -36,6 +36,8 @@ class Ticks:
 
 Factor = int | str | Ticks
 
+_MOST_FACTORS = 64  # of a size; more come of tensors that are multiplied with themselves
+
 
 @dataclass(frozen=True)
 class Product:
@@ -73,6 +75,8 @@ def multiply(*sizes: Size) -> Size:
             merged[-1] = last * factor
         else:
             merged.append(factor)
+    if len(merged) > _MOST_FACTORS:
+        raise ValueError(f"makes a size of over {_MOST_FACTORS} factors")
     if all(isinstance(factor, int) for factor in merged):
         return merged[0] if isinstance(merged[0], int) else 0
     if any(isinstance(factor, int) and factor < 1 for factor in merged):

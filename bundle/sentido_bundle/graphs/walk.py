@@ -22,7 +22,7 @@ from sentido_bundle.graphs.sizes import Shape, evaluate, has_rows, multiply, siz
 from sentido_bundle.graphs.step import Step
 from sentido_bundle.graphs.stored import stored_value, stored_values
 from sentido_bundle.graphs.table import OPERATORS, Operator
-from sentido_bundle.graphs.values import DataType, Value
+from sentido_bundle.graphs.values import MOST_KNOWN, DataType, Value
 
 _OPSETS = range(13, 22)
 _MOST_SIZE = 2**31 - 1
@@ -169,6 +169,8 @@ class Walk:
 
     def _is_small(self, value: Value) -> bool:
         """Return whether what is known of whole numbers holds: whether none can overflow."""
+        if value.known is not None and len(value.known) > MOST_KNOWN:
+            return False
         sizes = [*(value.sizes() or ()), *(value.wholes or ())]
         tokens = self._needs.most_tokens
         return all(abs(evaluate(size, _MOST_ROWS, tokens)) <= _MOST_SIZE for size in sizes)
