@@ -4,6 +4,7 @@ Imports neither Keras nor TensorFlow: their settings are read when they are impo
 """
 
 import os
+import re
 import resource
 import shutil
 import sys
@@ -36,12 +37,16 @@ def settle_keras() -> None:
 
 @contextmanager
 def memory_in_words() -> Iterator[None]:
-    """Turn TensorFlow's error of too little memory into a MemoryError that says what to do."""
+    """Turn errors of too little memory into a MemoryError that says what to do.
+
+    TensorFlow has a class for them, ONNX Runtime (and C++, which both are) a sentence.
+    """
     try:
         yield
     except Exception as error:
         tensorflow = sys.modules.get("tensorflow")
-        if tensorflow and isinstance(error, tensorflow.errors.ResourceExhaustedError):
+        is_told = tensorflow and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+        if is_told or re.search(r"bad_alloc|bad allocation|allocate memory", str(error)):
             raise MemoryError(_FEWER) from error
         raise
 

@@ -430,6 +430,10 @@ def test_a_training_that_comes_to_nothing_ends_with_what_to_do() -> None:
         train.train(build(recipe, 3, 2), tokenizer, parts, recipe, 0)
     with pytest.raises(MemoryError, match="choose fewer --units"), memory_in_words():
         raise tensorflow.errors.ResourceExhaustedError(None, None, "OOM")
+    with pytest.raises(MemoryError, match="choose fewer --units"), memory_in_words():
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
+    with pytest.raises(ExportError, match="anything else"), memory_in_words():
+        raise ExportError("anything else")
 
 
 def test_too_little_memory_or_room_is_said_before_anything_is_trained(tmp_path: Path) -> None:
