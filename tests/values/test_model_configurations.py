@@ -308,6 +308,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: tiny(layer("TimeDistributed", layer=recurrent())),
         r"TimeDistributed\(LSTM\)",
     ),
+    "model of each": (
+        lambda: tiny(layer("TimeDistributed", layer=sequential(dense()))),
+        r"TimeDistributed\(Sequential\)",
+    ),
     "wrapped convolution": (
         lambda: tiny(layer("Bidirectional", layer=layer("ConvLSTM2D"))),
         r"Bidirectional\(ConvLSTM2D\)",

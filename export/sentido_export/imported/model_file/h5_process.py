@@ -12,6 +12,7 @@ import resource
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -43,7 +44,8 @@ def limit() -> None:
     ):
         _, hard = resource.getrlimit(kind)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        with suppress(ValueError, OSError):  # macOS does not limit memory
+            resource.setrlimit(kind, (value, value))
 
 
 def texts_and_h5(path: str) -> tuple[dict[str, str], str | BinaryIO]:

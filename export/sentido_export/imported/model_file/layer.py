@@ -165,10 +165,10 @@ def _wrapped(layer: LayerConfig, key: str) -> LayerConfig:
 def _each_step(layer: LayerConfig, version: Version) -> list[Read]:
     """Return the layer in a TimeDistributed, where it does to each step what it does to all."""
     inner = _wrapped(layer, "layer")
-    reads = read(inner, version)
-    if any(r.kind and r.kind not in POINTWISE for r in reads):
+    spec = SPECS.get(inner.class_name)
+    if spec is None or (spec.kind and spec.kind not in POINTWISE):
         raise refused(layer.name, f"TimeDistributed({inner.class_name})")
-    return reads
+    return read(inner, version)
 
 
 def _bidirectional(layer: LayerConfig, version: Version) -> Read:
