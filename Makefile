@@ -15,7 +15,7 @@ IMPORTED := proto/google/rpc/status.proto
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-models nightly-certificates nightly-replacing nightly-long lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness footprint stubs protos wheels lock clean
+.PHONY: help setup demo test test-fast test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-models nightly-certificates nightly-replacing nightly-long lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness bench-architectures footprint stubs protos wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -92,6 +92,9 @@ bench-score: $(VENV)/ready  ## measure whole files, by each engine (about six mi
 
 bench-fairness: $(VENV)/ready  ## measure short calls beside callers who ask for too much (5 minutes)
 	@$(BIN)/python bench/bench.py --only fairness $(ARGS)
+
+bench-architectures: $(VENV)/ready  ## write the table of docs/your-own-model.md: each kind of model against Keras (15 minutes)
+	@$(BIN)/python bench/architectures.py
 
 footprint: $(VENV)/ready  ## measure installed sizes, time to SERVING and memory
 	@$(BIN)/python bench/footprint.py

@@ -424,13 +424,26 @@ def test_the_last_activation_makes_probabilities_of_logits(
     assert _difference(found["probabilities"], wanted) <= 1e-5
 
 
-def test_logits_are_known_by_the_loss() -> None:
-    model = sequential(layers.GRU(3), mask=True, last=layers.Dense(1))
-    model.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+@pytest.mark.parametrize(
+    ("units", "loss", "activation"),
+    [
+        (1, keras.losses.BinaryCrossentropy, "sigmoid"),
+        (3, keras.losses.BinaryCrossentropy, "sigmoid"),
+        (3, keras.losses.SparseCategoricalCrossentropy, "softmax"),
+        (3, keras.losses.CategoricalCrossentropy, "softmax"),
+    ],
+)
+def test_what_makes_probabilities_of_logits_is_known_by_the_loss(
+    units: int, loss: type[keras.losses.Loss], activation: str
+) -> None:
+    model = sequential(layers.GlobalMaxPooling1D(), mask=True, last=layers.Dense(units))
+    model.compile(loss=loss(from_logits=True))
     config = json.loads(model.to_json())
     config["compile_config"] = model.get_compile_config()
-    head = find_head(understood({"model_config": json.dumps(config)}, "model").architecture)
-    assert (head.activation, head.splits) == ("sigmoid", True)
+    architecture = understood({"model_config": json.dumps(config)}, "model").architecture
+    task = "multi_label" if activation == "sigmoid" and units > 1 else None
+    head = find_head(architecture, task)
+    assert (head.activation, head.splits) == (activation, units == 1)
 
 
 @pytest.mark.parametrize(

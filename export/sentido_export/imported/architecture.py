@@ -106,4 +106,5 @@ class Architecture:
     output: str
     keras_version: str
     from_logits: bool | None = None
+    loss: str | None = None  # its name in Keras, where the file says it
     notes: tuple[str, ...] = ()

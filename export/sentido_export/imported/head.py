@@ -92,12 +92,15 @@ def _chosen(
             " it was trained with from_logits=True: say what makes its numbers probabilities with"
             " --head sigmoid or --head softmax"
         )
-    if units > 1 and task is None:
-        raise ExportError(
-            f"the model's last layer {last.name} returns {units} logits: say what makes them"
-            " probabilities with --head softmax (one label per text) or --head sigmoid"
-        )
-    return "sigmoid" if units == 1 or task == "multi_label" else "softmax"
+    loss = (architecture.loss or "").lower()
+    if units == 1 or "binary" in loss or task == "multi_label":
+        return "sigmoid"
+    if "categorical" in loss or task == "single":
+        return "softmax"
+    raise ExportError(
+        f"the model's last layer {last.name} returns {units} logits: say what makes them"
+        " probabilities with --head softmax (one label per text) or --head sigmoid"
+    )
 
 
 def _check(last: Layer, activation: str, units: int, task: str | None) -> None:

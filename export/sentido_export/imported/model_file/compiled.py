@@ -39,6 +39,26 @@ def parsed(said: str) -> Version:
 
 def from_logits(texts: Mapping[str, str], config: Mapping[str, Any], name: str) -> bool | None:
     """Return whether the loss takes logits, None where the file does not say it."""
+    loss = _loss(texts, config, name)
+    inner = loss.get("config") if isinstance(loss, dict) else None
+    function = inner if isinstance(inner, str) else loss  # a function is named in `config`
+    if isinstance(function, str):
+        return False if "crossentropy" in function.lower() else None
+    said = inner.get("from_logits") if isinstance(inner, dict) else None
+    return said if isinstance(said, bool) else None
+
+
+def loss_name(texts: Mapping[str, str], config: Mapping[str, Any], name: str) -> str | None:
+    """Return the name of the loss or of its class, None where the file does not say it."""
+    loss = _loss(texts, config, name)
+    if isinstance(loss, dict):
+        inner = loss.get("config")
+        loss = inner if isinstance(inner, str) else loss.get("class_name")
+    return loss if isinstance(loss, str) else None
+
+
+def _loss(texts: Mapping[str, str], config: Mapping[str, Any], name: str) -> Any:
+    """Return the one loss of the model's one output."""
     if "training_config" in texts:
         compiled = parse(texts["training_config"], f"training_config in {name}")
     else:
@@ -48,12 +68,7 @@ def from_logits(texts: Mapping[str, str], config: Mapping[str, Any], name: str) 
         loss = next(iter(loss.values()))  # by the name of the output
     if isinstance(loss, list) and len(loss) == 1:
         loss = loss[0]
-    inner = loss.get("config") if isinstance(loss, dict) else None
-    function = inner if isinstance(inner, str) else loss  # a function is named in `config`
-    if isinstance(function, str):
-        return False if "crossentropy" in function.lower() else None
-    said = inner.get("from_logits") if isinstance(inner, dict) else None
-    return said if isinstance(said, bool) else None
+    return loss
 
 
 def notes(model: ModelConfig, stated: bool, backend: str) -> tuple[str, ...]:
