@@ -45,7 +45,7 @@ class Nodes:
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._tensors:
             name = f"tensor_{len(self._tensors)}"
-            self._tensors[key] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            self._tensors[key] = numpy_helper.from_array(array, name)
         return str(self._tensors[key].name)
 
     def number(self, value: float) -> str:
