@@ -67,13 +67,13 @@ def _joined(
     texts, places, held, kept = [], [], [], []
     errors = [((start, row), problem) for row, problem in window.texts.errors.items()]
     for index, (row, text) in enumerate(zip(window.texts.rows, window.texts.good, strict=True)):
-        found = labels[row]
-        if isinstance(found, str):
-            errors.append(((start, row), found))
+        row_labels = labels[row]
+        if isinstance(row_labels, str):
+            errors.append(((start, row), row_labels))
             continue
         texts.append(text)
         places.append((start, row))
-        held.append(found)
+        held.append(row_labels)
         kept.append(index)
     return Answers(texts, places, held, scores, np.array(kept, np.int64), errors, window.end)
 

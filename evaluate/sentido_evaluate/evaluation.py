@@ -66,11 +66,11 @@ def evaluate(asked: Asked, *, watch: Watch = quiet, say: Say = quiet) -> dict[st
     options = _options(asked)
     engine = _engine(asked.bundle, options)
     suites = [suite.of(engine.model.labels, asked.columns.renamed) for suite in asked.suites]
-    found: dict[str, Any] = {"format": FORMAT, "model": _model(engine)}
+    evaluation: dict[str, Any] = {"format": FORMAT, "model": _model(engine)}
     if asked.source is not None:
-        found |= _of_rows(asked, engine, options, watch, say)
-    found["checks"] = [ask(engine, suite, texts=asked.texts) for suite in suites]
-    return found
+        evaluation |= _of_rows(asked, engine, options, watch, say)
+    evaluation["checks"] = [ask(engine, suite, texts=asked.texts) for suite in suites]
+    return evaluation
 
 
 def _options(asked: Asked) -> Options:
@@ -193,18 +193,18 @@ class _Run:
 
     def figures(self, *, texts: bool) -> dict[str, Any]:
         counts = {"evaluated": self._rows - self._errors, "errors": self._errors}
-        found: dict[str, Any] = {"rows": counts, **self._counted.figures.figures()}
-        found["notes"] = notes(found)
+        figures: dict[str, Any] = {"rows": counts, **self._counted.figures.figures()}
+        figures["notes"] = notes(figures)
         if texts:
-            found["examples"] = [self._shown(item) for _, item in self._examples.items()]
+            figures["examples"] = [self._shown(item) for _, item in self._examples.items()]
         if self._comparison is not None and self.other is not None:
             other = self.other.figures.figures()
-            found["comparison"] = self._comparison.figures() | {
+            figures["comparison"] = self._comparison.figures() | {
                 "accuracy": other["accuracy"],
                 "macro_f1": other["macro_f1"],
                 "worst": [self._shown(item, texts) for item in self._comparison.worst()],
             }
-        return found
+        return figures
 
     def _shown(self, item: dict[str, Any], texts: bool = True) -> dict[str, Any]:
         """Return a row as it may be shown: by its place, with its text only if that is asked."""

@@ -25,7 +25,7 @@ from sentido_score.progress import Progress
 from sentido_evaluate.behaviour.suite import read_suite, shipped
 from sentido_evaluate.errors import EvaluateError
 from sentido_evaluate.evaluation import Asked, evaluate
-from sentido_evaluate.page.page import page
+from sentido_evaluate.page.render import render_page
 from sentido_evaluate.table import show
 from sentido_evaluate.truth import Columns
 
@@ -56,14 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked = _asked(arguments)
         if arguments.report is not None:
             _check_report(arguments.report)
-        found = evaluate(asked, watch=progress, say=_tell)
+        evaluation = evaluate(asked, watch=progress, say=_tell)
         progress.end()
         if arguments.report is not None:
-            _write(arguments.report, page(found))
-        _print(found, as_json=arguments.json or not sys.stdout.isatty())
+            _write(arguments.report, render_page(evaluation))
+        _print(evaluation, as_json=arguments.json or not sys.stdout.isatty())
         if not flushed():
             return 1
-        return _code(found, arguments.max_flips)
+        return _code(evaluation, arguments.max_flips)
     except BrokenPipeError:  # whoever read what is printed has gone
         flushed()
         return 1
@@ -108,20 +108,20 @@ def _asked(arguments: argparse.Namespace) -> Asked:
     )
 
 
-def _print(found: dict[str, Any], *, as_json: bool) -> None:
+def _print(evaluation: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(found, indent=2, allow_nan=False))
+        print(json.dumps(evaluation, indent=2, allow_nan=False))
     else:
-        show(found, Console())
+        show(evaluation, Console())
 
 
-def _code(found: dict[str, Any], max_flips: float | None) -> int:
+def _code(evaluation: dict[str, Any], max_flips: float | None) -> int:
     if max_flips is not None:
-        flips = found["comparison"]["flips"]
+        flips = evaluation["comparison"]["flips"]
         if flips["share"] > max_flips:
             _tell(f"{flips['rows']:,} answers flip ({flips['share']:.2%}), over {max_flips:.2%}")
             return 4
-    return 3 if found.get("rows", {}).get("errors") else 0
+    return 3 if evaluation.get("rows", {}).get("errors") else 0
 
 
 def _check_report(path: Path) -> None:
@@ -155,25 +155,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {version('sentido-evaluate')}"
     )
-    given = parser.add_argument_group("labelled texts")
-    given.add_argument(
+    data = parser.add_argument_group("labelled texts")
+    data.add_argument(
         "source",
         nargs="*",
         help="files, globs, folders or URIs, as sentido-score reads them; none: checks alone",
     )
-    given.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
-    given.add_argument(
+    data.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
+    data.add_argument(
         "--label-column",
         default="label",
         metavar="NAME",
         help="default: label; of models that give several labels also a list of them",
     )
-    given.add_argument(
+    data.add_argument(
         "--label-columns",
         metavar="A,B",
         help="a column of 0 and 1 for each label, in the place of --label-column",
     )
-    given.add_argument(
+    data.add_argument(
         "--rename",
         type=_rename,
         action="append",
@@ -181,10 +181,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OLD=NEW",
         help="what the model calls a label of the data, or of the checks; may be repeated",
     )
-    given.add_argument(
+    data.add_argument(
         "--delimiter", type=delimiter, default=",", metavar="C", help="of CSV; default: a comma"
     )
-    given.add_argument("--input-format", choices=FORMATS[:-1], help="default: by the files' names")
+    data.add_argument("--input-format", choices=FORMATS[:-1], help="default: by the files' names")
     model = parser.add_argument_group("model")
     model.add_argument("--bundle", metavar="DIR", help="the model (default: the shipped one)")
     model.add_argument("--precision", choices=[*map(str, Precision)], default="fp32")

@@ -7,24 +7,24 @@ _FEW = 30
 _MOST = 10
 
 
-def notes(found: dict[str, Any]) -> list[str]:
+def notes(evaluation: dict[str, Any]) -> list[str]:
     """Return what the figures give reason to say."""
     said = []
-    accuracy = found["accuracy"]
+    accuracy = evaluation["accuracy"]
     baseline = accuracy.get("baseline")
     if baseline is not None and accuracy["low"] <= baseline:
         said.append(
             f"The accuracy, {accuracy['value']:.4f}, is not clearly better than always answering"
             f" {accuracy['baseline_label']!r}, {baseline:.4f}."
         )
-    calibration = found["calibration"]
+    calibration = evaluation["calibration"]
     if calibration["ece"] > calibration["ece_if_calibrated_95"]:
         said.append(
             f"The probabilities are off by {calibration['ece']:.4f} on average (ECE); of"
             " well-calibrated ones 95 % of such sets would show at most"
             f" {calibration['ece_if_calibrated_95']:.4f}."
         )
-    of_labels = list(_of_labels(found["labels"]))
+    of_labels = list(_of_labels(evaluation["labels"]))
     said += of_labels[:_MOST]
     if (left := len(of_labels) - _MOST) > 0:
         said.append(f"{left:,} more labels are rare, missing or never found.")

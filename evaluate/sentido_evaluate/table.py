@@ -10,49 +10,49 @@ from rich.text import Text
 _MOST = 30  # labels, or forms that fail
 
 
-def show(found: dict[str, Any], console: Console) -> None:
+def show(evaluation: dict[str, Any], console: Console) -> None:
     """Print an evaluation."""
-    model = found["model"]
+    model = evaluation["model"]
     console.print(Text(f"{model['name']} {model['version']}, {model['precision']}", "bold"))
-    if "rows" in found:
-        _headline(found, console)
-        _labels(found, console)
-    if "comparison" in found:
-        _comparison(found["comparison"], console)
-    for suite in found["checks"]:
+    if "rows" in evaluation:
+        _headline(evaluation, console)
+        _labels(evaluation, console)
+    if "comparison" in evaluation:
+        _comparison(evaluation["comparison"], console)
+    for suite in evaluation["checks"]:
         _checks(suite, console)
-    for note in found.get("notes", ()):
+    for note in evaluation.get("notes", ()):
         console.print(Text(note, "yellow"))
 
 
-def _headline(found: dict[str, Any], console: Console) -> None:
-    accuracy, calibration = found["accuracy"], found["calibration"]
-    rows = {"texts": f"{found['rows']['evaluated']:,}"}
+def _headline(evaluation: dict[str, Any], console: Console) -> None:
+    accuracy, calibration = evaluation["accuracy"], evaluation["calibration"]
+    rows = {"texts": f"{evaluation['rows']['evaluated']:,}"}
     rows["accuracy"] = (
         f"{accuracy['value']:.4f} (95 %: {accuracy['low']:.4f} to {accuracy['high']:.4f})"
     )
     if "baseline" in accuracy:
         rows["baseline"] = f"{accuracy['baseline']:.4f}, always {accuracy['baseline_label']}"
-    rows["macro F1"] = f"{found['macro_f1']:.4f}"
-    if "micro_f1" in found:
-        rows["micro F1"] = f"{found['micro_f1']:.4f}"
-    if found["roc_auc"]:
-        rows["ROC AUC"] = f"{found['roc_auc']['value']:.4f}"
-    rows["Brier score"] = f"{found['brier']:.4f}"
+    rows["macro F1"] = _number(evaluation["macro_f1"])
+    if "micro_f1" in evaluation:
+        rows["micro F1"] = f"{evaluation['micro_f1']:.4f}"
+    if evaluation["roc_auc"]:
+        rows["ROC AUC"] = f"{evaluation['roc_auc']['value']:.4f}"
+    rows["Brier score"] = f"{evaluation['brier']:.4f}"
     rows["calibration error"] = (
         f"{calibration['ece']:.4f} (if calibrated: below {calibration['ece_if_calibrated_95']:.4f})"
     )
     _print(console, ("", ""), list(rows.items()), words=2)
 
 
-def _labels(found: dict[str, Any], console: Console) -> None:
+def _labels(evaluation: dict[str, Any], console: Console) -> None:
     rows = [
         (
             row["label"],
-            *("-" if row[k] is None else f"{row[k]:.4f}" for k in ("precision", "recall", "f1")),
+            *(_number(row[name]) for name in ("precision", "recall", "f1")),
             f"{row['support']:,}",
         )
-        for row in found["labels"][:_MOST]
+        for row in evaluation["labels"][:_MOST]
     ]
     _print(console, ("label", "precision", "recall", "F1", "texts"), rows)
 
@@ -75,6 +75,10 @@ def _checks(suite: dict[str, Any], console: Console) -> None:
         for group in suite["groups"]
     ]
     _print(console, (suite["title"], "cases", "failed", "share"), rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _print(

@@ -110,11 +110,11 @@ class Truth:
         if not isinstance(value, list | tuple):
             return self._one(value)
         held: set[int] = set()
-        for each in value:
-            found = self._one(each)
-            if isinstance(found, str):
-                return found
-            held |= found
+        for label in value:
+            place = self._one(label)
+            if isinstance(place, str):
+                return place
+            held |= place
         return frozenset(held)
 
     def _flags(self, values: Sequence[object], places: Sequence[int]) -> Held | str:
@@ -134,10 +134,10 @@ class Truth:
 
 
 def _each(read: Callable[[object], Held | str], values: Sequence[object]) -> list[Held | str]:
-    found: list[Held | str] = []
+    labels: list[Held | str] = []
     for value in values:
         try:
-            found.append(read(value))
+            labels.append(read(value))
         except ValueError as error:
-            found.append(str(error))
-    return found
+            labels.append(str(error))
+    return labels

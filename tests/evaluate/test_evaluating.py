@@ -39,7 +39,7 @@ def test_the_command_prints_json_into_a_pipe_and_ends_with_0(labelled: Path) -> 
 
 
 def test_the_public_names_are_these() -> None:
-    names = {"Asked", "Columns", "EvaluateError", "Suite", "evaluate", "page", "read_suite"}
+    names = {"Asked", "Columns", "EvaluateError", "Suite", "evaluate", "read_suite", "render_page"}
     assert set(sentido_evaluate.__all__) == names
 
 
@@ -164,6 +164,19 @@ def test_labels_of_several_are_a_list_or_a_column_each(three: Path, tmp_path: Pa
     assert (by_label["bad"]["recall"], by_label["good"]["support"]) == (1.0, 1)
     assert "micro_f1" in one
     assert "confusion" not in one
+
+
+def test_texts_of_no_label_at_all_are_rows_like_others(tmp_path: Path) -> None:
+    task = {"kind": "multi_label", "thresholds": [0.9] * 3}
+    three = variants.of_three_labels(tmp_path / "bundle", task=task)
+    nothing = pa.array([[], []], pa.list_(pa.string()))
+    pq.write_table(pa.table({"text": ["", "."], "label": nothing}), tmp_path / "a.parquet")
+    flags = ("--bundle", three, "--compare", three, "--report", tmp_path / "page.html")
+    evaluation = found(tmp_path / "a.parquet", *flags)
+    show(evaluation, Console(file=StringIO()))
+    assert [row["recall"] for row in evaluation["labels"]] == [None] * 3
+    assert (evaluation["macro_f1"], evaluation["micro_f1"]) == (None, 0)
+    assert evaluation["rows"]["evaluated"] == 2
 
 
 def test_a_column_for_each_label_is_needed_and_holds_0_or_1(three: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from evaluating import TEXTS, run, write
-from sentido_evaluate import page
+from sentido_evaluate import render_page
 from sentido_evaluate.figures.single import SingleLabel
 
 
@@ -105,7 +105,7 @@ def test_a_page_of_a_thousand_labels_stays_below_a_megabyte() -> None:
     model |= {"precision": "fp32", "labels": list(labels)}
     rows = {"evaluated": 2000, "errors": 3}
     found = {"model": model, "rows": rows, "notes": [], "checks": [], **counter.figures()}
-    text = page(found)
+    text = render_page(found)
     assert len(text.encode()) < 1_000_000
     assert "700 rarer labels are in the JSON" in text
 

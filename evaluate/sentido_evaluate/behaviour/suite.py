@@ -108,16 +108,16 @@ def _suite(name: str, table: dict[str, Any]) -> Suite:
     _refuse_unknown(table, {"title", "most", "words", "check"})
     words = _words(_of(table, "words", dict, {}))
     most = _whole("most", table.get("most", _MOST))
-    found = _of(table, "check", list, [])
-    if not found:
+    tables = _of(table, "check", list, [])
+    if not tables:
         raise ValueError("holds no [[check]]")
     checks, left = [], _MOST_CASES
-    for number, each in enumerate(found, start=1):
-        if not isinstance(each, dict):
+    for number, entry in enumerate(tables, start=1):
+        if not isinstance(entry, dict):
             raise ValueError("check is not an array of tables: write [[check]]")
-        form = each.get("form")
+        form = entry.get("form")
         try:
-            checks.append(_check(each, words, most))
+            checks.append(_check(entry, words, most))
         except ValueError as error:
             raise ValueError(f"check {number} ({form!r:.80}): {error}") from error
         if (left := left - len(checks[-1].cases)) < 0:
@@ -127,33 +127,33 @@ def _suite(name: str, table: dict[str, Any]) -> Suite:
     return Suite(name, _of(table, "title", str, name), tuple(checks))
 
 
-def _check(each: dict[str, Any], words: Mapping[str, Sequence[Pair]], most: int) -> Check:
-    _refuse_unknown(each, _KEYS)
-    kinds = [kind for kind in _KINDS if kind in each]
+def _check(entry: dict[str, Any], words: Mapping[str, Sequence[Pair]], most: int) -> Check:
+    _refuse_unknown(entry, _KEYS)
+    kinds = [kind for kind in _KINDS if kind in entry]
     if len(kinds) != 1:
         raise ValueError(
             f"has {' and '.join(kinds) or 'none'} of expect, toward and still: one is needed"
         )
     (kind,) = kinds
-    if kind == "still" and each["still"] is not True:
+    if kind == "still" and entry["still"] is not True:
         raise ValueError("still is not true: leave it out, or write still = true")
     key = "texts" if kind == "expect" else "pairs"
     other = "pairs" if key == "texts" else "texts"
-    if other in each:
+    if other in entry:
         raise ValueError(f"has {other}: {kind} needs {key}")
-    templates = [_pair(value, key) for value in _of(each, key, list)]
+    templates = [_pair(value, key) for value in _of(entry, key, list)]
     if not templates:
         raise ValueError(f"{key} is empty")
-    share = max(1, _whole("most", each.get("most", most)) // len(templates))
+    share = max(1, _whole("most", entry.get("most", most)) // len(templates))
     cases = [case for template in templates for case in _filled(template, words, share)]
-    tolerance = each.get("tolerance", 0.1 if kind == "still" else 0.05)
+    tolerance = entry.get("tolerance", 0.1 if kind == "still" else 0.05)
     if not isinstance(tolerance, int | float) or not 0 <= tolerance <= 1:
         raise ValueError(f"tolerance is {tolerance!r:.40}, a number from 0 to 1 is needed")
     return Check(
-        group=_name(each, "group"),
-        form=_name(each, "form"),
+        group=_name(entry, "group"),
+        form=_name(entry, "form"),
         kind=kind,
-        label="" if kind == "still" else _name(each, kind),
+        label="" if kind == "still" else _name(entry, kind),
         cases=tuple(dict.fromkeys(cases)),
         tolerance=float(tolerance),
     )

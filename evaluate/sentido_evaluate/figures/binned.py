@@ -74,8 +74,8 @@ class PerLabel:
             part = slice(begin, begin + step)
             kinds = truth[part] * labels + np.arange(labels)
             places = kinds * BINS + bins_of(probabilities[part])
-            found = np.bincount(places.ravel(), minlength=self._counts.size)
-            self._counts += found.reshape(self._counts.shape)
+            counts = np.bincount(places.ravel(), minlength=self._counts.size)
+            self._counts += counts.reshape(self._counts.shape)
 
     def roc_auc(self) -> list[tuple[float, float] | None]:
         """Return what `roc_auc` says of each label against all others."""

@@ -46,13 +46,13 @@ class _Slice:
         self._right += np.bincount(places[right], minlength=len(self._edges))
 
     def figures(self, *, whole: bool) -> list[dict[str, Any]]:
-        found = []
+        slices = []
         for index, (rows, right) in enumerate(
             zip(self._rows.tolist(), self._right.tolist(), strict=True)
         ):
             if rows:
                 low, high = wilson(right, rows)
-                found.append(
+                slices.append(
                     {
                         "range": self._name(index, whole),
                         "rows": rows,
@@ -61,7 +61,7 @@ class _Slice:
                         "high": high,
                     }
                 )
-        return found
+        return slices
 
     def _name(self, index: int, whole: bool) -> str:
         """Name a slice: "6 to 10" words, or "2 % to 5 %" of the words."""

@@ -32,10 +32,10 @@ def behaviour(suite: dict[str, Any]) -> str:
     )
 
 
-def _row(kind: str, cell: str, name: str, wanted: str, counts: dict[str, Any]) -> str:
+def _row(css_class: str, cell: str, name: str, wanted: str, counts: dict[str, Any]) -> str:
     share = counts["share"]
     return (
-        f'<tr class="{kind}"><{cell}>{escape(name)} <span class="soft">{escape(wanted)}</span>'
+        f'<tr class="{css_class}"><{cell}>{escape(name)} <span class="soft">{escape(wanted)}</span>'
         f"</{cell}><td class=n>{counts['failed']:,}</td><td class=n>{counts['cases']:,}</td>"
         f"<td class=n>{percent(share)}</td>"
         f'<td class="meters"><div class="meter"><i style="width:{share:.0%}"></i></div></td></tr>'

@@ -29,18 +29,20 @@ class _Axes:
 
 def reliability(calibration: dict[str, Any], what: str) -> str:
     """Draw how often answers were right, by how sure they were; bars show how many there are."""
-    bins = [each for each in calibration["bins"] if each["rows"]]
-    axes, most = _Axes((0, 1), (0, 1)), max((each["rows"] for each in bins), default=1)
+    bins = [entry for entry in calibration["bins"] if entry["rows"]]
+    axes, most = _Axes((0, 1), (0, 1)), max((entry["rows"] for entry in bins), default=1)
     parts = [_line(axes, (0, 0), (1, 1), "ideal")]
-    for each in bins:
-        x, y = axes.at(each["from"], 0.25 * each["rows"] / most)
-        width = axes.at(each["to"], 0)[0] - x
+    for entry in bins:
+        x, y = axes.at(entry["from"], 0.25 * entry["rows"] / most)
+        width = axes.at(entry["to"], 0)[0] - x
         height = axes.at(0, 0)[1] - y
-        parts.append(_rect(x, y, width - 1, height, "rows", f"{each['rows']:,} rows"))
-    for each in bins:
-        parts.append(_interval(axes, each["confidence"], each["low"], each["high"]))
-        said = f"said {each['confidence']:.3f}, right {each['accuracy']:.3f}, {each['rows']:,} rows"
-        parts.append(_dot(axes, each["confidence"], each["accuracy"], said))
+        parts.append(_rect(x, y, width - 1, height, "rows", f"{entry['rows']:,} rows"))
+    for entry in bins:
+        parts.append(_interval(axes, entry["confidence"], entry["low"], entry["high"]))
+        said = (
+            f"said {entry['confidence']:.3f}, right {entry['accuracy']:.3f}, {entry['rows']:,} rows"
+        )
+        parts.append(_dot(axes, entry["confidence"], entry["accuracy"], said))
     return _chart(axes, parts, "said probability", what, "Reliability diagram")
 
 
@@ -67,14 +69,14 @@ def bars(slices: Sequence[dict[str, Any]], what: str) -> str:
     """Draw the accuracy of slices, with its interval; the slices' names stand below."""
     axes = _Axes((0, max(1, len(slices))), (0, 1))
     parts = []
-    for index, each in enumerate(slices):
-        x, y = axes.at(index + 0.15, each["accuracy"])
+    for index, entry in enumerate(slices):
+        x, y = axes.at(index + 0.15, entry["accuracy"])
         width = axes.at(index + 0.85, 0)[0] - x
-        said = f"{each['range']}: {each['accuracy']:.4f} of {each['rows']:,} rows"
+        said = f"{entry['range']}: {entry['accuracy']:.4f} of {entry['rows']:,} rows"
         parts.append(_rect(x, y, width, axes.at(0, 0)[1] - y, "bar", said))
-        parts.append(_interval(axes, index + 0.5, each["low"], each["high"]))
+        parts.append(_interval(axes, index + 0.5, entry["low"], entry["high"]))
         middle, bottom = axes.at(index + 0.5, 0)
-        for line, text in enumerate(_lines_of(each["range"])):
+        for line, text in enumerate(_lines_of(entry["range"])):
             parts.append(_text(middle, bottom + 13 + 11 * line, text, "tick middle"))
     title = f"Accuracy by {what}"
     return _chart(axes, parts, what, "accuracy", title, x_ticks=False)

@@ -9,12 +9,12 @@ _MOST_LABELS = 12
 _PAIRS = 30
 
 
-def confusion(found: dict[str, Any]) -> str:
+def confusion(evaluation: dict[str, Any]) -> str:
     """Return the part of the page; nothing for a model of several labels per text."""
-    counts = found.get("confusion")
+    counts = evaluation.get("confusion")
     if counts is None:
         return ""
-    labels = found["model"]["labels"]
+    labels = evaluation["model"]["labels"]
     if len(labels) > _MOST_LABELS:
         return _pairs(labels, counts)
     rows = "".join(

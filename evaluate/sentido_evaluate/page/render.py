@@ -19,9 +19,9 @@ MOST_BYTES = 1_000_000
 _MOST_LABELS = 300
 
 
-def page(found: dict[str, Any]) -> str:
+def render_page(evaluation: dict[str, Any]) -> str:
     """Return the page."""
-    model = found["model"]
+    model = evaluation["model"]
     title = f"{model['name']} {model['version']}"
     style = (resources.files("sentido_evaluate") / "page" / "style.css").read_text("utf-8")
     return (
@@ -29,37 +29,41 @@ def page(found: dict[str, Any]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}: evaluation</title><style>{style}</style></head><body>"
         f"<h1>How good is {escape(title)}?</h1>"
-        f'<p class="soft">{model["precision"]}, digest {model["digest"][:12]}{_rows(found)}</p>'
-        f"{''.join(_sections(found))}</body></html>\n"
+        f'<p class="soft">{escape(_about(model))}{_rows(evaluation)}</p>'
+        f"{''.join(_sections(evaluation))}</body></html>\n"
     )
 
 
-def _rows(found: dict[str, Any]) -> str:
-    if "rows" not in found:
+def _about(model: dict[str, Any]) -> str:
+    return f"{model['precision']}, digest {model['digest'][:12]}"
+
+
+def _rows(evaluation: dict[str, Any]) -> str:
+    if "rows" not in evaluation:
         return ""
-    rows = found["rows"]
+    rows = evaluation["rows"]
     errors = f"; {rows['errors']:,} rows with errors are left out" if rows["errors"] else ""
     return f", on {rows['evaluated']:,} labelled texts{errors}"
 
 
-def _sections(found: dict[str, Any]) -> Iterator[str]:
-    if "rows" in found:
-        yield _headline(found)
-        yield section("Labels", _labels(found))
-        yield section("What is taken for what", confusion(found))
-        yield section("Can the probabilities be believed?", _calibration(found))
-        yield section("Which texts are hard?", _slices(found))
-    if "comparison" in found:
-        yield _comparison(found)
-    for suite in found["checks"]:
+def _sections(evaluation: dict[str, Any]) -> Iterator[str]:
+    if "rows" in evaluation:
+        yield _headline(evaluation)
+        yield section("Labels", _labels(evaluation))
+        yield section("What is taken for what", confusion(evaluation))
+        yield section("Can the probabilities be believed?", _calibration(evaluation))
+        yield section("Which texts are hard?", _slices(evaluation))
+    if "comparison" in evaluation:
+        yield _comparison(evaluation)
+    for suite in evaluation["checks"]:
         yield behaviour(suite)
-    if found.get("examples"):
-        yield section("The surest mistakes", _examples(found["examples"]))
+    if evaluation.get("examples"):
+        yield section("The surest mistakes", _examples(evaluation["examples"]))
 
 
-def _headline(found: dict[str, Any]) -> str:
-    accuracy, area = found["accuracy"], found["roc_auc"]
-    is_single = "confusion" in found
+def _headline(evaluation: dict[str, Any]) -> str:
+    accuracy, area = evaluation["accuracy"], evaluation["roc_auc"]
+    is_single = "confusion" in evaluation
     interval = f"95 %: {accuracy['low']:.4f} to {accuracy['high']:.4f}"
     tiles = [
         tile("accuracy" if is_single else "all labels right", number(accuracy["value"]), interval)
@@ -67,23 +71,23 @@ def _headline(found: dict[str, Any]) -> str:
     if is_single:
         more = f"always {accuracy['baseline_label']}"
         tiles.append(tile("baseline", number(accuracy["baseline"]), more))
-    tiles.append(tile("macro F1", number(found["macro_f1"]), "the mean over the labels"))
+    tiles.append(tile("macro F1", number(evaluation["macro_f1"]), "the mean over the labels"))
     if not is_single:
-        tiles.append(tile("micro F1", number(found["micro_f1"]), "over all answers"))
+        tiles.append(tile("micro F1", number(evaluation["micro_f1"]), "over all answers"))
     if area is not None:
         tiles.append(tile("ROC AUC", number(area["value"]), f"± {area['error']:.1e}"))
-    tiles.append(tile("Brier score", number(found["brier"]), "0 is perfect"))
-    calibration = found["calibration"]
+    tiles.append(tile("Brier score", number(evaluation["brier"]), "0 is perfect"))
+    calibration = evaluation["calibration"]
     by_chance = f"if calibrated: below {calibration['ece_if_calibrated_95']:.4f}"
     tiles.append(tile("calibration error", number(calibration["ece"]), by_chance))
-    said = "".join(f"<li>{escape(note)}</li>" for note in found["notes"])
+    said = "".join(f"<li>{escape(note)}</li>" for note in evaluation["notes"])
     listed = f'<ul class="notes">{said}</ul>' if said else ""
     return f'<div class="tiles">{"".join(tiles)}</div>{listed}'
 
 
-def _labels(found: dict[str, Any]) -> str:
-    labels = sorted(found["labels"], key=lambda row: -row["support"])[:_MOST_LABELS]
-    left = len(found["labels"]) - len(labels)
+def _labels(evaluation: dict[str, Any]) -> str:
+    labels = sorted(evaluation["labels"], key=lambda row: -row["support"])[:_MOST_LABELS]
+    left = len(evaluation["labels"]) - len(labels)
     rows = [
         (
             row["label"],
@@ -98,28 +102,28 @@ def _labels(found: dict[str, Any]) -> str:
     return table(head, rows) + more
 
 
-def _calibration(found: dict[str, Any]) -> str:
-    is_single = "confusion" in found
+def _calibration(evaluation: dict[str, Any]) -> str:
+    is_single = "confusion" in evaluation
     says = (
         "Dots on the line: answers are right as often as they say. Bars: how many rows."
         if is_single
         else "Of every label's probability: dots on the line are right as often as they say."
     )
     pictures = [
-        figure(charts.reliability(found["calibration"], "share that is right"), says),
+        figure(charts.reliability(evaluation["calibration"], "share that is right"), says),
     ]
-    if found.get("coverage"):
+    if evaluation.get("coverage"):
         says = "If only the surest answers are used and the others left to people."
-        pictures.append(figure(charts.coverage(found["coverage"]), says))
+        pictures.append(figure(charts.coverage(evaluation["coverage"]), says))
     return f'<div class="charts">{"".join(pictures)}</div>'
 
 
-def _slices(found: dict[str, Any]) -> str:
+def _slices(evaluation: dict[str, Any]) -> str:
     pictures = [
         figure(charts.bars(slices, what), _counted(slices))
         for slices, what in (
-            (found["by_words"], "words of a text"),
-            (found["by_out_of_vocabulary_share"], "share of unknown words"),
+            (evaluation["by_words"], "words of a text"),
+            (evaluation["by_out_of_vocabulary_share"], "share of unknown words"),
         )
         if slices
     ]
@@ -127,18 +131,20 @@ def _slices(found: dict[str, Any]) -> str:
 
 
 def _counted(slices: list[dict[str, Any]]) -> str:
-    return "Rows: " + "; ".join(f"{each['range']}: {each['rows']:,}" for each in slices)
+    return "Rows: " + "; ".join(f"{entry['range']}: {entry['rows']:,}" for entry in slices)
 
 
-def _comparison(found: dict[str, Any]) -> str:
-    its, flips = found["comparison"], found["comparison"]["flips"]
+def _comparison(evaluation: dict[str, Any]) -> str:
+    its, flips = evaluation["comparison"], evaluation["comparison"]["flips"]
     other, interval = its["model"], f"95 %: {percent(flips['low'])} to {percent(flips['high'])}"
     tiles = [
         tile("answers that flip", percent(flips["share"]), f"{flips['rows']:,} rows; {interval}"),
         tile("mended / broken", f"{its['mended']:,} / {its['broken']:,}", "wrong before / after"),
         tile("largest difference", number(its["largest_difference"]), "of a probability"),
         tile("mean difference", number(its["mean_difference"], 5), "of a probability"),
-        tile("its accuracy", number(its["accuracy"]["value"]), f"macro F1 {its['macro_f1']:.4f}"),
+        tile(
+            "its accuracy", number(its["accuracy"]["value"]), f"macro F1 {number(its['macro_f1'])}"
+        ),
     ]
     name = f"{other['name']} {other['version']}, digest {other['digest'][:12]}"
     return section(
@@ -174,12 +180,12 @@ def _worst(rows: list[dict[str, Any]]) -> str:
 def _examples(examples: list[dict[str, Any]]) -> str:
     rows = [
         (
-            each["place"],
-            ", ".join(each["labels"]) or "none",
-            ", ".join(each["answer"]) or "none",
-            number(each["probability"]),
+            entry["place"],
+            ", ".join(entry["labels"]) or "none",
+            ", ".join(entry["answer"]) or "none",
+            number(entry["probability"]),
         )
-        for each in examples
+        for entry in examples
     ]
     head = ("row", "labelled", "answered", "probability")
-    return table(head, rows, 3, [each["text"] for each in examples])
+    return table(head, rows, 3, [entry["text"] for entry in examples])
