@@ -25,6 +25,10 @@ class RunnableGraph(Protocol):
     def outputs(self) -> tuple[str, ...]:
         """The names of what it gives."""
 
+    @property
+    def runs_alone(self) -> bool:
+        """Whether each text is run by itself, so that a batch of several saves nothing."""
+
     def cost(self, ids: Ids, /) -> int:
         """Return what a text takes of a batch, in tokens with padding: 1 or more."""
 
@@ -45,6 +49,7 @@ class TextGraph:
         self.outputs = tuple(outputs)
         self._always_fit = graph.rows(length, MOST_ROWS)  # texts of any length
         self.cost = layout.cost
+        self.runs_alone = layout.most_rows == 1
         self._graph = graph
         self._layout = layout
 
@@ -81,6 +86,7 @@ class TokenGraph:
     def __init__(self, graph: OpenGraph, output: str, layout: BatchLayout) -> None:
         self.outputs = (output,)
         self.cost = layout.cost
+        self.runs_alone = True
         self._graph = graph
         self._layout = layout
 

@@ -57,7 +57,13 @@ class Answers:
 def batcher(
     run: Run, limits: BatchLimits = ROOMY, threads: int = 1
 ) -> Iterator["Batcher[Any, Any]"]:
-    made: Batcher[Any, Any] = Batcher(run, threads=threads, limits=limits)
+    """Make one in which what begins with "alone" shares no batch."""
+    made: Batcher[Any, Any] = Batcher(
+        run,
+        threads=threads,
+        limits=limits,
+        goes_alone=lambda item: str(item).startswith("alone"),
+    )
     try:
         yield made
     finally:
@@ -178,6 +184,20 @@ def test_items_of_one_size_fill_batches_in_the_order_they_came() -> None:
         gate.open.set()
         answers.wait()
     assert gate.batches[1:] == [list(range(8)), list(range(8, 16)), list(range(16, 20))]
+
+
+def test_items_that_go_alone_are_a_batch_each_and_everything_is_computed_once() -> None:
+    names = ["a", "alone 1", "b", "alone 2", "alone 3", "c", "d"]
+    answers = Answers(len(names))
+    with held() as (made, gate):
+        for number, name in enumerate(names):
+            made.submit([(name, 5 + number % 2)], answers.of(name))
+        gate.open.set()
+        found = answers.wait()
+    assert {name: found[name, 0] for name in names} == {name: name for name in names}
+    for batch in gate.batches[1:]:
+        assert len(batch) == 1 or not any(name.startswith("alone") for name in batch)
+    assert max(map(len, gate.batches)) > 1  # the others still share
 
 
 @pytest.mark.parametrize(("rare", "common"), [(500, 10), (10, 500)])

@@ -72,6 +72,7 @@ class _Waiting(Generic[Item, Result]):
     index: int  # among those that were submitted with it
     done: Callable[[int, Result | Exception], None]
     is_dropped: Callable[[], bool]
+    is_alone: bool
     is_taken: bool = False
 
 
@@ -90,8 +91,11 @@ class Batcher(Generic[Item, Result]):
         threads: int,
         limits: BatchLimits,
         after_batch: Callable[[], None] = lambda: None,
+        goes_alone: Callable[[Item], bool] = lambda _: False,
     ) -> None:
+        """Make the threads. `goes_alone`: whether an item shares no batch with others."""
         self._run = run
+        self._goes_alone = goes_alone
         self._after_batch = after_batch
         self.counts = BatchStats()
         self._limits = limits
@@ -124,7 +128,7 @@ class Batcher(Generic[Item, Result]):
         an item that its caller has given up is not computed and gets Dropped.
         """
         waiting: list[_Waiting[Item, Result]] = [
-            _Waiting(source, item, size, index, done, is_dropped)
+            _Waiting(source, item, size, index, done, is_dropped, self._goes_alone(item))
             for index, (item, size) in enumerate(items)
         ]
         by_size: dict[int, list[_Waiting[Item, Result]]] = {}
@@ -209,9 +213,9 @@ class Batcher(Generic[Item, Result]):
         first.is_taken = True
         batch = [first]
         longest = total = first.size
-        for size in self._nearest_sizes(first.size):
+        for size in () if first.is_alone else self._nearest_sizes(first.size):
             queue = self._by_size[size]
-            while _drop_taken(queue) and len(batch) < self._limits.rows:
+            while _drop_taken(queue) and not queue[0].is_alone and len(batch) < self._limits.rows:
                 rows, high = len(batch) + 1, max(longest, size)
                 padded = rows * high
                 fits = padded <= self._limits.budget or rows <= self._limits.least_rows

@@ -72,7 +72,11 @@ class Pipeline:
         self._metrics = metrics
         self._tracing = tracing
         self._batcher: Batcher[Item, Result] = Batcher(
-            run, threads=threads, limits=limits, after_batch=self._flush
+            run,
+            threads=threads,
+            limits=limits,
+            after_batch=self._flush,
+            goes_alone=lambda item: item.graph.runs_alone,
         )
         self._flushes: list[Callable[[], None]] = []
         self._slow = FairThreads(threads, "prepare")
