@@ -24,6 +24,7 @@ from sentido_bundle.manifest import Manifest, check_plain_name
 from sentido_bundle.outputs import Outputs
 from sentido_bundle.sections import (
     Against,
+    Evaluation,
     Inputs,
     Int8,
     Layout,
@@ -47,6 +48,7 @@ __all__ = [
     "Bundle",
     "BundleError",
     "Encoding",
+    "Evaluation",
     "GoldenText",
     "Graphs",
     "Inputs",

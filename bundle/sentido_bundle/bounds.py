@@ -12,12 +12,14 @@ VOCABULARY_BYTES = 1 << 25
 GOLDEN_BYTES = 1 << 24
 GRAPH_BYTES = 1 << 22  # of model.onnx and steps.onnx, whose large tensors are in weights.bin
 INT8_GRAPH_BYTES = 1 << 26  # holds the quantized weights
+EVALUATION_BYTES = 1 << 23  # a table of all labels by all labels among it
 WEIGHTS_BYTES = 1 << 28  # the embedding matrix, vocabulary * embedding, among them
 
 FILE_BYTES = {
     "manifest.json": MANIFEST_BYTES,
     "vocabulary.json": VOCABULARY_BYTES,
     "golden.json": GOLDEN_BYTES,
+    "evaluation.json": EVALUATION_BYTES,
     "model.onnx": GRAPH_BYTES,
     "steps.onnx": GRAPH_BYTES,
     "model.int8.onnx": INT8_GRAPH_BYTES,

@@ -20,7 +20,7 @@ from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import parse_golden
 from sentido_bundle.graphs import DEFAULT_LIMITS, RunLimits
 from sentido_bundle.layouts import Ids, layout_of
-from sentido_bundle.manifest import STEPS_MODEL, Manifest, check_plain_name
+from sentido_bundle.manifest import EVALUATION, STEPS_MODEL, Manifest, check_plain_name
 from sentido_bundle.outputs import Outputs
 from sentido_bundle.running import Arrays, RunnableGraph, TextGraph, TokenGraph
 from sentido_bundle.sections import Precision, Vectors
@@ -66,6 +66,8 @@ class Bundle:
         self._texts = TextGraph(model, outputs, layout, length)
         self._tokens = TokenGraph(steps, "steps", layout) if steps is not None else None
         self._word_vectors = word_vectors
+        self.evaluation: bytes | None = None
+        """What `evaluation.json` holds, not looked into; None: the bundle has none."""
         self.thresholds = tuple(np.array(manifest.task.thresholds, np.float32).tolist())
         """Of the task multi_label: from which probability on each label is chosen, a float32."""
 
@@ -146,6 +148,7 @@ class Bundle:
             sessions,
             WordVectors(matrix, vocabulary) if matrix is not None else None,
         )
+        bundle.evaluation = files[EVALUATION] if manifest.evaluation else None
         golden = parse_golden(files["golden.json"], manifest.outputs(), manifest.steps)
         proving.check_work(bundle, golden, limits)
         try:

@@ -13,6 +13,7 @@ from sentido_bundle import bounds
 from sentido_bundle.errors import BundleError, quoted
 from sentido_bundle.fields import dump, read, require, require_count, require_within
 from sentido_bundle.sections import (
+    Evaluation,
     Inputs,
     Int8,
     Layout,
@@ -38,10 +39,16 @@ STEPS_MODEL = "steps.onnx"
 INT8_MODEL = "model.int8.onnx"
 """The quantized twin of `model.onnx`, in bundles whose manifest has a section `int8`."""
 
+EVALUATION = "evaluation.json"
+"""What `sentido-evaluate` shows, in bundles whose manifest has a section `evaluation`."""
+
 FILES = ("vocabulary.json", MODEL, "weights.bin", "golden.json")
 """The files that every bundle holds beside its manifest."""
 
-CAPABILITIES = ("hidden", "steps", "word_vectors", "logits", "int8")
+_OPTIONAL_FILES = {"steps": STEPS_MODEL, "int8": INT8_MODEL, "evaluation": EVALUATION}
+"""The files of sections that may be missing."""
+
+CAPABILITIES = ("hidden", "steps", "word_vectors", "logits", "int8", "evaluation")
 """What a bundle may be able to do beside giving probabilities: sections that may be missing."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -86,6 +93,7 @@ class Manifest:
     word_vectors: Vectors | None = None  # rows of the one Embedding that reads the ids
     logits: Logits | None = None
     int8: Int8 | None = None
+    evaluation: Evaluation | None = None
     files: dict[str, FileFacts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -155,7 +163,7 @@ class Manifest:
         for name in manifest.file_names:
             if name not in manifest.files:
                 raise BundleError(f"manifest.json: files does not list {name}")
-        for name, file in (("steps", STEPS_MODEL), ("int8", INT8_MODEL)):
+        for name, file in _OPTIONAL_FILES.items():
             if getattr(manifest, name) is None and file in manifest.files:
                 raise BundleError(f"manifest.json: files lists {file}, but {name} is missing")
         return manifest
@@ -163,9 +171,8 @@ class Manifest:
     @property
     def file_names(self) -> tuple[str, ...]:
         """The files that the bundle must hold beside its manifest."""
-        steps = (STEPS_MODEL,) if self.steps else ()
-        twin = (INT8_MODEL,) if self.int8 else ()
-        return (*FILES, *steps, *twin)
+        there = (file for name, file in _OPTIONAL_FILES.items() if getattr(self, name) is not None)
+        return (*FILES, *there)
 
     @property
     def capabilities(self) -> tuple[str, ...]:

@@ -194,6 +194,21 @@ class Int8:
         )
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluation.json` says in short, of texts that the model was not trained on."""
+
+    texts: int
+    accuracy: float  # of multi_label: of texts whose labels are all right
+    macro_f1: float
+
+    def __post_init__(self) -> None:
+        require_within("texts", self.texts, 1, _MOST_TEXTS)
+        for name in ("accuracy", "macro_f1"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"{name} is {value}, not within 0 to 1")
+
+
 def check_labels(labels: Sequence[str], least: int = 2) -> None:
     """Raise ValueError unless a bundle may have these labels."""
     require(len(labels) >= least, f"labels are {quoted(list(labels))}: {least} or more are needed")

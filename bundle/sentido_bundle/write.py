@@ -17,7 +17,7 @@ from pathlib import Path
 from sentido_bundle.bundle import Bundle
 from sentido_bundle.errors import BundleError
 from sentido_bundle.golden import GoldenText, dump_golden
-from sentido_bundle.manifest import INT8_MODEL, MODEL, STEPS_MODEL, FileFacts, Manifest
+from sentido_bundle.manifest import EVALUATION, INT8_MODEL, MODEL, STEPS_MODEL, FileFacts, Manifest
 from sentido_bundle.sections import Precision
 
 
@@ -48,9 +48,11 @@ def pack_bundle(
     vocabulary: Sequence[str | None],
     graphs: Graphs,
     golden: Sequence[GoldenText],
+    evaluation: bytes | None = None,
 ) -> dict[str, bytes]:
     """Give the files of a bundle by name. `manifest.files` is filled in here.
 
+    `evaluation`: evaluation.json, of a manifest with that section.
     Raises BundleError for a file that is larger than one of a bundle may be.
     """
     files = {
@@ -59,9 +61,13 @@ def pack_bundle(
         "weights.bin": graphs.weights,
         "golden.json": dump_golden(golden),
     }
-    for name, graph in ((STEPS_MODEL, graphs.steps), (INT8_MODEL, graphs.int8)):
-        if graph is not None:
-            files[name] = graph
+    for name, data in (
+        (STEPS_MODEL, graphs.steps),
+        (INT8_MODEL, graphs.int8),
+        (EVALUATION, evaluation),
+    ):
+        if data is not None:
+            files[name] = data
     facts = {
         name: FileFacts(len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sentido_bundle import Bundle
 from sentido_score.engines.engine import Scores
 from sentido_score.engines.local import LocalEngine
 from sentido_score.formats.reader import Reader
@@ -81,10 +82,10 @@ def _joined(
 class Counted:
     """Counts one model's answers, whatever its task is. For one run."""
 
-    def __init__(self, engine: LocalEngine) -> None:
-        manifest = engine.bundle.manifest
+    def __init__(self, bundle: Bundle) -> None:
+        manifest = bundle.manifest
         self.labels, self._rules = manifest.labels, manifest.tokenizer
-        self.is_single = not engine.model.has_many_labels
+        self.is_single = not bundle.thresholds
         self.figures: SingleLabel | MultiLabel = (
             SingleLabel(self.labels)
             if self.is_single

@@ -28,12 +28,11 @@ from sentido_evaluate.behaviour.asking import ask
 from sentido_evaluate.behaviour.suite import Suite
 from sentido_evaluate.comparison import Comparison
 from sentido_evaluate.errors import EvaluateError
+from sentido_evaluate.model import FORMAT, model_facts
 from sentido_evaluate.notes import notes
+from sentido_evaluate.stored import read_stored
 from sentido_evaluate.truth import Columns, Truth
 from sentido_evaluate.worst import Worst
-
-FORMAT = 1
-"""Of what `evaluate` returns."""
 
 _EXAMPLES = 20
 _TEXT = 600  # characters of a text that are shown
@@ -46,7 +45,7 @@ Watch = Callable[[RunStats, float | None], None]
 class Asked:
     """What is to be evaluated, and on what."""
 
-    source: Source | None = None  # as sentido-score reads it; None: checks alone
+    source: Source | None = None  # as sentido-score reads it; None: checks, or what is stored
     bundle: str | Path | None = None  # None: the default one
     compare: str | Path | None = None  # another bundle
     columns: Columns = field(default_factory=Columns)
@@ -59,17 +58,17 @@ class Asked:
 
 def evaluate(asked: Asked, *, watch: Watch = quiet, say: Say = quiet) -> dict[str, Any]:
     """Evaluate a bundle. Raises EvaluateError or ScoreError; see `docs/evaluating.md`."""
-    if asked.source is None and not asked.suites:
-        raise EvaluateError("nothing to evaluate: give labelled texts, or --checks")
     if asked.compare is not None:
         _check_comparison(asked)
     options = _options(asked)
     engine = _engine(asked.bundle, options)
+    if asked.source is None and not asked.suites:
+        return read_stored(engine.bundle)
     suites = [suite.of(engine.model.labels, asked.columns.renamed) for suite in asked.suites]
-    evaluation: dict[str, Any] = {"format": FORMAT, "model": _model(engine)}
+    evaluation: dict[str, Any] = {"format": FORMAT, "model": model_facts(engine.bundle)}
     if asked.source is not None:
         evaluation |= _of_rows(asked, engine, options, watch, say)
-    evaluation["checks"] = [ask(engine, suite, texts=asked.texts) for suite in suites]
+    evaluation["checks"] = [ask(engine.bundle, suite, texts=asked.texts) for suite in suites]
     return evaluation
 
 
@@ -88,22 +87,10 @@ def _engine(bundle: str | Path | None, options: Options) -> LocalEngine:
     return LocalEngine(default_bundle() if bundle is None else bundle, options)
 
 
-def _model(engine: LocalEngine) -> dict[str, Any]:
-    model = engine.model
-    return {
-        "name": model.name,
-        "version": model.version,
-        "digest": model.digest,
-        "precision": model.precision,
-        "task": str(engine.bundle.manifest.task.kind),
-        "labels": list(model.labels),
-    }
-
-
 def _of_rows(
     asked: Asked, engine: LocalEngine, options: Options, watch: Watch, say: Say
 ) -> dict[str, Any]:
-    counted = Counted(engine)
+    counted = Counted(engine.bundle)
     truth = Truth(asked.columns, engine.model.labels, many=not counted.is_single)
     comparison, engines = None, [engine]
     if asked.compare is not None:
@@ -114,7 +101,7 @@ def _of_rows(
     truth.check(reader)
     run = _Run(reader, counted, comparison, _EXAMPLES if asked.texts else 0, watch)
     if comparison:
-        run.other = Counted(engines[1])
+        run.other = Counted(engines[1].bundle)
         run.other_truth = [engines[1].model.labels.index(label) for label in counted.labels]
     with closing(answers(engines, reader, truth)) as windows:  # type: ignore[type-var]
         for rows in windows:

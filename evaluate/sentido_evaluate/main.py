@@ -159,7 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument(
         "source",
         nargs="*",
-        help="files, globs, folders or URIs, as sentido-score reads them; none: checks alone",
+        help="files, globs, folders or URIs, as sentido-score reads them; none: checks alone, or"
+        " the evaluation that the bundle brings",
     )
     data.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
     data.add_argument(

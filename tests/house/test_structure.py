@@ -250,7 +250,17 @@ def test_the_public_names_of_the_client_are_these() -> None:
 
 def test_the_public_names_of_the_bundle_are_these() -> None:
     assert set(sentido_bundle.__all__) == {
-        *("Against", "Bundle", "BundleError", "Encoding", "GoldenText", "Graphs", "Inputs", "Int8"),
+        *(
+            "Against",
+            "Bundle",
+            "BundleError",
+            "Encoding",
+            "Evaluation",
+            "GoldenText",
+            "Graphs",
+            "Inputs",
+            "Int8",
+        ),
         *("Layout", "Logits", "Manifest", "MissingCapabilityError", "Neighbour", "Outputs"),
         *("Padding", "Parity", "Precision", "RunLimits", "Task", "TaskKind", "Token", "Tokenizer"),
         *("TokenizerKind", "TokenizerRules", "Truncation", "Vectors", "WordVectors"),

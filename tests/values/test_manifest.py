@@ -40,6 +40,13 @@ def take(manifest: Any, *names: str) -> None:
             del manifest["files"][file]
 
 
+def evaluated(manifest: Any, **changes: Any) -> Any:
+    """Put in what a bundle with an evaluation says of it; return the manifest."""
+    manifest["evaluation"] = {"texts": 10, "accuracy": 0.9, "macro_f1": 0.5, **changes}
+    manifest["files"]["evaluation.json"] = {"bytes": 3, "sha256": "0" * 64}
+    return manifest
+
+
 def multi_label(*thresholds: Any) -> dict[str, Any]:
     return {"kind": "multi_label", "thresholds": list(thresholds)}
 
@@ -85,9 +92,19 @@ def multi_label(*thresholds: Any) -> dict[str, Any]:
         (lambda m: m.pop("steps"), "files lists steps.onnx, but steps is missing"),
         (lambda m: m["files"].pop("steps.onnx"), "files does not list steps.onnx"),
         (lambda m: m.update(cleaning={"kind": "html"}), "unknown field cleaning"),
-        (lambda m: m.update(evaluation={}), "unknown field evaluation"),
         (lambda m: m.update(word_map={}), "unknown field word_map"),
         (lambda m: m.update(dimensions={"hidden": 100}), "unknown field dimensions"),
+        (lambda m: evaluated(m, accuracy=1.5), "evaluation.accuracy is 1.5, not within 0 to 1"),
+        (lambda m: evaluated(m, texts=0), "evaluation.texts is 0, it must be 1"),
+        (lambda m: m.update(evaluation={}), "evaluation.texts is missing"),
+        (
+            lambda m: evaluated(m).pop("evaluation"),
+            "files lists evaluation.json, but evaluation is missing",
+        ),
+        (
+            lambda m: evaluated(m)["files"].pop("evaluation.json"),
+            "files does not list evaluation.json",
+        ),
     ],
 )
 def test_what_it_must_not_say_is_refused_by_its_field(
@@ -106,6 +123,7 @@ def test_what_it_must_not_say_is_refused_by_its_field(
         (lambda m: take(m, "steps", "int8"), ("hidden", "word_vectors")),
         (lambda m: take(m, "hidden", "steps", "word_vectors", "int8"), ()),
         (lambda m: m.update(metrics={}, tools={}, training={}), None),
+        (evaluated, ("hidden", "steps", "word_vectors", "int8", "evaluation")),
         (lambda m: m["tokenizer"].update(oov_token="", num_words=None, char_level=True), None),
         (lambda m: m.update(cleaned_by_caller=True, same_bits=False), None),
         (lambda m: m.update(task=multi_label(0, 1)), None),

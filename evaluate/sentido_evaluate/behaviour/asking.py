@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sentido_bundle import Bundle
-from sentido_score.engines.local import LocalEngine
 
 from sentido_evaluate.behaviour.suite import Check, Suite
 from sentido_evaluate.figures.binned import wilson
@@ -13,9 +12,8 @@ from sentido_evaluate.figures.binned import wilson
 _EXAMPLES = 3
 
 
-def ask(engine: LocalEngine, suite: Suite, *, texts: bool) -> dict[str, Any]:
+def ask(bundle: Bundle, suite: Suite, *, texts: bool) -> dict[str, Any]:
     """Return the failures of each form and group, as they stand in the JSON."""
-    bundle = engine.bundle
     sentences = list(
         dict.fromkeys(t for check in suite.checks for pair in check.cases for t in pair)
     )

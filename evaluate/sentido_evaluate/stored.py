@@ -1,0 +1,85 @@
+"""The evaluation that a bundle brings: written by who exports it, and read to make its page again.
+
+It holds no times, paths or texts, and names the files that it is of.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from sentido_bundle import Bundle, BundleError, Manifest, cpus
+from sentido_bundle.strict_json import parse_json
+from sentido_score.engines.local import compute, encode
+from sentido_score.formats.window import Position
+
+from sentido_evaluate.answers import Answers, Counted
+from sentido_evaluate.behaviour.asking import ask
+from sentido_evaluate.behaviour.suite import Suite
+from sentido_evaluate.errors import EvaluateError
+from sentido_evaluate.model import FORMAT, model_facts
+from sentido_evaluate.notes import notes
+from sentido_evaluate.page.render import render_page
+from sentido_evaluate.table import show
+
+_ROWS = 4096
+_OF = ("vocabulary.json", "model.onnx", "weights.bin")
+_LACKS = (TypeError, KeyError, ValueError, IndexError, AttributeError, ArithmeticError)
+
+
+def evaluate_texts(
+    bundle: Bundle, texts: Sequence[str], labels: Sequence[int], suites: Sequence[Suite] = ()
+) -> dict[str, Any]:
+    """Evaluate a bundle on texts in memory; `labels`: the place of each text's label."""
+    counted, threads = Counted(bundle), cpus.granted()
+    for begin in range(0, len(texts), _ROWS):
+        part = list(texts[begin : begin + _ROWS])
+        scores = compute(bundle, encode(bundle, part), None, threads)
+        truth = [frozenset((int(label),)) for label in labels[begin : begin + _ROWS]]
+        kept = np.arange(len(part), dtype=np.int64)
+        counted.add(Answers(part, [], truth, (scores,), kept, [], Position()))
+    rows = {"evaluated": len(texts), "errors": 0}
+    evaluation: dict[str, Any] = {"format": FORMAT, "model": model_facts(bundle), "rows": rows}
+    evaluation |= counted.figures.figures()
+    evaluation["notes"] = notes(evaluation)
+    evaluation["checks"] = [ask(bundle, suite, texts=False) for suite in suites]
+    return evaluation
+
+
+def dump(evaluation: Mapping[str, Any], manifest: Manifest) -> bytes:
+    """Return what `evaluation.json` holds, of a bundle whose manifest names its files."""
+    kept = {name: value for name, value in evaluation.items() if name != "model"}
+    files = {name: manifest.files[name].sha256 for name in _OF}
+    return json.dumps({"files": files, **kept}, separators=(",", ":"), allow_nan=False).encode()
+
+
+def read_stored(bundle: Bundle) -> dict[str, Any]:
+    """Return the evaluation that a bundle brings. Raises EvaluateError if it cannot be shown."""
+    if bundle.evaluation is None:
+        raise EvaluateError(
+            "nothing to evaluate: give labelled texts, or --checks; the bundle brings no evaluation"
+            " of its own"
+        )
+    try:
+        stored = parse_json("evaluation.json", bundle.evaluation)
+        if stored["format"] != FORMAT:
+            raise ValueError
+        of = {name: bundle.manifest.files[name].sha256 for name in _OF}
+        is_of_these = stored.pop("files") == of
+        evaluation = {**stored, "model": model_facts(bundle)}
+        render_page(evaluation)
+        show(evaluation, Console(quiet=True))
+    except BundleError as error:
+        raise EvaluateError(str(error)) from error
+    except _LACKS as error:
+        raise EvaluateError(
+            "evaluation.json: is not an evaluation that this release can show: evaluate labelled"
+            " texts anew"
+        ) from error
+    if not is_of_these:
+        raise EvaluateError(
+            "evaluation.json: is of other graphs or another vocabulary than the bundle's: evaluate"
+            " labelled texts anew"
+        )
+    return evaluation
