@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from sentido_bundle.graphs.table import OPERATORS, Operator
 
+DOMAIN = "com.microsoft"
 _FLOATS = ((), (1,), (4,), (3,), (1, 1), (4, 4), (4, 3), (1, 4, 1), (3, 4, 2), (1, 12, 4), (50, 4))
 _WHOLES = (0, 1, 2, 3, 4, -1, -2, 7, 2**31 - 1, 2**62, -(2**62))
 
@@ -42,16 +43,17 @@ def _add_node(random: Random, graph: Any, names: Sequence[str]) -> list[str]:
     """Add a random node, or one of a good case with something changed; return its outputs."""
     index = len(graph.node)
     if random.random() < 0.5:
-        operator = random.choice([name for name in OPERATORS if "." not in name])
-        row = OPERATORS[operator]
+        name = random.choice(list(OPERATORS))
+        operator, row = name.rpartition(".")[2], OPERATORS[name]
         most = len(row.inputs) + row.repeats * random.choice((0, 1))
         count = random.randint(min(row.least, most), most)
         inputs: list[Any] = [_input(random, row, place, names) for place in range(count)]
         attributes = _attributes(random, row)
         outputs = random.randint(1, min(row.outputs, 3))
     else:
-        good = random.choice([case for case in CASES if case.same_bits and case.opset == 18])
-        operator, row, outputs = good.operator, OPERATORS[good.operator], good.outputs
+        good = random.choice([case for case in CASES if case.opset == 18])
+        operator, outputs = good.operator, good.outputs
+        row = OPERATORS.get(operator) or OPERATORS[f"{DOMAIN}.{operator}"]
         inputs, attributes = list(good.inputs), dict(good.attributes)
         if inputs and random.random() < 0.7:
             place = random.randrange(len(inputs))
@@ -63,7 +65,8 @@ def _add_node(random: Random, graph: Any, names: Sequence[str]) -> list[str]:
             inputs[place] = f"n{index}_{place}"
             graph.initializer.append(numpy_helper.from_array(given, inputs[place]))
     made = [f"n{index}_out{number}" for number in range(outputs)]
-    graph.node.append(helper.make_node(operator, inputs, made, **attributes))
+    domain = "" if operator in OPERATORS else DOMAIN
+    graph.node.append(helper.make_node(operator, inputs, made, domain=domain, **attributes))
     return made
 
 

@@ -10,6 +10,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -27,19 +28,23 @@ _SECONDS = 60  # that one graph may take, on any machine
 _MOST_BYTES = 1 << 24
 
 
-def is_let_in(model: onnx.ModelProto) -> bool:
+def is_let_in(model: onnx.ModelProto, same_bits: bool) -> bool:
     """Return whether a bundle may hold the graph."""
     try:
-        let_in(model, most_bytes=_MOST_BYTES)
+        let_in(model, same_bits=same_bits, most_bytes=_MOST_BYTES)
     except BundleError:
         return False
     return True
 
 
 def try_graph(seed: int, seen: Counter[str]) -> None:
-    """Make a graph and run it with batches of several sizes. Raises whatever is wrong."""
-    model = random_model(Random(seed), is_let_in, _NODES)
-    values = let_in(model)
+    """Make a graph and run it with batches of several sizes. Raises whatever is wrong.
+
+    Every fourth may be that of an int8 twin.
+    """
+    same_bits = bool(seed % 4)
+    model = random_model(Random(seed), partial(is_let_in, same_bits=same_bits), _NODES)
+    values = let_in(model, same_bits=same_bits)
     made = [node for node in model.graph.node if node.output[0].startswith("n")]
     seen.update(node.op_type for node in made)
     names = [name for node in made for name in node.output if name]
@@ -52,7 +57,8 @@ def try_graph(seed: int, seen: Counter[str]) -> None:
         alone = session.run(names, {"token_ids": ids[:1], "lengths": lengths[:1]})
         for name, array in zip(names, together, strict=True):
             assert is_as_said(values[name], array, rows, time), (name, array, values[name])
-        _check_rows(values, dict(zip(names, zip(together, alone, strict=True), strict=True)))
+        if same_bits:
+            _check_rows(values, dict(zip(names, zip(together, alone, strict=True), strict=True)))
 
 
 def _open(model: onnx.ModelProto, names: list[str], is_optimized: bool) -> InferenceSession:
