@@ -298,6 +298,7 @@ def _prefix() -> list[onnx.NodeProto]:
         node("Cast", ["mask"], ["mask64"], to=7),
         node("Shape", ["x"], ["sizes"]),
         node("Gather", ["sizes", "number_1"], ["time"]),
+        node("Gather", ["sizes", "number_0"], ["rows"]),
         node("Add", ["time", "number_2"], ["time_and_2"]),
         node("ArgMax", ["h"], ["best"], axis=1),
         node("Cast", ["token_ids"], ["ids64"], to=7),

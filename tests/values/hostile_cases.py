@@ -154,6 +154,7 @@ EACH: Sequence[Hostile] = [
     (case("OneHot", "lengths64", long(2**40), np.array([0, 1], np.float32)), "one text of"),
     (case("Range", long(0), long(2**40), long(1)), "one text of 30 tokens takes"),
     (case("Range", long(0), "time", long(0)), "in steps of 0"),
+    (case("Range", long(0), "rows", long(1)), "across the texts"),  # each text's place in a batch
     (case("Range", long(9), "time", long(1)), "counts from 9 to time"),
     (case("Range", long(0), "lengths64", long(1)), "input 1 is not a stored number"),
     (case("ReverseSequence", "turned", "ids64"), "its lengths have the shape"),

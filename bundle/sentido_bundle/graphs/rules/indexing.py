@@ -49,7 +49,7 @@ def range_(step: Step) -> Value:
         raise ValueError(f"counts from {start} in steps of {delta}")
     if isinstance(limit, float):
         raise ValueError(f"counts up to {limit}")
-    count = divide(add(limit, -start + delta - 1), delta)
+    count = divide(add(within_texts(limit), -start + delta - 1), delta)
     if step.least(count) < 1:
         raise ValueError(f"counts from {start} to {limit}")
     return Value(values[0].type, (count,), span=(start, add(limit, -1)))
