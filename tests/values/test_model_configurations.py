@@ -207,6 +207,21 @@ def test_keras_2_counts_the_calls_of_a_nested_model_from_one() -> None:
     )
 
 
+@pytest.mark.parametrize(("version", "notes"), [("3.3.3", 1), ("3.9.2", 0), ("2.15.0", 0)])
+def test_a_mask_that_the_keras_of_a_file_lost_is_said(version: str, notes: int) -> None:
+    model = functional(
+        [
+            (embedding(mask_zero=True), [["ids"], ["other"]]),
+            (layer("Concatenate", axis=-1), ["embedding", ("embedding", 1, 0)]),
+            (recurrent(), ["concatenate"]),
+            (dense(), ["lstm"]),
+        ],
+        "dense",
+        inputs=("ids", "other"),
+    )
+    assert len(read(model, version).notes) == notes
+
+
 def test_a_half_precision_model_is_read_and_that_is_said() -> None:
     policy = {"class_name": "Policy", "config": {"name": "mixed_float16"}}
     found = read(tiny(recurrent(dtype=policy)))

@@ -56,6 +56,7 @@ class Flattened:
     shapes: dict[str, Shape] = field(default_factory=dict)
     masked: set[str] = field(default_factory=set)
     reads: dict[Path, list[Read]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def flatten(model: ModelConfig, version: Version) -> Flattened:
@@ -155,8 +156,14 @@ def _append(
         flat.variables.setdefault(path, []).extend(arrays)
     flat.layers.append(Flat(Layer(name, part.kind, fields, tuple(inputs)), path, first, shape))
     flat.shapes[name] = shape
-    if _returns_mask(part, any(taken in flat.masked for taken in inputs)):
+    masked = any(taken in flat.masked for taken in inputs)
+    if _returns_mask(part, masked):
         flat.masked.add(name)
+    if part.kind == "Concatenate" and masked and (3, 0) <= flat.version < (3, 4):
+        flat.notes.append(
+            f"Keras 3.0 to 3.3 lose the mask behind {name!r} (Concatenate): it is kept here, as"
+            " Keras 2 and newer versions do."
+        )
     return len(arrays)
 
 

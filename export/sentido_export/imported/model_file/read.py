@@ -83,7 +83,7 @@ def understood(texts: Mapping[str, str], name: str) -> Understood:
         keras_version=said,
         from_logits=compiled.from_logits(texts, config, name),
         loss=compiled.loss_name(texts, config, name),
-        notes=(*notes, *compiled.hard_sigmoid(uses, said, version)),
+        notes=(*notes, *flat.notes, *compiled.hard_sigmoid(uses, said, version)),
     )
     return Understood(of_file, flat, architecture, backend)
 
