@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scoring import read_csv, read_jsonl, sentido_score, write_csv, write_jsonl, write_parquet
 from sentido_bundle import Bundle
@@ -84,6 +84,7 @@ FIELD = st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
 
 
 @settings(deadline=None)
+@example([("", "\n", "")], csv.QUOTE_MINIMAL, "\r", True, 1)
 @given(
     st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=12),
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
@@ -99,8 +100,9 @@ def test_csv_is_read_as_pythons_csv_reads_it(
     ends: bool,
     window: int,
 ) -> None:
-    if "\r" in "".join(map("".join, rows)):
-        quoting = csv.QUOTE_ALL  # it leaves carriage returns bare where line feeds end the lines
+    characters = "".join(map("".join, rows))
+    if "\r" in characters or (newline == "\r" and "\n" in characters):
+        quoting = csv.QUOTE_ALL  # Python's writer leaves the ends of other systems' lines bare
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=quoting, lineterminator=newline)  # type: ignore[arg-type]
     writer.writerows([("a", "text", "b"), *rows])
