@@ -11,7 +11,7 @@ _ELSEWHERE = {
     *("SENTIDO_ADDRESS", "SENTIDO_CONNECT_CA", "SENTIDO_CONNECT_CERT"),  # of client and scorer
     *("SENTIDO_CONNECT_KEY", "SENTIDO_CONNECT_TOKEN_FILE"),
     *("SENTIDO_TAG", "SENTIDO_PORT", "SENTIDO_CPUS"),  # of docker-compose.yml
-    *("SENTIDO_DATA", "SENTIDO_MODEL", "SENTIDO_MODEL_VERSION"),
+    *("SENTIDO_DATA", "SENTIDO_MINE", "SENTIDO_MODEL", "SENTIDO_MODEL_VERSION"),
 }
 _OF_KUBERNETES = re.compile(  # what it makes in a pod for each Service of its namespace
     r"SENTIDO(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)"
