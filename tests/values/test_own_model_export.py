@@ -71,13 +71,14 @@ def lstm(*, mask: bool = True, length: int | None = LENGTH) -> keras.Model:
 # -- what everyone starts from ------------------------------------------------------------------
 
 WRITERS = {"tf_keras": BIN.parent / "keras2" / "bin" / "python", "keras": Path(sys.executable)}
+FORMATS = (".h5", ".keras")
 CLASSICS = {  # which Keras saves it, in which format, when not all of them do in both
     "tutorial": ("tf_keras", ".h5"),
     "course_average": ("tf_keras", ".keras"),
     "course_softmax": ("keras", ".h5"),
     "imdb_cnn": ("keras", ".keras"),
-    "imdb_bidirectional": ("keras", ".h5"),
 }
+LONG = "imdb_bidirectional"  # whose training is traced for ten seconds: with --all-classics only
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +95,11 @@ def classics(
     for name, python in WRITERS.items():
         folder = tmp_path_factory.mktemp(name)
         names = [one for one, (writer, _) in CLASSICS.items() if every or writer == name]
+        names += [LONG] * every
         program = [str(python), str(ROOT / "tests" / "classic_writer.py")]
         command = [*program, name, str(folder), str(reviews), *names]
         writers.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
-        endings = {one: (".h5", ".keras") if every else CLASSICS[one][1:] for one in names}
+        endings = {one: FORMATS if every else CLASSICS[one][1:] for one in names}
         files += [folder / f"{one}{ending}" for one in names for ending in endings[one]]
     for writer in writers:
         _, errors = writer.communicate(timeout=280)
@@ -111,7 +113,7 @@ def test_the_classics_answer_as_their_own_programs_do(classics: list[Path], tmp_
         flags: list[str | Path] = ["--tokenizer", path.with_suffix(".pickle")]
         if words.exists():
             flags = ["--vocabulary", "keras-imdb", "--word-index", words]
-        if path.stem == "imdb_bidirectional":
+        if path.stem == LONG:
             flags += ["--max-tokens", "200"]
         answers = path.with_suffix(".jsonl")
         bundle = export(path, tmp_path / str(number), *flags, "--check", answers)
@@ -175,6 +177,15 @@ def test_large_numbers_are_compared_by_their_size(tmp_path: Path, word_index: Pa
     found = bundle.predict(TEXTS)
     assert np.abs(found.hidden).max() > 1000
     assert np.abs(found.probabilities[:, 1:] - answers_of(model, TEXTS)).max() <= 1e-5
+
+
+def test_bits_that_depend_on_a_batch_are_measured_and_said(
+    tmp_path: Path, word_index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = sequential(layers.SimpleRNN(4), mask=False)
+    bundle = export(saved(model, tmp_path), tmp_path / "out", "--word-index", word_index, *SIDES)
+    assert not bundle.manifest.same_bits
+    assert "depend on the texts beside it" in capsys.readouterr().out
 
 
 def test_several_labels_at_once_have_thresholds(tmp_path: Path, word_index: Path) -> None:

@@ -179,6 +179,8 @@ def _adapt(read: _Read, rebuilt: "Rebuilt", sides: Sides) -> Adapted:
     else:
         built, steps, inputs = build_fixed(head, read.length, padding), None, fixed
     same_bits = gives_same_bits(built.model, inputs, len(words))
+    if not same_bits:
+        _say("the last bits of an answer depend on the texts beside it in a batch (same_bits)")
     table, weights = _table(head.architecture), Weights()
     graphs = Graphs(
         model=weights.move_out(built.model, table),
