@@ -242,6 +242,15 @@ def huge(folder: Path) -> Path:
     return path
 
 
+def packed(folder: Path) -> Path:
+    """Write a model whose Embedding of 8 MB is packed to 8 KB."""
+    zeros = np.zeros((500_000, 4), "f4")
+    model = {**of_tiny(), "embedding": [("embeddings", zeros)]}
+    path = write_h5(folder / "model.h5", tiny(ids=500_000), model)
+    repacked(path, compression="gzip")
+    return path
+
+
 def external(folder: Path) -> Path:
     path = plain(folder)
     (folder / "secret").write_bytes(bytes(20 * 4 * 4))
@@ -396,6 +405,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
         "more than 200 levels deep",
     ),
     "huge": (huge, "names an array .*4,398,046,511,104 bytes, but does not hold them"),
+    "packed": (packed, "of 8,000,000 bytes, packed to next to none"),
     "external": (external, "in other files"),
     "virtual": (virtual, "in other files"),
     "soft link": (

@@ -20,6 +20,7 @@ MEMORY_BYTES = 8 << 30
 CPU_SECONDS = 25
 TEXT_BYTES = 64 << 20  # one configuration: an initializer can hold a whole Embedding
 MOST_PACKED = 50  # times; Keras does not pack at all, and weights cannot be packed far
+FREE_BYTES = 1 << 20  # of an array, however far it is packed: a bias can be all zeros
 H5_BYTES = 4 << 30  # the HDF5 file in a `.keras`: the weights, and twice as much of the optimizer
 GROUPS, DEPTH = 20_000, 40
 FILTERS = {1, 2, 3}  # gzip, shuffle, checksum: all that HDF5 itself brings without conditions
@@ -138,7 +139,10 @@ def checked(dataset: Any, path: str) -> Any:
     if dataset.shape is None or dataset.dtype.kind not in "fiu":
         raise RefusedError(f"holds the array {path!r} of type {dataset.dtype}, not of numbers")
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
-    if dataset.id.get_storage_size() * (1100 if filters else 1) < size:  # what gzip can reach
+    stored = dataset.id.get_storage_size()
+    if filters and size > max(FREE_BYTES, MOST_PACKED * stored):
+        raise RefusedError(f"holds the array {path!r} of {size:,} bytes, packed to next to none")
+    if stored < (min(size, 1) if filters else size):
         raise RefusedError(f"names an array {path!r} of {size:,} bytes, but does not hold them")
     return dataset
 
