@@ -251,6 +251,7 @@ CASES = [
     case("Max", "x", "x", floats(4)),
     case("Clip", "x", TWO / 4, TWO),
     case("Clip", "x", "", TWO),
+    case("Clip", "x", floats(1) / 9, floats(1)),
     case("Elu", "x", alpha=0.5),
     case("HardSigmoid", "x", alpha=1 / 6, beta=0.5),
     *(case("Cast", name, to=1) for name in ("x", "mask", "token_ids")),

@@ -65,17 +65,17 @@ class Step:
             raise ValueError(f"input {index} does not follow from stored numbers and shapes alone")
         return sizes
 
-    def number(self, index: int) -> float:
-        """Return an input that must be a single known number."""
-        number = self.element(index)
+    def number(self, index: int, may_be_list: bool = False) -> float:
+        """Return an input that must be a single known number, or a list of one."""
+        number = self.element(index, may_be_list)
         if not isinstance(number, (int, float)):
             raise ValueError(f"input {index} is not a stored number")
         return number
 
-    def element(self, index: int) -> Element:
+    def element(self, index: int, may_be_list: bool = False) -> Element:
         """Return the only element of an input, which must be known and have no dimensions."""
         value = self.value(index)
-        if value.known is None or value.shape:
+        if value.known is None or value.shape not in (((), (1,)) if may_be_list else ((),)):
             raise ValueError(f"input {index} is not a stored number")
         return value.known[0]
 

@@ -65,7 +65,7 @@ def unchanged(step: Step) -> Value:
 def clip(step: Step) -> Value:
     """Return the input within two stored numbers, each of which may be left out."""
     value = step.value(0)
-    bounds = [step.number(i) if step.optional(i) else None for i in (1, 2)]
+    bounds = [step.number(i, may_be_list=True) if step.optional(i) else None for i in (1, 2)]
     if any(other is not None and other.type != value.type for other in step.inputs[1:]):
         raise ValueError("its bounds are of another type than what they bound")
     low, high = bounds
