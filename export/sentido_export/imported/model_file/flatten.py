@@ -5,6 +5,7 @@ from typing import Any
 
 from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import Input, Layer
+from sentido_export.imported.model_file.calls import Call, Reference
 from sentido_export.imported.model_file.fields import Version
 from sentido_export.imported.model_file.kinds import MERGES, POINTWISE, RECURRENT
 from sentido_export.imported.model_file.layer import (
@@ -23,7 +24,7 @@ from sentido_export.imported.model_file.shapes import (
     shown,
     variables,
 )
-from sentido_export.imported.model_file.topology import Call, ModelConfig, Reference
+from sentido_export.imported.model_file.topology import ModelConfig
 
 Path = tuple[str, ...]  # names of models, outermost first, and of a layer in them
 _OF_MASKS = (  # operations by which Keras 3 writes down the masks that it passes on itself
