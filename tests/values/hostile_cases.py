@@ -89,6 +89,15 @@ EACH: Sequence[Hostile] = [
     (case("Cast", "x", to=8), "attribute to is (8,)"),
     (case("Where", "mask", floats(1), INT), "chooses between two types"),
     (case("Where", "x", "x", "x"), "input 0 is FLOAT"),
+    (case("Where", "mask", "mask", "mask"), "input 1 is BOOL"),
+    (
+        case("MaxPool", "channels", kernel_shape=[3], auto_pad="SAME_UPPER", dilations=[2]),
+        "in two ways",
+    ),
+    (
+        case("Conv", "channels", floats(3, 4, 3), auto_pad="SAME_UPPER", dilations=[2]),
+        "in two ways",
+    ),
     (case("Dropout", "h", TWO / 4, np.array(True)), "as only training does"),
     (case("Dropout", "h", TWO), "its ratio is 2.0"),
     (case("Dropout", "h", TWO / 4, "mask"), "input 2 is not a stored number"),

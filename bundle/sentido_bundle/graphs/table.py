@@ -182,7 +182,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Pow": Operator(elementwise.combined, (FLOAT, FLOAT)),
     "Sub": _ARITHMETIC,
     "Sum": Operator(elementwise.combined, (FLOAT,), repeats=True),
-    "Where": Operator(elementwise.where, (BOOL, ANY, ANY)),
+    "Where": Operator(elementwise.where, (BOOL, NUMBERS, NUMBERS)),
     "Xor": _LOGICAL,
     # elements put elsewhere
     "Concat": Operator(layout.concat, (ANY,), attributes=_AXIS, repeats=True),

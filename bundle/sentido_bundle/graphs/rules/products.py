@@ -92,6 +92,8 @@ def places_of(step: Step, sizes: Sequence[Size], kernel: Sequence[int]) -> Dimen
         raise ValueError(f"its window has not {count} dimensions as what it moves over")
     if auto != "NOTSET" and any(pads):
         raise ValueError("has both pads and auto_pad")
+    if auto.startswith("SAME") and any(dilation > 1 for dilation in dilations):
+        raise ValueError("has auto_pad and dilations, which ONNX Runtime counts in two ways")
     places = []
     for index, size in enumerate(map(within_texts, sizes)):
         width = dilations[index] * (kernel[index] - 1) + 1
