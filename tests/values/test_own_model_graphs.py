@@ -24,7 +24,7 @@ from own_models import (
     sequential,
     with_random_weights,
 )
-from sentido_bundle import Padding
+from sentido_bundle import Inputs, Layout, Padding, Truncation
 from sentido_bundle.graphs import BATCH, TIME, Shape, check_graph
 from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import Architecture
@@ -37,6 +37,7 @@ from sentido_export.imported.graph.build import (
 from sentido_export.imported.head import find_head
 from sentido_export.imported.model_file.read import understood
 from sentido_export.imported.rebuilt import Rebuilt
+from sentido_export.imported.same_bits import gives_same_bits
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not support masking.*:UserWarning")
 
@@ -349,6 +350,15 @@ def test_an_average_of_no_words_is_zeros_in_both() -> None:
 def _with_gates(activation: Any) -> keras.Model:
     lstm = layers.LSTM(4, recurrent_activation=activation)
     return with_random_weights(sequential(layers.Bidirectional(lstm), mask=True), 0.7)
+
+
+@pytest.mark.parametrize("mask", [True, False], ids=["masked", "unmasked"])
+def test_an_average_is_the_same_bits_alone_and_in_a_batch(mask: bool) -> None:
+    model = sequential(layers.GlobalAveragePooling1D(), mask=mask, length=100)
+    head = find_head(read_back(with_random_weights(model, 0.7)))
+    inputs = Inputs(Layout.FIXED, 100, Truncation.PRE, Padding.POST)
+    built = build_fixed(head, 100, Padding.POST)
+    assert gives_same_bits(built.model, inputs, IDS)
 
 
 def test_the_hard_sigmoid_of_keras_2_is_another_one() -> None:

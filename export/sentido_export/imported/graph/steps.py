@@ -55,19 +55,24 @@ def global_maximum(nodes: Nodes, layer: Layer, inputs: Sequence[Value]) -> Value
 def global_average(nodes: Nodes, layer: Layer, inputs: Sequence[Value]) -> Value:
     """Add a GlobalAveragePooling1D, of the real steps alone where there is a mask.
 
-    The average of no step at all is zeros, where Keras divides by zero.
+    The average of no step at all is zeros, where Keras divides by zero. Steps are added up by a
+    product, since ONNX Runtime's reductions round otherwise for a single text.
     """
-    value, keep = inputs[0], layer.fields["keepdims"]
-    shape = (1, value.units) if keep else (value.units,)
-    axis, keepdims = nodes.axes(1), int(keep)
+    (value,), axis = inputs, nodes.axes(1)
     if value.mask is None:
-        return Value(nodes.add("ReduceMean", value.name, axis, keepdims=keepdims), shape)
-    real = nodes.add("Where", value.mask.of_steps(nodes), value.name, nodes.number(0))
-    total = nodes.add("ReduceSum", real, axis, keepdims=keepdims)
-    count = nodes.add("Cast", value.mask.lengths, to=1)  # float32 (batch,)
-    count = nodes.add("Max", count, nodes.number(1))
-    count = nodes.add("Unsqueeze", count, nodes.axes(*range(1, 1 + len(shape))))
-    return Value(nodes.add("Div", total, count), shape)
+        total = nodes.add(
+            "MatMul", nodes.store(np.ones((1, value.shape[0]), np.float32)), value.name
+        )
+        average = nodes.add("Mul", total, nodes.number(1 / value.shape[0]))
+    else:
+        real = nodes.add("Unsqueeze", nodes.add("Cast", value.mask.name, to=1), axis)
+        total = nodes.add("MatMul", real, value.name)
+        count = nodes.add("Cast", value.mask.lengths, to=1)  # float32 (batch,)
+        count = nodes.add("Max", count, nodes.number(1))
+        average = nodes.add("Div", total, nodes.add("Unsqueeze", count, nodes.axes(1, 2)))
+    if layer.fields["keepdims"]:
+        return Value(average, (1, value.units))
+    return Value(nodes.add("Squeeze", average, axis), (value.units,))
 
 
 def flatten(nodes: Nodes, _: Layer, inputs: Sequence[Value]) -> Value:
