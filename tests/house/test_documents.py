@@ -26,7 +26,7 @@ def commands() -> list[str]:
     """The commands of the README that call a server or an exporter that this test can give."""
     lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
     found = [line.split(" #")[0].strip() for line in lines]
-    program = re.compile(r"\.venv/bin/sentido(-export|-score)? ")
+    program = re.compile(r"\.venv/bin/sentido(-export|-score|-evaluate)? ")
     return [line for line in found if program.match(line)]
 
 

@@ -90,7 +90,7 @@ def test_the_lock_of_npm_names_hashes_and_no_registry() -> None:
         assert "resolved" not in package  # examples/typescript/.npmrc sees to it
 
 
-@pytest.mark.parametrize("lock", ["server", "client", "export", "score", "build"])
+@pytest.mark.parametrize("lock", ["server", "client", "export", "score", "evaluate", "build"])
 def test_a_lock_is_a_part_of_the_whole(lock: str) -> None:
     whole = pins(ROOT / "locks" / "dev.txt")
     for name, versions in pins(ROOT / "locks" / f"{lock}.txt").items():
@@ -151,6 +151,9 @@ def test_the_servers_lock_holds_no_tensorflow_and_the_clients_no_onnxruntime() -
     assert not {"onnxruntime", "tensorflow", "tensorflow-cpu"} & set(client)
     assert not {"ray", "tensorflow", "tensorflow-cpu", "keras"} & set(
         pins(ROOT / "locks/score.txt")
+    )
+    assert not {"scikit-learn", "tensorflow", "tensorflow-cpu", "keras"} & set(
+        pins(ROOT / "locks/evaluate.txt")
     )
     assert "onnxruntime" in server
 

@@ -15,9 +15,9 @@ from installing import Environment
 from processes import Server
 from waiting import PATIENCE
 
-PARTS = ["proto", "bundle", "server", "client", "export", "score"]
+PARTS = ["proto", "bundle", "server", "client", "export", "score", "evaluate"]
 COMMANDS = {"server": "sentido-server", "client": "sentido", "export": "sentido-export"}
-COMMANDS["score"] = "sentido-score"
+COMMANDS |= {"score": "sentido-score", "evaluate": "sentido-evaluate"}
 EXTRAS = {"client": ["cli"]}
 Make = Callable[[str], Environment]
 
