@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -26,6 +25,7 @@ from sentido_evaluate.behaviour.suite import read_suite, shipped
 from sentido_evaluate.errors import EvaluateError
 from sentido_evaluate.evaluation import Asked, evaluate
 from sentido_evaluate.page.render import render_page
+from sentido_evaluate.page.writing import write_page
 from sentido_evaluate.table import show
 from sentido_evaluate.truth import Columns
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         evaluation = evaluate(asked, watch=progress, say=_tell)
         progress.end()
         if arguments.report is not None:
-            _write(arguments.report, render_page(evaluation))
+            write_page(arguments.report, render_page(evaluation))
         _print(evaluation, as_json=arguments.json or not sys.stdout.isatty())
         if not flushed():
             return 1
@@ -134,20 +134,6 @@ def _check_report(path: Path) -> None:
         raise EvaluateError(f"--report {path}: is a folder")
     if not os.access(path.parent, os.W_OK):
         raise EvaluateError(f"--report {path}: the folder {path.parent} cannot be written to")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 def _parser() -> argparse.ArgumentParser:

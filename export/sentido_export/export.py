@@ -30,6 +30,9 @@ from sentido_bundle.fields import require_within
 from sentido_bundle.files import check_word_lengths
 from sentido_bundle.manifest import check_cost
 from sentido_bundle.sections import check_labels
+from sentido_evaluate import read_suite, render_page
+from sentido_evaluate.page.writing import write_page
+from sentido_evaluate.stored import read_stored
 from sentido_score.files.names import shown
 
 from sentido_export import data
@@ -84,13 +87,29 @@ class Trained:
 def export(options: Options) -> Bundle:
     """Train a classifier and write it as a bundle. Raises ExportError or BundleError."""
     check_target(options.out)
+    if report_of(options.out).is_dir():
+        raise ExportError(f"{report_of(options.out)} is a folder, a page is to be written there")
     with memory_in_words():
         trained = train(options)
         print("Converting to ONNX and comparing with Keras ...")
         model, parts = adapt(trained), trained.parts
         held_out = [*parts.test.texts, *parts.validation.texts, *parts.train.texts]
-        twin = parts.test if options.int8 else None
-        return package(options.out, model, trained.facts, held_out[:_PARITY_TEXTS], twin)
+        bundle = package(
+            options.out,
+            model,
+            trained.facts,
+            held_out[:_PARITY_TEXTS],
+            parts.test,
+            int8=options.int8,
+            suites=[read_suite("film-reviews")] if options.data == data.REVIEWS else [],
+        )
+        write_page(report_of(options.out), render_page(read_stored(bundle)))
+        return bundle
+
+
+def report_of(out: Path) -> Path:
+    """Return where the page of an exported bundle is."""
+    return Path(f"{out}.report.html")
 
 
 def train(options: Options) -> Trained:

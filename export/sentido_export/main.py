@@ -11,7 +11,7 @@ from sentido_bundle.command_line import flushed
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
-from sentido_export.export import Options, export
+from sentido_export.export import Options, export, report_of
 from sentido_export.flags import parse
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.link import check_link, set_link
@@ -100,6 +100,8 @@ def _print_result(bundle: Bundle, out: Path) -> None:
     print(f"\nBundle {manifest.name} {manifest.version}")
     for name, value in rows.items():
         print(f"  {name:<11} {value}")
+    if bundle.manifest.evaluation is not None:
+        print(f"How good it is, to look at: {report_of(out)}")
     print(f"Written to {out}. Serve it: sentido-server --bundle {out}")
 
 

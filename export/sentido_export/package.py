@@ -16,6 +16,7 @@ from sentido_bundle import (
     Against,
     Bundle,
     BundleError,
+    Evaluation,
     GoldenText,
     Graphs,
     Inputs,
@@ -30,6 +31,8 @@ from sentido_bundle import (
     pack_bundle,
     write_bundle,
 )
+from sentido_evaluate import Suite
+from sentido_evaluate.stored import dump, evaluate_texts
 
 from sentido_export import verify
 from sentido_export.data import Dataset
@@ -68,13 +71,21 @@ class Facts:
 
 
 def package(
-    out: Path, model: Adapted, facts: Facts, texts: Sequence[str], held_out: Dataset | None = None
+    out: Path,
+    model: Adapted,
+    facts: Facts,
+    texts: Sequence[str],
+    held_out: Dataset | None = None,
+    *,
+    int8: bool = True,
+    suites: Sequence[Suite] = (),
 ) -> Bundle:
     """Write a bundle to the new folder `out`; return it, loaded from there.
 
-    Parity is measured on the golden texts and on `texts`. An int8 twin is made if its accuracy can
-    be measured on `held_out`, the texts of the metrics' accuracy. Raises ExportError or
-    BundleError, and writes nothing then.
+    Parity is measured on the golden texts and on `texts`. On `held_out`, the texts of the metrics'
+    accuracy, the bundle is evaluated, and the accuracy of an int8 twin measured, if one is wanted.
+    `suites`: checks of behaviour that the evaluation holds, too. Raises ExportError or BundleError,
+    and writes nothing then.
     """
     golden = verify.golden_answers(
         model.answer, Tokenizer(model.vocabulary, model.tokenizer, model.inputs)
@@ -83,10 +94,25 @@ def package(
     unproven = Bundle.parse(pack_bundle(manifest, model.vocabulary, model.graphs, golden))
     parity = verify.compare(model.answer, unproven, texts, model.against)
     manifest, graphs = replace(manifest, parity=parity), model.graphs
-    if held_out is not None:
+    if held_out is not None and int8:
         print("Quantizing to int8 and comparing with fp32 ...")
         manifest, graphs = _add_int8(manifest, model, golden, held_out)
-    return write_bundle(out, pack_bundle(manifest, model.vocabulary, graphs, golden))
+    files = pack_bundle(manifest, model.vocabulary, graphs, golden)
+    if held_out is not None:
+        section, data = _evaluated(Bundle.parse(files), held_out, suites)
+        manifest = replace(manifest, evaluation=section)
+        files = pack_bundle(manifest, model.vocabulary, graphs, golden, data)
+    return write_bundle(out, files)
+
+
+def _evaluated(
+    bundle: Bundle, held_out: Dataset, suites: Sequence[Suite]
+) -> tuple[Evaluation, bytes]:
+    """Evaluate a bundle; return what its manifest and its evaluation.json say of that."""
+    evaluation = evaluate_texts(bundle, held_out.texts, held_out.labels.tolist(), suites)
+    accuracy, macro_f1 = evaluation["accuracy"]["value"], evaluation["macro_f1"]
+    section = Evaluation(len(held_out), accuracy, macro_f1)
+    return section, dump(evaluation, bundle.manifest)
 
 
 def _manifest(model: Adapted, facts: Facts) -> Manifest:

@@ -33,7 +33,7 @@ PACKAGES = {
     },
     "export/sentido_export": {
         *("h5py", "keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx"),
-        *("sentido_bundle", "sentido_export", "sentido_score"),
+        *("sentido_bundle", "sentido_evaluate", "sentido_export", "sentido_score"),
     },
     "evaluate/sentido_evaluate": {
         *("numpy", "rich", "sentido_bundle", "sentido_evaluate", "sentido_score"),

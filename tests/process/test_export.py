@@ -20,6 +20,8 @@ import pyarrow.parquet
 import pytest
 from conftest import BIN, SMALL_BUNDLE
 from sentido_bundle import Against, Bundle, Inputs, Layout, Tokenizer, Truncation, default_bundle
+from sentido_evaluate import render_page
+from sentido_evaluate.stored import read_stored
 from sentido_export import data
 from sentido_export.errors import ExportError
 from sentido_export.export import keras_rules
@@ -172,7 +174,11 @@ def test_an_export_can_leave_the_twin_out_and_turns_a_link_and_replaces_nothing_
     result = export("--data", as_csv(tmp_path), "--out", out, "--link", link, *flags)
     assert result.returncode == 0, result.stderr
     assert os.readlink(link) == "mine-1"
-    assert sorted(path.name for path in link.parent.iterdir()) == ["current", "mine-1"]
+    assert sorted(path.name for path in link.parent.iterdir()) == [
+        "current",
+        "mine-1",
+        "mine-1.report.html",
+    ]
     assert Bundle.load(link).name == "reviews"
     assert re.search(r"^  int8 +left out$", result.stdout, re.MULTILINE)
     assert not (out / "model.int8.onnx").exists()
@@ -495,3 +501,15 @@ def test_the_walk_through_shows_and_checks_an_embedding() -> None:
         "Checked: every one of the output's vectors equals the row of its id, bit for bit.",
     ):
         assert line in result.stdout
+
+
+def test_a_bundle_brings_its_evaluation_and_a_page_stands_beside_it(small_bundle: Path) -> None:
+    bundle = Bundle.load(small_bundle)
+    section, metrics = bundle.manifest.evaluation, bundle.manifest.metrics
+    assert section is not None
+    assert (section.texts, section.accuracy) == (metrics["texts"], metrics["accuracy"])
+    evaluation = read_stored(bundle)
+    assert evaluation["rows"] == {"evaluated": section.texts, "errors": 0}
+    assert [suite["title"] for suite in evaluation["checks"]] == ["Film reviews"]
+    page = Path(f"{small_bundle}.report.html").read_text("utf-8")
+    assert page == render_page(evaluation)
