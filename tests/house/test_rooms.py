@@ -35,6 +35,9 @@ ROOMS = {  # what each room imports besides itself, rooms and modules
         "engines": {"callbacks", "errors", "files", "formats", "options", "ordered"},
         "output": {"engines", "errors", "files", "formats", "options"},
     },
+    "sentido_export": {
+        "imported": {"errors", "machine", "package", "weights"},  # nothing that trains
+    },
     "sentido_evaluate": {
         "figures": set(),  # which know no model, no file and no page
         "behaviour": {"errors", "figures"},
