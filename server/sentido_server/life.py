@@ -21,12 +21,12 @@ from sentido_bundle import BundleError
 from sentido_server import descriptors, log, memory
 from sentido_server.app import Running, serve
 from sentido_server.config import Config
+from sentido_server.core.threads import SWITCH_SECONDS
 from sentido_server.loading import Loader, label
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _HEARD = (*_STOPS, signal.SIGHUP)
 _SAME_SECONDS = 0.5  # in which a second signal is the first one, sent twice
-_SWITCH_SECONDS = 0.0001  # after which a thread lets others have Python's lock; 5 ms by default
 _COLLECTIONS = 20_000, 20, 20  # of garbage: by far fewer than Python makes by itself
 _LOADING_SECONDS = 1.0  # for a load to end by itself: no call was accepted yet
 _FOREVER = float("inf")
@@ -41,7 +41,7 @@ def run(config: Config) -> int:
     """
     threading.excepthook = _on_death
     memory.return_large_blocks()
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     _raise_limits(config)
     with _Signals() as signals:
         with _blocked():
@@ -176,8 +176,8 @@ class _Life:
     def _live(self) -> None:
         try:
             with serve(self._config) as running:
+                self.running = running  # first: whoever reads that it serves may stop it at once
                 self._announce(running)
-                self.running = running
                 _collect_less()
                 reloads = (running.loader, self._hung_up)
                 threading.Thread(

@@ -190,17 +190,16 @@ class Watches:
 
     async def _run(self, address: str, seconds: float) -> Counts:
         counts: Counts = Counter()
-        end = time.monotonic() + seconds
 
-        async def watch(stub: Any) -> None:
+        async def watch(stub: Any) -> Any:
             try:
                 call = stub.Watch(health_pb2.HealthCheckRequest())
                 await call.read()
-                counts["open"] += 1
-                await asyncio.sleep(max(0.0, end - time.monotonic()))
-                call.cancel()
             except grpc.aio.AioRpcError as error:
                 counts[_code(error)] += 1
+                return None
+            counts["open"] += 1
+            return call
 
         options = (("grpc.use_local_subchannel_pool", 1),)
         channels = [
@@ -208,7 +207,11 @@ class Watches:
         ]
         print("ready", flush=True)
         stubs = [health_pb2_grpc.HealthStub(channel) for channel in channels]
-        await asyncio.gather(*(watch(stub) for stub in stubs for _ in range(CALLS)))
+        # All are held until the last has its answer, however long that takes.
+        calls = await asyncio.gather(*(watch(stub) for stub in stubs for _ in range(CALLS)))
+        await asyncio.sleep(seconds)
+        for call in filter(None, calls):
+            call.cancel()
         for channel in channels:
             await channel.close()
         return counts

@@ -52,6 +52,7 @@ shell.sentido(prog_name="sentido")
 def plain(answer: Prediction) -> dict[str, Any]:
     """Return an answer as the command prints it, but for its index."""
     facts: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(answer)))
+    del facts["logits"], facts["timings"]  # which were not asked for
     shortest: dict[str, Any] = _shortest(facts)
     return shortest
 
