@@ -107,6 +107,7 @@ def classics(
     return files
 
 
+@pytest.mark.nightly
 def test_the_classics_answer_as_their_own_programs_do(classics: list[Path], tmp_path: Path) -> None:
     for number, path in enumerate(classics):
         words = path.with_suffix(".imdb.json")
