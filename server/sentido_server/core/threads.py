@@ -13,12 +13,22 @@ from sentido_server.core.admission import Source
 from sentido_server.core.one_cpu import OneCpu
 
 _IDLE_SECONDS = 10.0  # after which a thread that has nothing to do ends
-_FEW_THREADS = 128  # of calls, up to which SWITCH_SECONDS is not too short
+_FEW_WATCHES = 32  # up to which SWITCH_SECONDS is not too short
 _MOST_AWAKE = 4  # threads of calls: while one has Python's lock, the next are on their way to it
 _Job = Callable[[], object]
 
 SWITCH_SECONDS = 0.0001
 """After which a thread lets others have Python's lock; 5 ms by default."""
+
+
+def make_room(watches: int) -> None:
+    """Let a thread keep Python's lock for longer while so many threads wait for the same news.
+
+    A thread that wants the lock wakes after each such time to ask for it. Hundreds that do so at
+    once, as when all their callers leave, would leave no time for the one that has it.
+    """
+    crowd = max(1.0, watches / _FEW_WATCHES)
+    sys.setswitchinterval(SWITCH_SECONDS * crowd * crowd)
 
 
 class FairThreads:
@@ -149,16 +159,6 @@ class CallThreads(Executor):
         self._waiting: deque[_Job] = deque()
         self._start(None)
 
-    def _resize(self, change: int) -> None:
-        """Count threads, under the lock, and make what they wait for each other fit their number.
-
-        A thread that wants Python's lock wakes after each such time to ask for it. Hundreds that do
-        so at once, as when their callers all leave, would leave no time for the one that has it.
-        """
-        self._count += change
-        crowd = max(1.0, self._count / _FEW_THREADS)
-        sys.setswitchinterval(SWITCH_SECONDS * crowd * crowd)
-
     def has_spare(self) -> bool:
         """Whether one more thread is there, or can be: who keeps one leaves one to others."""
         with self._lock:
@@ -219,7 +219,7 @@ class CallThreads(Executor):
 
     def _start(self, job: _Job | None) -> None:
         threading.Thread(target=self._work, args=(job,), name="call", daemon=True).start()
-        self._resize(1)
+        self._count += 1
 
     def _work(self, job: _Job | None) -> None:
         inbox: SimpleQueue[_Job] = SimpleQueue()
@@ -257,7 +257,7 @@ class CallThreads(Executor):
         with self._lock:
             if inbox in self._idle and self._count > 1:  # the last one stays: there may be no other
                 self._idle.remove(inbox)
-                self._resize(-1)
+                self._count -= 1
                 return None
         return inbox.get()
 

@@ -18,7 +18,7 @@ from sentido_server.core.faults import (
     Unavailable,
     Violation,
 )
-from sentido_server.core.threads import CallThreads
+from sentido_server.core.threads import CallThreads, make_room
 from sentido_server.transports.grpcio import Receiver, abort, check_threads
 from sentido_server.transports.stalls import Stalls
 
@@ -108,12 +108,14 @@ class Health:
         inbox: _Inbox = SimpleQueue()
         with self._lock:
             self._inboxes.add(inbox)
+            make_room(len(self._inboxes))
         try:
             if context.add_callback(lambda: inbox.put(None)):  # else the caller has left
                 yield from self._statuses(_service(body), context, inbox)
         finally:
             with self._lock:
                 self._inboxes.remove(inbox)
+                make_room(len(self._inboxes))
             self._watches.add(source, -1)
 
     def _statuses(
