@@ -16,6 +16,7 @@ from typing import Any
 
 import grpc
 import pytest
+from both import Both
 from sentido_bundle import Bundle, default_bundle
 from sentido_bundle.cpus import granted
 from sentido_client import Client
@@ -333,10 +334,17 @@ def address(transport: str) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(address: str) -> Iterator[Client]:
+    """A client of the server at `address`, which a module may start for itself."""
     with Client(address) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def both(address: str, client: Client) -> Both:
+    """The same calls by both clients."""
+    return Both(address, client)
 
 
 @pytest.fixture(scope="session")

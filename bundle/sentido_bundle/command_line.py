@@ -1,6 +1,6 @@
 """A parser of flags whose errors are one line and name the flag that was meant.
 
-Used by `sentido-server`, `sentido-export` and `sentido-score`.
+Used by `sentido-server`, `sentido-export`, `sentido-score` and `sentido-evaluate`.
 """
 
 import argparse

@@ -26,6 +26,11 @@ def require_within(name: str, value: float, least: float, most: float) -> None:
     require(least <= value <= most, f"{name} is {value}, it must be {least} to {most}")
 
 
+def require_share(name: str, value: float) -> None:
+    """Raise ValueError unless a number is within 0 to 1."""
+    require(0 <= value <= 1, f"{name} is {value}, not within 0 to 1")
+
+
 def require_length(name: str, text: str, most: int) -> None:
     """Raise ValueError for a text of more characters than that."""
     require_count(name, len(text), most, "characters")

@@ -9,7 +9,13 @@ from enum import StrEnum
 
 from sentido_bundle import bounds
 from sentido_bundle.errors import quoted
-from sentido_bundle.fields import require, require_count, require_length, require_within
+from sentido_bundle.fields import (
+    require,
+    require_count,
+    require_length,
+    require_share,
+    require_within,
+)
 
 MOST_INT8_TOLERANCE = 0.5
 """What `int8.tolerance` may be at most: beyond that a twin is no twin."""
@@ -181,8 +187,7 @@ class Int8:
     def __post_init__(self) -> None:
         require_within("texts", self.texts, 0, _MOST_TEXTS)
         for name in ("accuracy", "largest_difference_probabilities"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"{name} is {value}, not within 0 to 1")
+            require_share(name, getattr(self, name))
         hidden = self.largest_difference_hidden
         require(
             hidden is None or hidden >= 0,
@@ -205,8 +210,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         require_within("texts", self.texts, 1, _MOST_TEXTS)
         for name in ("accuracy", "macro_f1"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"{name} is {value}, not within 0 to 1")
+            require_share(name, getattr(self, name))
 
 
 def check_labels(labels: Sequence[str], least: int = 2) -> None:

@@ -17,6 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sentido_bundle import Tokenizer
 from sentido_bundle.layouts import pad
+from sentido_evaluate.figures.binned import wilson
 
 from sentido_export.data import Dataset, Split
 from sentido_export.errors import ExportError
@@ -160,27 +161,15 @@ def evaluate(layers: Layers, tokenizer: Tokenizer, data: Dataset) -> dict[str, f
     encoded = encode(tokenizer, data)
     probabilities = layers.answer(encoded.sequences)["probabilities"]  # (texts, labels)
     of_label = probabilities[np.arange(len(data)), encoded.labels]
-    accuracy = float(np.mean(probabilities.argmax(axis=1) == encoded.labels))
-    low, high = wilson_interval(accuracy, len(data))
+    right = int((probabilities.argmax(axis=1) == encoded.labels).sum())
+    low, high = wilson(right, len(data))
     return {
-        "accuracy": accuracy,
+        "accuracy": right / len(data),
         "accuracy_low": low,
         "accuracy_high": high,
         "loss": float(-np.log(np.maximum(of_label, 1e-7)).mean()),
         "texts": float(len(data)),
     }
-
-
-def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """Give the 95 % confidence interval of a share that was found in `count` trials.
-
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    Journal of the American Statistical Association 22 (1927).
-    """
-    centre = share + z * z / (2 * count)
-    margin = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    scale = 1 + z * z / count
-    return (centre - margin) / scale, (centre + margin) / scale
 
 
 def _training_batches(data: Encoded, recipe: Recipe, seed: tuple[int, int]) -> Iterator[_Batch]:

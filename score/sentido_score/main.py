@@ -134,9 +134,9 @@ def _servers(arguments: argparse.Namespace) -> Servers:
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     if arguments.engine == "remote":
         with suppress(ImportError):  # the engine says what it needs
-            from sentido_client.environment import from_environment
+            from sentido_client.environment import with_environment
 
-            given = {**from_environment(), **given}
+            given = with_environment(given)
     return Servers(
         model=arguments.model,
         model_version=arguments.model_version,

@@ -5,6 +5,6 @@ the RPCs, two plain functions each, on what `rpcs/checks.py` checks; `core/pipel
 one set of rules over the `Call` of one of the `transports/`; `core/admission.py` shares out what is
 bounded, and `core/faults.py` is everything that can be answered instead. `life.py` is
 the process, from its first signal to its last.
-`loading.py` loads bundles, again too; `record.py`, `metrics.py`, `tracing.py` and `log.py` say what
-went on.
+`loading.py` loads bundles, again too; `core/call.py`, `core/counting.py`, `telemetry/` and
+`log.py` say what went on.
 """

@@ -8,7 +8,7 @@ from both import Both
 from click.testing import CliRunner
 from conftest import config, running
 from sentido_bundle import Bundle
-from sentido_client import Client, InvalidRequestError
+from sentido_client import InvalidRequestError
 from sentido_client.shell import sentido
 from variants import of_characters
 
@@ -32,17 +32,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(transport: str, folder: Path) -> Iterator[str]:
     with running(config(transport=transport, bundle=(str(folder),))) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def client(address: str) -> Iterator[Client]:
-    with Client(address) as client:
-        yield client
-
-
-@pytest.fixture
-def both(address: str, client: Client) -> Both:
-    return Both(address, client)
 
 
 def test_characters_are_tokens_that_stand_where_they_are_in_the_text(both: Both) -> None:

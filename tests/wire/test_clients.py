@@ -34,11 +34,6 @@ from waiting import PATIENCE
 LONG = "x" * 1_000_001
 
 
-@pytest.fixture(scope="module")
-def both(address: str, client: Client) -> Both:
-    return Both(address, client)
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     texts=st.lists(

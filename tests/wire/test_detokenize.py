@@ -6,12 +6,7 @@ from both import Both
 from sentido.v1 import tokenizer_pb2
 from sentido.v1.tokenizer_pb2_grpc import TokenizerServiceStub
 from sentido_bundle import Bundle
-from sentido_client import BundleChangedError, Client, InvalidRequestError, NotFoundError
-
-
-@pytest.fixture(scope="module")
-def both(address: str, client: Client) -> Both:
-    return Both(address, client)
+from sentido_client import BundleChangedError, InvalidRequestError, NotFoundError
 
 
 def test_ids_become_the_words_that_they_were_made_of(both: Both) -> None:

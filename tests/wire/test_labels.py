@@ -54,17 +54,6 @@ def address(transport: str, folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def client(address: str) -> Iterator[Client]:
-    with Client(address) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def both(address: str, client: Client) -> Both:
-    return Both(address, client)
-
-
-@pytest.fixture(scope="module")
 def stub(address: str) -> Iterator[Any]:
     with grpc.insecure_channel(address) as channel:
         yield PredictionServiceStub(channel)

@@ -57,17 +57,6 @@ def address(
         yield address
 
 
-@pytest.fixture(scope="module")
-def client(address: str) -> Iterator[Client]:
-    with Client(address) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def both(address: str, client: Client) -> Both:
-    return Both(address, client)
-
-
 def scores(predictions: Any) -> np.ndarray:
     return np.array([[s.probability for s in each.scores] for each in predictions], np.float32)
 

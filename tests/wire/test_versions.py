@@ -44,17 +44,6 @@ def address(transport: str, folders: list[Path]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def client(address: str) -> Iterator[Client]:
-    with Client(address) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def both(address: str, client: Client) -> Both:
-    return Both(address, client)
-
-
-@pytest.fixture(scope="module")
 def models(client: Client) -> dict[tuple[str, str], Model]:
     return {(model.name, model.version): model for model in client.models()}
 
