@@ -3,6 +3,7 @@
 Tests in several workers say it, and what they measured, as those of one process do.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -27,8 +28,7 @@ SIDE_BY_SIDE = ["-n", "2", "--dist", "loadscope"]
 
 
 def run(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
-    for name in ("conftest.py", "workers.py"):
-        (folder / name).write_text((ROOT / "tests" / name).read_text())
+    (folder / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
     (folder / "test_it.py").write_text(TEST)
     command: list[str | Path] = [
         BIN / "python",
@@ -39,7 +39,10 @@ def run(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
         *flags,
         folder,
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=folder)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE, cwd=folder, env=environment
+    )
 
 
 @pytest.mark.parametrize("flags", [ALONE, SIDE_BY_SIDE], ids=["alone", "side by side"])

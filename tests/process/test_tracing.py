@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -114,9 +115,9 @@ def test_a_call_of_an_untraced_caller_is_a_trace_of_its_own_and_a_failed_one_say
         assert running.end() == 0
     lines = [line for line in running.lines if line["event"] == "call"]
     calls = [span for span in made.spans() if "/" in span.name]
-    assert [span.trace_id.hex() for span in calls] == [line["trace_id"] for line in lines]
+    assert {span.trace_id.hex() for span in calls} == {line["trace_id"] for line in lines}
     assert all(span.parent_span_id == b"" for span in calls)
-    assert [facts(span)["rpc.grpc.status_code"] for span in calls] == [3, 0]
+    assert sorted(facts(span)["rpc.grpc.status_code"] for span in calls) == [0, 3]
     inner = [span.name for span in made.spans() if span.trace_id == calls[1].trace_id]
     assert inner.count("compute") == 3  # one for each message
 
@@ -156,9 +157,10 @@ def test_what_is_not_sampled_is_not_sent(
         running.process.send_signal(signal.SIGTERM)
         assert running.end() == 0
     assert made.requests == []
-    # An id is in the log if there is a trace to be found by it: here, only the caller's.
+    # An id is in the log if there is a trace to be found by it: here, only the caller's. A line is
+    # written once its call is over, so that the order is not the calls'.
     lines = [line for line in running.lines if line["event"] == "call"]
-    assert [line.get("trace_id") for line in lines] == [None, TRACE, None]
+    assert Counter(line.get("trace_id") for line in lines) == {None: 2, TRACE: 1}
 
 
 def test_a_collector_that_is_away_costs_no_call_and_hardly_delays_the_end() -> None:
@@ -184,7 +186,7 @@ def test_the_callers_trace_is_in_the_log_without_a_collector_too(transport: str)
         running.process.send_signal(signal.SIGTERM)
         assert running.end() == 0
     lines = [line for line in running.lines if line["event"] == "call"]
-    assert [line.get("trace_id") for line in lines] == [TRACE, *[None] * len(bad)]
+    assert Counter(line.get("trace_id") for line in lines) == {TRACE: 1, None: len(bad)}
     for line in lines:
         stages = [line[f"{stage}_milliseconds"] for stage in ("tokenize", "queue", "compute")]
         assert all(stage > 0 for stage in stages)
