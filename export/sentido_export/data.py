@@ -19,6 +19,7 @@ from sentido_score.callbacks import Say, quiet
 from sentido_export import folders, tables
 from sentido_export.errors import ExportError
 from sentido_export.labels import doubts, in_order, normalized
+from sentido_export.split import TEST, TRAIN, VALIDATION, groups, held_out
 
 REVIEWS = "reviews"
 
@@ -50,11 +51,12 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Split:
-    """Three parts of a data set that share no text."""
+    """Three parts of a data set that share no text, and no near copies of one."""
 
     train: Dataset
     validation: Dataset  # picks the epoch
     test: Dataset  # gives the reported figures, used for nothing else
+    train_groups: NDArray[np.int64]  # near copies among the texts of `train`: see `groups`
 
 
 def load(
@@ -135,27 +137,16 @@ def draw(data: Dataset, limit: int, seed: int) -> Dataset:
     return data.take(np.sort(np.concatenate(drawn)))
 
 
-def split(data: Dataset, held_out: float, seed: int) -> Split:
-    """Split at random, label by label: `held_out` of the texts each for validation and test.
+def split(data: Dataset, share: float, seed: int, say: Say = quiet) -> Split:
+    """Split at random, label by label: `share` of the texts each for validation and test.
 
-    The same seed gives the same split. Raises ExportError if a part would lack a label.
+    Texts that are nearly equal stand in one part. The same seed gives the same split. Raises
+    ExportError if a part would lack a label.
     """
-    generator = np.random.default_rng(seed)
-    parts: list[list[NDArray[np.int64]]] = [[], [], []]
-    for label, name in enumerate(data.label_names):
-        indices = generator.permutation(np.flatnonzero(data.labels == label))
-        size = round(len(indices) * held_out)
-        if size < 1 or len(indices) - 2 * size < 1:
-            raise ExportError(
-                f"{len(indices)} texts are labelled {name!r}: too few to hold out {held_out:g} of"
-                " them for validation and as many for the reported figures"
-            )
-        for part, chosen in zip(
-            parts, np.split(indices, [len(indices) - 2 * size, len(indices) - size]), strict=True
-        ):
-            part.append(chosen)
-    train, validation, test = (data.take(np.sort(np.concatenate(part))) for part in parts)
-    return Split(train, validation, test)
+    of_texts = groups(data.texts, say)
+    parts = held_out(of_texts, data.labels, share, seed, data.label_names)
+    train, validation, test = (np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION, TEST))
+    return Split(data.take(train), data.take(validation), data.take(test), of_texts[train])
 
 
 def _dataset(

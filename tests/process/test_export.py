@@ -350,7 +350,7 @@ def test_too_few_texts_of_a_label_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "few.csv", "text,label\n" + "".join(rows_of(*"aaaaaaaaaaaaab")))
     result = export("--data", path, "--out", tmp_path / "out")
     assert result.returncode == 1
-    assert "1 texts are labelled 'b': too few to hold out 0.1" in result.stderr
+    assert "only 1 text is labelled 'b': three that differ are needed, one" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -1,6 +1,7 @@
 """The quantized twin: how near to fp32 it is, what it gives up, and how it is made."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ from sentido_bundle.session import MATRIX, open_session
 from sentido_export import data
 from sentido_export.errors import ExportError
 from sentido_export.quantize import UNMEASURED, measure, quantize
+from shipped_reviews import held_out
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +44,13 @@ def test_a_bundle_says_its_precision(bundle: Bundle, int8: Bundle) -> None:
 
 
 def test_what_it_gives_up_is_found_again_on_the_same_held_out_reviews(
-    bundle: Bundle, int8: Bundle
+    bundle: Bundle, int8: Bundle, tmp_path: Path
 ) -> None:
     recorded = bundle.manifest.int8
     assert recorded is not None
-    distinct, _ = data.drop_duplicates(data.load("reviews", "text", "label"))
-    held_out = data.split(distinct, 0.105, bundle.manifest.training["seed"]).test
     accuracy = bundle.manifest.metrics["accuracy"]
     golden = parse_golden(shipped("golden.json"), bundle.manifest.outputs())
-    found = measure(bundle, int8, held_out, golden, accuracy)
+    found = measure(bundle, int8, held_out(tmp_path), golden, accuracy)
     assert found.texts == recorded.texts == bundle.manifest.metrics["texts"]
     # Another CPU may round some activations the other way; on one kind all is equal.
     assert found.accuracy == pytest.approx(recorded.accuracy, abs=0.002)
