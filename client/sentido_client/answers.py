@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2
 
 from sentido_client import results
-from sentido_client.cutting import Chunk
+from sentido_client.chunking import Chunk
 from sentido_client.errors import (
     BundleChangedError,
     InvalidRequestError,

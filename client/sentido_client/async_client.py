@@ -29,7 +29,7 @@ from sentido_client.arguments import Arguments
 from sentido_client.async_connection import AsyncConnection
 from sentido_client.async_stream import AsyncTextStream, Texts, explain
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, RENEW_SECONDS, Method
-from sentido_client.cutting import WINDOW, Chunk, check_text, cut
+from sentido_client.chunking import WINDOW, Chunk, check_text, cut
 from sentido_client.environment import with_environment
 from sentido_client.errors import (
     CallCancelledError,

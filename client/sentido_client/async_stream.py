@@ -20,7 +20,7 @@ import grpc.aio
 
 from sentido_client.async_connection import AsyncConnection
 from sentido_client.channel import Stubs
-from sentido_client.cutting import Chunk
+from sentido_client.chunking import Chunk
 from sentido_client.errors import (
     CallCancelledError,
     SentidoError,
@@ -73,7 +73,7 @@ class AsyncTextStream(Generic[Answer]):
         self._open()
         pulling = asyncio.create_task(self._pull(texts))
         try:
-            while await self._is_flying():
+            while await self._is_in_flight():
                 try:
                     response = await self._read()
                 except grpc.aio.AioRpcError as error:
@@ -105,11 +105,11 @@ class AsyncTextStream(Generic[Answer]):
         if self._writing is not None:
             await _cancel(self._writing)
 
-    async def _is_flying(self) -> bool:
+    async def _is_in_flight(self) -> bool:
         """Wait until a message is on its way, or nothing more will be."""
         outbox = self._outbox
-        await self._wait_until(lambda: outbox.is_flying or outbox.is_done)
-        return outbox.is_flying
+        await self._wait_until(lambda: outbox.is_in_flight or outbox.is_done)
+        return outbox.is_in_flight
 
     async def _read(self) -> Any:
         """Read a message or the end of the stream. Raises AioRpcError or a SentidoError."""

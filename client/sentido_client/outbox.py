@@ -7,7 +7,7 @@ source is answered text by text and a fast one in full messages.
 
 from collections import deque
 
-from sentido_client.cutting import WINDOW, Chunk, Cutter
+from sentido_client.chunking import WINDOW, Chunk, Chunker
 from sentido_client.results import Limits
 
 
@@ -15,15 +15,15 @@ class Outbox:
     """Takes texts, gives chunks to send. Lives as long as its stream; not safe from two threads."""
 
     def __init__(self, limits: Limits) -> None:
-        self._cutter = Cutter(limits)
+        self._chunker = Chunker(limits)
         self._ready: deque[Chunk] = deque()  # cut, not sent
-        self._flying: deque[Chunk] = deque()  # sent, not answered
+        self._in_flight: deque[Chunk] = deque()  # sent, not answered
         self._answered = 0  # texts
         self.exhausted = False  # nothing more comes from the caller
 
     def add(self, text: str) -> None:
         """Take the caller's next text."""
-        self._ready += self._cutter.add(text)
+        self._ready += self._chunker.add(text)
 
     @property
     def has_room(self) -> bool:
@@ -34,18 +34,18 @@ class Outbox:
     def may_send(self) -> bool:
         """Whether `send` has a chunk to give now."""
         if self._ready:
-            return len(self._flying) < WINDOW
-        return bool(self._cutter) and (not self._flying or self.exhausted)
+            return len(self._in_flight) < WINDOW
+        return bool(self._chunker) and (not self._in_flight or self.exhausted)
 
     @property
     def is_done(self) -> bool:
         """Whether everything was sent and nothing more comes."""
-        return self.exhausted and not self._ready and not self._cutter
+        return self.exhausted and not self._ready and not self._chunker
 
     @property
-    def is_flying(self) -> bool:
+    def is_in_flight(self) -> bool:
         """Whether something that was sent is not answered yet."""
-        return bool(self._flying)
+        return bool(self._in_flight)
 
     @property
     def offset(self) -> int:
@@ -55,17 +55,17 @@ class Outbox:
     def send(self) -> Chunk:
         """Give the next chunk to send."""
         if not self._ready:
-            self._ready += self._cutter.rest()
-        self._flying.append(self._ready.popleft())
-        return self._flying[-1]
+            self._ready += self._chunker.rest()
+        self._in_flight.append(self._ready.popleft())
+        return self._in_flight[-1]
 
     def answered(self) -> Chunk:
         """Give the chunk that the next answer is for."""
-        chunk = self._flying.popleft()
+        chunk = self._in_flight.popleft()
         self._answered = chunk.offset + len(chunk)
         return chunk
 
     def rewind(self) -> None:
         """Take back what was sent and not answered: it is to be sent again, in a new stream."""
-        self._ready.extendleft(reversed(self._flying))
-        self._flying.clear()
+        self._ready.extendleft(reversed(self._in_flight))
+        self._in_flight.clear()

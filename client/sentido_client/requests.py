@@ -19,7 +19,7 @@ from sentido.v1.model_pb2 import GetModelRequest, ReloadModelRequest
 from sentido.v1.prediction_pb2 import BatchPredictRequest, PredictRequest, StreamPredictRequest
 from sentido.v1.tokenizer_pb2 import TokenizeRequest
 
-from sentido_client.cutting import check_text
+from sentido_client.chunking import check_text
 
 _T = TypeVar("_T")
 

@@ -18,7 +18,7 @@ import grpc
 
 from sentido_client.channel import Stubs
 from sentido_client.connection import Connection
-from sentido_client.cutting import WINDOW, Chunk
+from sentido_client.chunking import WINDOW, Chunk
 from sentido_client.errors import (
     CallCancelledError,
     SentidoError,
@@ -117,9 +117,9 @@ class TextStream(Generic[Answer]):
         outbox, inbox = self._outbox, self._inbox
         with self._lock:
             self._news.wait_for(
-                lambda: outbox.may_send or outbox.is_flying or outbox.is_done or inbox
+                lambda: outbox.may_send or outbox.is_in_flight or outbox.is_done or inbox
             )
-            return outbox.is_flying or not outbox.is_done
+            return outbox.is_in_flight or not outbox.is_done
 
     def _read(self) -> Any:
         """Wait for a message; None at the end. Raises grpc.RpcError, or SentidoError when late."""
@@ -142,7 +142,7 @@ class TextStream(Generic[Answer]):
     def _answered(self) -> Chunk:
         self._resumption.answered()
         with self._lock:
-            if not self._outbox.is_flying:
+            if not self._outbox.is_in_flight:
                 raise ServerError("the server answered more than it was asked")
             chunk = self._outbox.answered()
             self._work.notify_all()

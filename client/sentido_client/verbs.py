@@ -16,7 +16,7 @@ from sentido.v1.tokenizer_pb2 import DetokenizeRequest
 
 from sentido_client import answers, requests, results
 from sentido_client.channel import Method
-from sentido_client.cutting import Chunk
+from sentido_client.chunking import Chunk
 from sentido_client.errors import InvalidRequestError, MissingCapabilityError, Violation
 from sentido_client.requests import Options
 from sentido_client.results import Limits, Model, Neighbour, Prediction, Vectors

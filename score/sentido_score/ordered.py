@@ -14,16 +14,16 @@ def in_order(pool: Executor, work: Callable[[T], U], items: Iterable[T], ahead: 
 
     The items are taken on the caller's thread. What has not begun when it is closed never does.
     """
-    flying: deque[Future[U]] = deque()
+    in_flight: deque[Future[U]] = deque()
     try:
         for item in items:
-            flying.append(pool.submit(work, item))
-            if len(flying) > ahead:
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
+            in_flight.append(pool.submit(work, item))
+            if len(in_flight) > ahead:
+                yield in_flight.popleft().result()
+        while in_flight:
+            yield in_flight.popleft().result()
     finally:
-        for future in flying:
+        for future in in_flight:
             future.cancel()
 
 

@@ -26,7 +26,7 @@ from sentido_score.formats.reader import (
     text_windows,
 )
 from sentido_score.formats.survey import beginning, difference, refuse_column, survey
-from sentido_score.formats.texts import Fault
+from sentido_score.formats.texts import RowError
 from sentido_score.formats.window import Position, Rows, Window
 from sentido_score.options import Options
 
@@ -235,20 +235,20 @@ class CsvReader:
             elif raw:
                 yield Record(*self._repaired(raw, found_any is not None, at), end, line)
 
-    def _repaired(self, raw: bytes, is_closed: bool, line: int) -> tuple[bytes, Fault]:
+    def _repaired(self, raw: bytes, is_closed: bool, line: int) -> tuple[bytes, RowError]:
         """Give a bad record as many fields as there are columns, and what is wrong with it."""
         wanted, delimiter = len(self.names), self.dialect.delimiter
         if not is_closed:
             problem = f"a quote that is not closed, or a record over {MOST_RECORD >> 20} MiB"
-            return delimiter * (wanted - 1), Fault(f"line {line}: {problem}")
+            return delimiter * (wanted - 1), RowError(f"line {line}: {problem}")
         fields = self.dialect.split(raw)
         if len(fields) == wanted:
-            return raw, Fault(f"line {line}: something stands behind a closing quote")
+            return raw, RowError(f"line {line}: something stands behind a closing quote")
         problem = f"{len(fields)} fields, the first line has {wanted}"
         if self.dialect.quotes and len(fields) > wanted:
             problem += f"; a text that holds {delimiter.decode()!r} stands in quotes"
         fields = [*fields, *[b""] * wanted][:wanted]
-        return delimiter.join(fields), Fault(f"line {line}: {problem}")
+        return delimiter.join(fields), RowError(f"line {line}: {problem}")
 
     def check_names(self, file: InputFile, names: Sequence[str]) -> None:
         """Raise ScoreError for other names than the first file's; quotes make no difference."""
@@ -266,7 +266,7 @@ def _decoded(raw: bytes, text: bytes, line: int) -> object:
     try:
         raw.decode()
     except UnicodeDecodeError:
-        return Fault(f"line {line}: not UTF-8")
+        return RowError(f"line {line}: not UTF-8")
     return text.decode()
 
 

@@ -23,7 +23,7 @@ from sentido_score.formats.reader import (
     text_windows,
 )
 from sentido_score.formats.survey import beginning
-from sentido_score.formats.texts import Fault
+from sentido_score.formats.texts import RowError
 from sentido_score.formats.window import WINDOW_ROWS, Position, Rows, Window
 from sentido_score.options import Options
 
@@ -138,13 +138,13 @@ class JsonReader:
     def _row(self, raw: bytes, line: int) -> tuple[bytes, object]:
         """Give what can be passed on of a line, and its text."""
         if len(raw) > MOST_RECORD:
-            return b"", Fault(f"line {line}: is longer than {MOST_RECORD >> 20} MiB")
+            return b"", RowError(f"line {line}: is longer than {MOST_RECORD >> 20} MiB")
         value = parse(raw)
         if isinstance(value, str):
-            return repaired(raw), Fault(f"line {line}: {value}")
+            return repaired(raw), RowError(f"line {line}: {value}")
         text = value.get(self.options.text_column)
         if isinstance(text, Verbatim):
-            text = Fault(f"the text is of type {text.kind}, a string is needed")
+            text = RowError(f"the text is of type {text.kind}, a string is needed")
         return raw, text
 
 

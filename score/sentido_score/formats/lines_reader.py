@@ -14,7 +14,7 @@ from sentido_score.formats.reader import (
     share_of_bytes,
     text_windows,
 )
-from sentido_score.formats.texts import Fault
+from sentido_score.formats.texts import RowError
 from sentido_score.formats.window import Position, Rows, Window
 from sentido_score.options import Options
 
@@ -59,11 +59,11 @@ class LineReader:
             line += 1
             text: object
             if len(raw) > MOST_RECORD:
-                text = Fault(f"line {line}: is longer than {MOST_RECORD >> 20} MiB")
+                text = RowError(f"line {line}: is longer than {MOST_RECORD >> 20} MiB")
                 raw = b""
             else:
                 try:
                     text = raw.decode()
                 except UnicodeDecodeError:
-                    text = Fault(f"line {line}: not UTF-8")
+                    text = RowError(f"line {line}: not UTF-8")
             yield Record(raw, text, end, line)

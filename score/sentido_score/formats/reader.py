@@ -16,7 +16,7 @@ from sentido_bundle.encodings import ENCODING_BYTES, why_not_text
 from sentido_score.errors import ScoreError
 from sentido_score.files.locations import InputFile, format_of, open_bytes, readable
 from sentido_score.files.unchanged import unchanged
-from sentido_score.formats.texts import Fault, check
+from sentido_score.formats.texts import RowError, check
 from sentido_score.formats.window import FIRST_ROWS, WINDOW_ROWS, Position, Rows, Window
 from sentido_score.options import Options
 
@@ -119,7 +119,7 @@ def _taken(records: Iterator[Record], most: int, size: int) -> list[Record]:
 def _long_records(records: Sequence[Record], line: int) -> Iterator[str]:
     """Name the records of very many lines; `line`: lines before the first of them."""
     for record in records:
-        is_good = not isinstance(record.text, Fault)  # and whole, but for blank lines before it
+        is_good = not isinstance(record.text, RowError)  # and whole, but for blank lines before it
         lines = len(record.raw.splitlines()) if is_good else record.line - line
         if lines >= LONG_RECORD:
             yield (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Fault:
+class RowError:
     """What is wrong with a row, in the place of its text."""
 
     message: str
@@ -28,21 +28,21 @@ def check(values: Iterable[object], most_characters: int) -> Texts:
     errors: dict[int, str] = {}
     row = -1
     for row, value in enumerate(values):
-        fault = _fault(value, most_characters)
-        if fault is None:
-            good.append(value)  # type: ignore[arg-type]  # a str: it has no fault
+        problem = _problem(value, most_characters)
+        if problem is None:
+            good.append(value)  # type: ignore[arg-type]  # a str: it has no problem
             rows.append(row)
         else:
-            errors[row] = fault
+            errors[row] = problem
     return Texts(row + 1, good, rows, errors)
 
 
-def _fault(value: object, most_characters: int) -> str | None:
+def _problem(value: object, most_characters: int) -> str | None:
     if isinstance(value, str):
         if len(value) > most_characters:
             return f"the text has {len(value)} characters, at most {most_characters} are allowed"
         return None if value.isascii() else _surrogate(value)
-    if isinstance(value, Fault):
+    if isinstance(value, RowError):
         return value.message
     if value is None:
         return "the text is null"

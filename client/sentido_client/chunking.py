@@ -44,16 +44,16 @@ def cut(texts: Iterable[str], limits: Limits, field: str = "texts") -> Iterator[
 
     Raises InvalidRequestError, naming its index, for a text that cannot be sent.
     """
-    cutter = Cutter(limits, field)
+    chunker = Chunker(limits, field)
     for text in texts:
-        for chunk in cutter.add(text):
+        for chunk in chunker.add(text):
             if chunk.error is not None:
                 raise chunk.error
             yield chunk
-    yield from cutter.rest()
+    yield from chunker.rest()
 
 
-class Cutter:
+class Chunker:
     """Collects texts into chunks that the server takes. Used for one list or stream.
 
     A chunk is cut by tokens, which is what it costs to compute, as far as characters tell them.

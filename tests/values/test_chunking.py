@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sentido_client import InvalidRequestError, Limits
-from sentido_client.cutting import CHUNK_TOKENS, cut
+from sentido_client.chunking import CHUNK_TOKENS, cut
 from sentido_client.outbox import Outbox
 
 LIMITS = Limits(max_text_characters=1_000_000, max_texts=4096, max_message_bytes=16 << 20)
