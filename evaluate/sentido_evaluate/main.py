@@ -18,7 +18,7 @@ from rich.console import Console
 from sentido_bundle import Precision
 from sentido_bundle.command_line import Parser, flushed
 from sentido_score.errors import ScoreError, escaped
-from sentido_score.options import FORMATS, delimiter
+from sentido_score.formats.flags import add_table_flags
 from sentido_score.progress import Progress
 
 from sentido_evaluate.behaviour.suite import read_suite, shipped
@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
         help="files, globs, folders or URIs, as sentido-score reads them; none: checks alone, or"
         " the evaluation that the bundle brings",
     )
-    data.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
+    add_table_flags(data)
     data.add_argument(
         "--label-column",
         default="label",
@@ -168,10 +168,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OLD=NEW",
         help="what the model calls a label of the data, or of the checks; may be repeated",
     )
-    data.add_argument(
-        "--delimiter", type=delimiter, default=",", metavar="C", help="of CSV; default: a comma"
-    )
-    data.add_argument("--input-format", choices=FORMATS[:-1], help="default: by the files' names")
     model = parser.add_argument_group("model")
     model.add_argument("--bundle", metavar="DIR", help="the model (default: the shipped one)")
     model.add_argument("--precision", choices=[*map(str, Precision)], default="fp32")

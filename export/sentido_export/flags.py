@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sentido_bundle import bounds, check_plain_name
 from sentido_bundle.command_line import Parser
-from sentido_score.options import FORMATS, delimiter
+from sentido_score.formats.flags import add_table_flags
 
 from sentido_export.data import REVIEWS
 from sentido_export.imported.options import add_own_model_options
@@ -74,14 +74,8 @@ def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
         " a .csv, .tsv, .jsonl or .parquet file, also .gz and .zst; or a folder with a folder of"
         " .txt files per label (default: reviews)",
     )
-    source.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
+    add_table_flags(source)
     source.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
-    source.add_argument(
-        "--delimiter", type=delimiter, default=",", metavar="C", help="of CSV; default: a comma"
-    )
-    source.add_argument(
-        "--input-format", choices=FORMATS[:-1], help="of a table (default: by its name)"
-    )
     source.add_argument(
         "--normalize-labels",
         action="store_true",

@@ -13,17 +13,15 @@ from sentido_bundle.encodings import ENCODING_BYTES, why_not_text
 from sentido_score.callbacks import Say
 from sentido_score.files.locations import format_of
 from sentido_score.files.names import quoted, shown
+from sentido_score.formats.flags import TABLES
 from sentido_score.formats.labels import label_of
 from sentido_score.formats.texts import check
-from sentido_score.options import FORMATS, Options
+from sentido_score.options import Options
 
 from sentido_export.errors import ExportError
 
 _PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev"))
 """What folders are called that hold parts of a data set, and are no labels."""
-
-
-_TABLES = frozenset(FORMATS) - {"text"}
 
 
 @dataclass
@@ -88,7 +86,7 @@ def _refuse_parts(path: Path, folders: list[_Folder], found: list[_Folder]) -> N
 
 def _hint(path: Path, found: list[_Folder]) -> str:
     """Name files that may be texts by another name, or tables."""
-    tables = [each.name for each in sorted(path.iterdir()) if format_of(each.name)[0] in _TABLES]
+    tables = [each.name for each in sorted(path.iterdir()) if format_of(each.name)[0] in TABLES]
     if tables:
         return f"; files such as {tables[0]!r} are tables: say so with --input-format"
     if not (others := [file for folder in found for file in folder.others]):

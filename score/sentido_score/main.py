@@ -17,7 +17,8 @@ from sentido_bundle.command_line import Parser
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.files.locations import STANDARD
 from sentido_score.files.names import shown
-from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers, delimiter, parse_bytes
+from sentido_score.formats.flags import TABLES, add_table_flags
+from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers, parse_bytes
 from sentido_score.output.report import Report
 from sentido_score.progress import Progress, duration
 from sentido_score.scoring import ENGINES, score
@@ -171,15 +172,11 @@ def _parser() -> argparse.ArgumentParser:
     given.add_argument(
         "source", nargs="+", help="files, globs, folders or URIs; - for standard input"
     )
-    given.add_argument("--text-column", default="text", metavar="NAME", help="default: text")
-    given.add_argument(
-        "--delimiter", type=delimiter, default=",", metavar="C", help="of CSV; default: a comma"
-    )
-    given.add_argument(
-        "--input-format",
-        choices=FORMATS,
-        help="default: by the files' names, of which only those that tell a format are read in a"
-        " folder; of standard input, text: one text per line",
+    add_table_flags(
+        given,
+        FORMATS,
+        "by the files' names, of which only those that tell a format are read in a folder; of"
+        " standard input, text: one text per line",
     )
     given.add_argument(
         "--no-partitions",
@@ -201,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a file, a folder (ending in /) of part files, or - for standard output",
     )
     output.add_argument(
-        "--format", choices=FORMATS[:-1], help="default: by the output's name, or as the input"
+        "--format", choices=TABLES, help="default: by the output's name, or as the input"
     )
     output.add_argument(
         "--columns", metavar="A,B", help="write these of the input's and the results only"

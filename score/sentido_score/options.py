@@ -67,11 +67,6 @@ class Options:
             raise ScoreError(f"memory is {self.memory} bytes, it must be 128MiB or more")
 
 
-def delimiter(text: str) -> str:
-    """Return a delimiter as it is typed: a character, or a tab by its name."""
-    return {"\\t": "\t", "tab": "\t"}.get(text, text)
-
-
 def parse_bytes(text: str) -> int:
     """Read a number of bytes such as "512MiB". Raises ValueError."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]i?B|B)?", text.strip(), re.IGNORECASE)
