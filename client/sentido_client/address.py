@@ -10,8 +10,9 @@ _HOST_PORT = re.compile(r"(?P<host>\[[^\[\]\s]+\]|[^\s:/,@?#\[\]]+):(?P<port>[0-
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|\[::1\]|0\.0\.0\.0|\[::\]")
 _ADDRESSES = {"ipv4": ipaddress.IPv4Address, "ipv6": ipaddress.IPv6Address}
 _SOCKET = re.compile(r"unix-abstract:.+|unix:(///+[^/]+.*|(?!//).*[^/].*)")
-_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")  # gRPC reads the first that is set
-_NO_PROXIES = ("no_grpc_proxy", "no_proxy")
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")  # gRPC reads the first that is set,
+_NO_PROXIES = ("no_grpc_proxy", "no_proxy")  # also where it is empty
+_PROXY = re.compile(r"(?i:http)://[^/?#]+([/?#].*)?")  # other values gRPC leaves out
 _EXAMPLE = "such as localhost:50051"
 
 
@@ -45,11 +46,17 @@ def proxy(address: str) -> str | None:
     """Return the variable that names the proxy through which gRPC calls an address."""
     if is_near(address):
         return None
-    excepted = next((os.environ[name] for name in _NO_PROXIES if os.environ.get(name)), "")
+    excepted = next((os.environ[name] for name in _NO_PROXIES if name in os.environ), "")
     ends = [end.strip() for end in excepted.split(",") if end.strip()]
     if all(any(found["host"].endswith(end) for end in ends) for found in _hosts(address)):
         return None
-    return next((name for name in _PROXIES if os.environ.get(name)), None)
+    first = next((name for name in _PROXIES if name in os.environ), "")
+    return first if os.environ.get(first) else None
+
+
+def is_proxy(variable: str) -> bool:
+    """Whether gRPC takes what a variable holds; if not, it calls without a proxy."""
+    return _PROXY.fullmatch(os.environ.get(variable, "")) is not None
 
 
 def authority(address: str) -> str | None:

@@ -16,8 +16,8 @@ from sentido_client import answers, requests, results, verbs
 from sentido_client.address import check_address
 from sentido_client.arguments import Arguments
 from sentido_client.channel import LOOK_SECONDS, OPTIONS, PLAIN_OPTIONS, RENEW_SECONDS, Method
-from sentido_client.connection import Connection, Sent
 from sentido_client.chunking import WINDOW, Chunk, check_text, cut
+from sentido_client.connection import Connection, Sent
 from sentido_client.environment import with_environment
 from sentido_client.errors import (
     CallCancelledError,

@@ -25,7 +25,7 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from sentido_client.address import is_loopback, proxy
+from sentido_client.address import is_loopback, is_proxy, proxy
 
 _MISSING = "MISSING_CAPABILITY"
 _DETAILS = "grpc-status-details-bin"
@@ -249,6 +249,8 @@ def _by(address: str) -> str:
     variable = proxy(address)
     if variable is None:
         return ""
+    if not is_proxy(variable):
+        return f" (without a proxy: what {variable} holds is not http://host:port)"
     return f" (by the proxy in {variable}; to go past it, name the host in no_proxy)"
 
 

@@ -17,8 +17,8 @@ from typing import Any, Generic, TypeVar
 import grpc
 
 from sentido_client.channel import Stubs
-from sentido_client.connection import Connection
 from sentido_client.chunking import WINDOW, Chunk
+from sentido_client.connection import Connection
 from sentido_client.errors import (
     CallCancelledError,
     SentidoError,

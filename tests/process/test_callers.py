@@ -2,11 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 from conftest import BIN
+from sentido_client import Client, SentidoError
 from waiting import PATIENCE
 
 FORK = """
@@ -179,6 +184,64 @@ def test_a_proxy_that_fails_is_named_by_its_variable() -> None:
     said = ran(ASK, "far.example:50051", **PROXIES)
     assert "the proxy in https_proxy; to go past it, name the host in no_proxy" in said
     assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("value", "is_taken"),
+    [
+        ("http://{}", True),
+        ("http://user:secret@{}/path", True),
+        ("http://{}?a=b", True),
+        ("nonsense-secret", False),
+        ("{}", False),
+        ("secret:1", False),
+        ("https://secret@{}", False),
+        ("HTTP://{}", True),
+        ("socks5://{}", False),
+        ("http://", False),
+        ("http:{}", False),
+        ("", False),
+    ],
+)
+def test_an_error_says_whether_there_was_a_proxy_as_grpc_does(
+    value: str, is_taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hanging_up() as (proxy, callers):
+        monkeypatch.setenv("grpc_proxy", value.format(proxy))
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.setenv("no_grpc_proxy", "")
+        monkeypatch.setenv("no_proxy", ".invalid")
+        with Client("nosuch.invalid:1", timeout=20) as client, pytest.raises(SentidoError) as said:
+            client.health()
+    assert bool(callers) == is_taken
+    assert "secret" not in str(said.value)
+    if is_taken:
+        assert "(by the proxy in grpc_proxy; " in str(said.value)
+    elif value:
+        words = " (without a proxy: what grpc_proxy holds is not http://host:port)"
+        assert str(said.value).endswith(f": its name has no address{words}")
+    else:
+        assert str(said.value).endswith(": its name has no address")
+
+
+@contextmanager
+def hanging_up() -> Iterator[tuple[str, list[object]]]:
+    """Give the address of one who hangs up on every caller, and the list of these."""
+    callers: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    caller, address = listening.accept()
+                    caller.close()
+                    callers.append(address)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}", callers
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(PATIENCE)
 
 
 def test_grpc_itself_says_nothing_to_a_user() -> None:
