@@ -53,7 +53,7 @@ nightly-tokenizers: $(VENV)/ready-dev  ## compare the ids of 15,000 texts with K
 	@$(BIN)/python -m pytest -m "" --timeout 14400 --tokenizer-texts 5000 tests/values/test_user_ids.py $(ARGS)
 
 nightly-models: $(VENV)/ready-dev  ## export the models that everyone starts from, as each Keras saves them in each format
-	@$(BIN)/python -m pytest -m "" --timeout 14400 --all-classics tests/values/test_own_model_export.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --all-classics tests/values/test_own_model_export.py tests/process/test_keras_files.py $(ARGS)
 
 nightly-certificates: $(VENV)/ready-dev  ## replace certificates 10,000 times while callers connect
 	@$(BIN)/python -m pytest -m "" --timeout 14400 --certificate-rotations 5000 -s tests/process/test_certificate_rotation.py $(ARGS)

@@ -106,7 +106,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-classics",
         action="store_true",
-        help="export each classic model as each Keras saves it in each format",
+        help="export each classic model as each Keras saves it in each format, and read a model of"
+        " each kind of layer",
     )
     parser.addoption(
         "--hostile-files",

@@ -1,14 +1,14 @@
 """Writes model files by a Keras that is named; run as a program, for tests of reading them.
 
-`python keras_writer.py tf_keras|keras FOLDER` writes each model as NAME.h5, NAME.keras, NAME.json
-and NAME.weights.h5, and NAME.npz with the weights of each layer that Keras itself has, and what it
-answers for some ids.
+`python keras_writer.py tf_keras|keras FOLDER [MODEL...]` writes each model as NAME.h5, NAME.keras,
+NAME.json and NAME.weights.h5, and NAME.npz with the weights of each layer that Keras itself has,
+and what it answers for some ids.
 """
 
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ import numpy as np
 IDS, LENGTH = 30, 12
 
 
-def models(keras: Any, two: bool) -> Iterator[tuple[str, Any]]:
-    """Return models by their names: of each layer, way to nest and oddity that people have.
+def models(keras: Any, two: bool) -> dict[str, Callable[[], Any]]:
+    """Return what builds models, by their names: of each layer, way to nest and oddity.
 
     Keras 2 takes a second to build each recurrent layer with a mask, so it builds fewer.
     """
@@ -29,24 +29,12 @@ def models(keras: Any, two: bool) -> Iterator[tuple[str, Any]]:
         given = layers.InputLayer((length,)) if two else keras.Input((length,))
         return keras.Sequential([given, *first, layers.Dense(1, activation="sigmoid")])
 
-    yield "lstm", sequential(layers.LSTM(4), mask=True)
-    yield "any_length", sequential(layers.LSTM(4, use_bias=False), length=None)
-    yield "gru", sequential(layers.GRU(4, go_backwards=True))
-    yield "gru_before", sequential(layers.GRU(4, reset_after=False, activation="relu"))
-    yield "hard", sequential(layers.LSTM(4, recurrent_activation="hard_sigmoid"))
-    yield "rnn", sequential(layers.SimpleRNN(4, activation="relu"))
-    for merge, kind in (("concat", "LSTM"), ("sum", "GRU"), ("mul", "LSTM"), ("ave", "GRU")):
+    def merged(mode: str, kind: str) -> Any:
         inner = getattr(layers, kind)(3)
-        yield merge, sequential(layers.Bidirectional(inner, merge_mode=merge), mask=not two)
-    yield (
-        "other_end",
-        sequential(
-            layers.Bidirectional(layers.GRU(3), backward_layer=layers.GRU(3, go_backwards=True))
-        ),
-    )
-    yield (
-        "stack",
-        sequential(
+        return sequential(layers.Bidirectional(inner, merge_mode=mode), mask=not two)
+
+    def stack() -> Any:
+        return sequential(
             layers.SpatialDropout1D(0.2),
             layers.Bidirectional(layers.LSTM(3, return_sequences=True, dropout=0.1)),
             layers.GaussianNoise(0.1),
@@ -55,11 +43,10 @@ def models(keras: Any, two: bool) -> Iterator[tuple[str, Any]]:
             layers.GlobalMaxPooling1D(),
             layers.Dropout(0.5),
             mask=not two,
-        ),
-    )
-    yield (
-        "convolution",
-        sequential(
+        )
+
+    def convolution() -> Any:
+        return sequential(
             layers.Conv1D(6, 3, activation="relu", padding="causal", dilation_rate=2),
             layers.BatchNormalization(),
             layers.MaxPooling1D(2),
@@ -73,44 +60,66 @@ def models(keras: Any, two: bool) -> Iterator[tuple[str, Any]]:
             layers.Dense(4, activation=layers.ELU()),
             layers.ReLU(max_value=6.0),
             layers.Activation("swish"),
-        ),
-    )
-    ids = keras.Input((LENGTH,), name="ids")
-    embedded = layers.Embedding(IDS, 5, name="table")(ids)
-    shared = layers.Dense(3, activation="gelu", name="shared")
-    pooled = [
-        shared(layers.GlobalMaxPooling1D()(layers.Conv1D(4, size)(embedded))) for size in (2, 3)
-    ]
-    joined = layers.Concatenate()([*pooled, layers.GlobalAveragePooling1D()(embedded)])
-    yield "branches", keras.Model(ids, layers.Dense(3, activation="softmax")(joined))
+        )
 
-    head = keras.Sequential(
-        [
-            keras.Input((5,)),
+    def branches() -> Any:
+        ids = keras.Input((LENGTH,), name="ids")
+        embedded = layers.Embedding(IDS, 5, name="table")(ids)
+        shared = layers.Dense(3, activation="gelu", name="shared")
+        pooled = [
+            shared(layers.GlobalMaxPooling1D()(layers.Conv1D(4, size)(embedded))) for size in (2, 3)
+        ]
+        joined = layers.Concatenate()([*pooled, layers.GlobalAveragePooling1D()(embedded)])
+        return keras.Model(ids, layers.Dense(3, activation="softmax")(joined))
+
+    def nested() -> Any:
+        inner = [
             layers.BatchNormalization(),
             layers.Dense(5, trainable=False),
             layers.Dense(5),
             layers.BatchNormalization(center=False),
         ]
-    )
-    yield "nested", sequential(layers.GlobalAveragePooling1D(), head)
+        head = keras.Sequential([keras.Input((5,)), *inner])
+        return sequential(layers.GlobalAveragePooling1D(), head)
 
-    inner_ids = keras.Input((LENGTH,))
-    state = layers.LSTM(4)(layers.Embedding(IDS, 5, mask_zero=not two)(inner_ids))
-    encoder = keras.Model(inner_ids, state, name="encoder")
-    left, right = keras.Input((LENGTH,), name="left"), keras.Input((LENGTH,), name="right")
-    both = layers.Subtract()([encoder(left), encoder(right)])
-    yield "twice", keras.Model([left, right], layers.Dense(1, activation="sigmoid")(both))
+    def twice() -> Any:
+        ids = keras.Input((LENGTH,))
+        state = layers.LSTM(4)(layers.Embedding(IDS, 5, mask_zero=not two)(ids))
+        encoder = keras.Model(ids, state, name="encoder")
+        left, right = keras.Input((LENGTH,), name="left"), keras.Input((LENGTH,), name="right")
+        both = layers.Subtract()([encoder(left), encoder(right)])
+        return keras.Model([left, right], layers.Dense(1, activation="sigmoid")(both))
 
-    if two:
-        return
-    left, right = keras.Input((LENGTH,), name="left"), keras.Input((LENGTH,), name="right")
-    masked = layers.Embedding(IDS, 5, mask_zero=True)
-    steps = layers.Concatenate()([masked(left), masked(right)])
-    steps = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(steps)
-    steps = layers.Dense(4)(layers.Dropout(0.2)(steps))
-    average = layers.GlobalAveragePooling1D()(layers.GRU(3, return_sequences=True)(steps))
-    yield "masks", keras.Model([left, right], layers.Dense(2, activation="softmax")(average))
+    def masks() -> Any:
+        left, right = keras.Input((LENGTH,), name="left"), keras.Input((LENGTH,), name="right")
+        masked = layers.Embedding(IDS, 5, mask_zero=True)
+        steps = layers.Concatenate()([masked(left), masked(right)])
+        steps = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(steps)
+        steps = layers.Dense(4)(layers.Dropout(0.2)(steps))
+        average = layers.GlobalAveragePooling1D()(layers.GRU(3, return_sequences=True)(steps))
+        return keras.Model([left, right], layers.Dense(2, activation="softmax")(average))
+
+    builders = {
+        "lstm": lambda: sequential(layers.LSTM(4), mask=True),
+        "any_length": lambda: sequential(layers.LSTM(4, use_bias=False), length=None),
+        "gru": lambda: sequential(layers.GRU(4, go_backwards=True)),
+        "gru_before": lambda: sequential(layers.GRU(4, reset_after=False, activation="relu")),
+        "hard": lambda: sequential(layers.LSTM(4, recurrent_activation="hard_sigmoid")),
+        "rnn": lambda: sequential(layers.SimpleRNN(4, activation="relu")),
+        "concat": lambda: merged("concat", "LSTM"),
+        "sum": lambda: merged("sum", "GRU"),
+        "mul": lambda: merged("mul", "LSTM"),
+        "ave": lambda: merged("ave", "GRU"),
+        "other_end": lambda: sequential(
+            layers.Bidirectional(layers.GRU(3), backward_layer=layers.GRU(3, go_backwards=True))
+        ),
+        "stack": stack,
+        "convolution": convolution,
+        "branches": branches,
+        "nested": nested,
+        "twice": twice,
+    }
+    return builders if two else builders | {"masks": masks}
 
 
 def half(keras: Any) -> Any:
@@ -190,13 +199,15 @@ def write_cudnn(keras: Any, folder: Path, random: np.random.Generator) -> None:
         )
 
 
-def main(name: str, folder: str) -> None:
-    """Write all models."""
+def main(name: str, folder: str, *names: str) -> None:
+    """Write all models, or those of some names."""
     os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="", KERAS_BACKEND="tensorflow")
     keras, two, random = importlib.import_module(name), name == "tf_keras", np.random.default_rng(1)
-    for one, model in models(keras, two):
-        model.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
-        write(model, Path(folder) / one, random)
+    for one, build in models(keras, two).items():
+        if one in names or not names:
+            model = build()
+            model.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+            write(model, Path(folder) / one, random)
     write(half(keras), Path(folder) / "half", random)
     if two:
         write_cudnn(keras, Path(folder), random)

@@ -14,8 +14,8 @@ TOGETHER = {
     "keras": (  # which takes seconds to import
         "tests/values/test_tokenizer.py",
         "tests/values/test_own_model",
+        "tests/values/test_training_export.py",
         "tests/process/test_own_models.py",
-        "tests/process/test_export.py::test_answers_that_differ_from_keras",
     ),
 }
 # The groups that take longest, to begin with: else one worker ends long after the others.

@@ -7,27 +7,16 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import BIN, ROOT, config, running
+from readme import blocks, commands, labelled
 from sentido_server.app import RPCS
 from sentido_server.config import Config
 from sentido_server.settings import flag, variable
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
-def commands() -> list[str]:
-    """The commands of the README that call a server or an exporter that this test can give."""
-    lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
-    found = [line.split(" #")[0].strip() for line in lines]
-    program = re.compile(r"\.venv/bin/sentido(-export|-score|-evaluate)? ")
-    return [line for line in found if program.match(line)]
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +26,19 @@ def address() -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("command", commands())
+def exports_at_night(command: str) -> Any:
+    """Mark a command that trains; `tests/values/test_training_export.py` runs it on few texts."""
+    marks = [pytest.mark.nightly] if command in commands("-export") else []
+    return pytest.param(command, marks=marks)
+
+
+@pytest.mark.parametrize(
+    "command", [*map(exports_at_night, commands("(-export|-score|-evaluate)?"))]
+)
 def test_a_command_of_the_readme_runs(command: str, address: str, tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(BIN.parent)
     (tmp_path / "reviews.txt").write_text("A wonderful little film.\n")
-    (tmp_path / "mine.csv").write_text(
-        "text,sentiment\n" + "".join(f"a good {n},yes\na bad {n},no\n" for n in range(40))
-    )
+    (tmp_path / "mine.csv").write_text(labelled("good", "bad"))
     result = subprocess.run(
         command,
         shell=True,
@@ -57,7 +52,9 @@ def test_a_command_of_the_readme_runs(command: str, address: str, tmp_path: Path
 
 
 def test_the_readme_has_such_commands() -> None:
-    assert {shlex.split(command)[1] for command in commands()} >= {"predict", "nearest", "health"}
+    calls = {shlex.split(command)[1] for command in commands("")}
+    assert calls >= {"predict", "nearest", "health"}
+    assert len(commands("-export")) >= 3
 
 
 @pytest.mark.parametrize("number", range(len(blocks("python"))))

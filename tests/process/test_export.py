@@ -4,11 +4,9 @@ import csv
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,24 +17,20 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from conftest import BIN, SMALL_BUNDLE
-from sentido_bundle import Against, Bundle, Inputs, Layout, Tokenizer, Truncation, default_bundle
+from exporting import SMALL
+from sentido_bundle import Bundle, default_bundle
 from sentido_evaluate import render_page
 from sentido_evaluate.stored import read_stored
 from sentido_export import data
 from sentido_export.errors import ExportError
-from sentido_export.export import keras_rules
-from sentido_export.machine import check_memory, check_room, memory_in_words
-from sentido_export.recipe import TUTORIAL
+from sentido_export.machine import check_memory, check_room
 
-SMALL = [
-    *("--epochs=1", "--words=200", "--max-tokens=30", "--dimensions=4", "--units=6"),
-    "--validation=0.2",
-]
 ROWS = [
     (f"{mood} film, number {n}", label)
     for n in range(40)
     for mood, label in (("lovely", "good"), ("awful", "bad"))
 ]
+COLUMNS = ("--text-column=review", "--label-column=sentiment")
 
 
 def export(
@@ -144,49 +138,6 @@ def test_every_kind_of_source_loads(write: Callable[[Path], Path], tmp_path: Pat
     assert sorted(text.split(",")[0] for text in loaded.texts) == sorted(
         text.split(",")[0] for text, _ in ROWS
     )
-
-
-def test_a_csv_of_three_labels_becomes_a_bundle_that_answers_with_three(tmp_path: Path) -> None:
-    path = tmp_path / "three.csv"
-    rows = [(f"{word} {n}", word) for n in range(40) for word in ("red", "green", "blue")]
-    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
-    result = export("--data", path, *SMALL, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    bundle = Bundle.load(tmp_path / "bundles" / "three")
-    assert bundle.labels == ("blue", "green", "red")
-    texts = [f"{word} {n}" for n in range(9) for word in ("red", "green", "blue", "", "x red")]
-    together = bundle.predict(texts).probabilities
-    np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-6)
-    alone = np.concatenate([bundle.predict([text]).probabilities for text in texts])
-    assert alone.tobytes() == together.tobytes()
-    assert re.search(r"^  int8 +accuracy \d\.\d{4}, \d\.\d{4} (lost|gained); ", result.stdout, re.M)
-    int8 = Bundle.load(tmp_path / "bundles" / "three", "int8")
-    np.testing.assert_allclose(int8.predict(texts).probabilities, together, atol=0.05)
-
-
-def test_an_export_can_leave_the_twin_out_and_turns_a_link_and_replaces_nothing_else(
-    tmp_path: Path,
-) -> None:
-    link, out = tmp_path / "bundles" / "current", tmp_path / "bundles" / "mine-1"
-    link.parent.mkdir()
-    link.symlink_to("where-the-default-bundle-is")
-    flags = ["--text-column=review", "--label-column=sentiment", "--no-int8", *SMALL]
-    result = export("--data", as_csv(tmp_path), "--out", out, "--link", link, *flags)
-    assert result.returncode == 0, result.stderr
-    assert os.readlink(link) == "mine-1"
-    assert sorted(path.name for path in link.parent.iterdir()) == [
-        "current",
-        "mine-1",
-        "mine-1.report.html",
-    ]
-    assert Bundle.load(link).name == "reviews"
-    assert re.search(r"^  int8 +left out$", result.stdout, re.MULTILINE)
-    assert not (out / "model.int8.onnx").exists()
-    assert Bundle.load(out).manifest.int8 is None
-    result = export("--out", tmp_path / "mine-2", "--link", out)
-    assert (result.returncode, result.stdout) == (1, "")
-    said = f"{out} is no link: name another --link, or move it away"
-    assert result.stderr == f"sentido-export: {said}\n"
 
 
 def test_a_seed_gives_the_same_bundle_whatever_the_users_settings_of_keras_are(
@@ -401,47 +352,6 @@ def test_data_that_no_bundle_could_hold_is_refused_before_training(
     assert "Starting TensorFlow" not in result.stdout
 
 
-def test_an_accuracy_below_the_least_writes_no_bundle(tmp_path: Path) -> None:
-    flags = ["--limit", "200", *SMALL, "--min-accuracy", "1", "--out", tmp_path / "out"]
-    result = export(*flags)
-    assert result.returncode == 1
-    assert "--min-accuracy asks for 1: no bundle was written" in result.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_answers_that_differ_from_keras_write_no_bundle(small_bundle: Path) -> None:
-    from sentido_export.model import build  # which takes seconds, of every run of any test
-    from sentido_export.verify import compare
-
-    # A bundle whose weights are not quite those of the model that it is compared with.
-    bundle = Bundle.load(small_bundle)
-    recipe = replace(TUTORIAL, words=500, dimensions=8, units=12)
-    layers = build(recipe, len(bundle.tokenizer.vocabulary), 2)
-    with pytest.raises(ExportError, match=r"differ from Keras' by .*, at most 1e-05 is allowed"):
-        compare(layers.answer, bundle, ["a good film"], Against.KERAS)
-
-
-def test_a_training_that_comes_to_nothing_ends_with_what_to_do() -> None:
-    import tensorflow  # which takes seconds
-    from sentido_export import train
-    from sentido_export.model import build
-
-    texts = [f"{word} {n}" for n in range(40) for word in ("good", "bad")]
-    rules, recipe = keras_rules(10), replace(TUTORIAL, words=10, learning_rate=1e38, epochs=9)
-    tokenizer = Tokenizer([None, "good", "bad"], rules, Inputs(Layout.LENGTHS, 9, Truncation.PRE))
-    parts = data.split(
-        data.Dataset(texts, np.tile([0, 1], 40).astype(np.int32), ("a", "b")), 0.1, 0
-    )
-    with pytest.raises(ExportError, match="the loss is not a number any more"):
-        train.train(build(recipe, 3, 2), tokenizer, parts, recipe, 0)
-    with pytest.raises(MemoryError, match="choose fewer --units"), memory_in_words():
-        raise tensorflow.errors.ResourceExhaustedError(None, None, "OOM")
-    with pytest.raises(MemoryError, match="choose fewer --units"), memory_in_words():
-        raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
-    with pytest.raises(ExportError, match="anything else"), memory_in_words():
-        raise ExportError("anything else")
-
-
 def test_too_little_memory_or_room_is_said_before_anything_is_trained(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"bytes free, the bundle takes more than .*: make room"):
         check_room(tmp_path / "new" / "out", 2**62)
@@ -458,7 +368,14 @@ def test_too_little_memory_or_room_is_said_before_anything_is_trained(tmp_path: 
 def test_output_that_cannot_be_written_ends_an_export_with_a_sentence(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         result = subprocess.run(
-            [BIN / "sentido-export", "--limit=100", "--out", tmp_path / "out"],
+            [
+                BIN / "sentido-export",
+                "--data",
+                as_csv(tmp_path),
+                *COLUMNS,
+                "--out",
+                tmp_path / "out",
+            ],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -468,8 +385,15 @@ def test_output_that_cannot_be_written_ends_an_export_with_a_sentence(tmp_path: 
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
-    command: list[str | Path] = [BIN / "sentido-export", "--limit", "200", *SMALL]
-    command += ["--epochs", "10000"]
+    path = as_csv(tmp_path)
+    command: list[str | Path] = [
+        BIN / "sentido-export",
+        "--data",
+        path,
+        *COLUMNS,
+        *SMALL,
+        "--epochs=10000",
+    ]
     with subprocess.Popen(
         [*command, "--out", tmp_path / "out"],
         stdout=subprocess.PIPE,
@@ -486,21 +410,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
         message = process.stderr.read()
     assert process.returncode == 130
     assert message.endswith("sentido-export: interrupted, no bundle was written\n")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_walk_through_shows_and_checks_an_embedding() -> None:
-    result = export("--explain-embedding")
-    assert result.returncode == 0, result.stderr
-    for line in (
-        "Found 5 unique tokens.",
-        "[0 0 1 2 3 4]",
-        "[0 1 2 5 3 4]",
-        "Output, shape (2, 6, 3):",
-        "Weights, shape (10, 3):",
-        "Checked: every one of the output's vectors equals the row of its id, bit for bit.",
-    ):
-        assert line in result.stdout
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_bundle_brings_its_evaluation_and_a_page_stands_beside_it(small_bundle: Path) -> None:
