@@ -6,11 +6,12 @@
     make bench-score        whole files: 25,000 reviews by each engine
     make bench-fairness     a short call beside callers who ask for too much (about 5 minutes)
 
-Every path is a ratio to a floor measured in the same run, since machines are shared and noisy. The
-floors: K, what ONNX Runtime alone computes, one thread a CPU, on batches of pre-tokenized texts
-sorted by length, of the best size; T, the tokenizer alone, on one thread; E, an echo on the same
-transport. Servers are processes of their own, on the same CPUs as the load. Prints a table and
-writes bench/results.json.
+All of it runs a bundle of its own, untrained and always of the same sizes (models.py), not the
+default one. Every path is a ratio to a floor measured in the same run, since machines are shared
+and noisy. The floors: K, what ONNX Runtime alone computes, one thread a CPU, on batches of
+pre-tokenized texts sorted by length, of the best size; T, the tokenizer alone, on one thread; E, an
+echo on the same transport. Servers are processes of their own, on the same CPUs as the load. Prints
+a table and writes bench/results.json.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from common import APART, CPUS, QUICK, RESULTS, Bench
+from common import APART, CPUS, QUICK, RESULTS, Bench, make_bundles
 from floors import floors
 from lengths_and_load import mixed, overload
 from life import fairness, life
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME", help="run the floors and one part")
     arguments = parser.parse_args()
     need_h2load()
+    make_bundles()
     seconds = arguments.seconds or (0.3 if arguments.quick else 0.9)
     rounds_a_row = arguments.rounds or (2 if arguments.quick else 3)
     report, began = Report(rounds_a_row, seconds), time.monotonic()

@@ -1,5 +1,8 @@
-"""What all parts of the benchmark share: the floors that were found, and the texts."""
+"""What all parts of the benchmark share: the bundle, the floors that were found, and the texts."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -10,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
 from report import Report, rate
-from sentido_bundle import Bundle, cpus, default_bundle
+from sentido_bundle import Bundle, cpus
 from sentido_bundle.layouts import Lengths
 from sentido_export.data import load
 from servers import BENCH, Server
 
 RESULTS = BENCH / "results.json"
-GRAPH = default_bundle() / "model.onnx"
-MODELS = BENCH.parent / "build" / "bench" / "models"
+MADE = BENCH.parent / "build" / "bench" / "made"  # by models.py
+BUNDLE = MADE / "bundle"
+GRAPH = BUNDLE / "model.onnx"
+MODELS = MADE / "models"
 BATCH_PREDICT = "/sentido.v1.PredictionService/BatchPredict"
 BATCH_EMBED = "/sentido.v1.EmbeddingService/BatchEmbed"
 EMBED_TOKENS = "/sentido.v1.EmbeddingService/EmbedTokens"
@@ -41,7 +46,7 @@ class Bench:
         self.report = report
         self.quick = quick
         self.flights = (64, 1) if quick else (256, 64, 16, 1)
-        self.bundle = Bundle.load(default_bundle())
+        self.bundle = Bundle.load(BUNDLE)
         self.reviews = load("reviews", "text", "label").texts[::5]
         self.texts = {length: self._text(length) for length in LENGTHS}
         self.batches: dict[int, Batches] = {}  # of K by tokens (0: real reviews), of the best size
@@ -74,6 +79,15 @@ class Bench:
             measured.append(measure())
             looks.append(kernel(self.batches[tokens], seconds))
         return measured, (f"K{tokens or ''}", [sum(pair) / 2 for pair in pairwise(looks)])
+
+
+def make_bundles() -> None:
+    """Make the bundles that are measured, once; servers and peers then load the main one."""
+    if not MODELS.exists():
+        print("  making the bundles ...", file=sys.stderr)
+        command: list[str | Path] = [sys.executable, BENCH / "models.py", MADE]
+        subprocess.run(command, check=True, capture_output=True)
+    os.environ["SENTIDO_BUNDLE"] = str(BUNDLE)
 
 
 def kernel(

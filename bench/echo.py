@@ -30,11 +30,12 @@ def grpcio() -> None:
     import grpc
     from sentido_server.core.threads import CallThreads
     from sentido_server.transports.grpcio import new_server
+    from sentido_server.transports.options import MAX_METADATA_BYTES
 
     def echo(requests: Iterator[bytes], _: object) -> bytes:
         return next(requests)
 
-    server = new_server(CallThreads(256), [])
+    server = new_server(CallThreads(256), [("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES)])
     handlers: dict[str, Any] = {"Echo": grpc.stream_unary_rpc_method_handler(echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")

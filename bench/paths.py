@@ -11,6 +11,7 @@ import whole_files
 from common import (
     BATCH_EMBED,
     BATCH_PREDICT,
+    BUNDLE,
     CPUS,
     EMBED_TOKENS,
     LENGTHS,
@@ -28,7 +29,7 @@ from sentido.v1.embedding_pb2 import (
     EmbedTokensRequest,
 )
 from sentido.v1.prediction_pb2 import BatchPredictRequest
-from sentido_bundle import Bundle, default_bundle
+from sentido_bundle import Bundle
 from sentido_client import AsyncClient, Client
 from sentido_score import Servers
 from servers import sentido
@@ -44,7 +45,7 @@ def bulk(bench: Bench) -> None:
 
     rates, k = bench.beside_kernel(lambda: in_process(bench.bundle))
     fp32 = report.add("in-process predict of 5,000", rates, of=k, target=0.85)
-    twin = Bundle.load(default_bundle(), "int8")
+    twin = Bundle.load(BUNDLE, "int8")
     rates, k = bench.beside_kernel(lambda: in_process(twin))
     int8 = report.add("in-process predict of 5,000, int8", rates, of=k)
     for transport in TRANSPORTS:
@@ -70,22 +71,25 @@ def score(bench: Bench) -> None:
     report, rows = bench.report, 5000 if bench.quick else 25_000
     report.section("whole files, CSV to Parquet, real reviews")
     with whole_files.reviews_as_csv(rows) as path:
-        rates, k = bench.beside_kernel(lambda: whole_files.scored(path))
+        rates, k = bench.beside_kernel(lambda: whole_files.scored(path, BUNDLE))
         fp32 = report.add(f"sentido-score of {rows:,}", rates, of=k, target=0.8)
         pairs = [
-            [whole_files.scored(path, precision=precision) for precision in ("fp32", "int8")]
+            [
+                whole_files.scored(path, BUNDLE, precision=precision)
+                for precision in ("fp32", "int8")
+            ]
             for _ in rounds(report)
         ]
         turns = ("fp32, in turns", [pair[0] for pair in pairs])
         report.add("the same, int8", [pair[1] for pair in pairs], of=turns, target=1.3)
         with sentido() as server:
             servers = Servers(server.address)
-            measure = partial(whole_files.scored, path, "remote", servers=servers)
+            measure = partial(whole_files.scored, path, engine="remote", servers=servers)
             rates, k = bench.beside_kernel(measure)
             report.add("--engine remote, a server on this machine", rates, of=k, target=0.6)
             check(server)
         if whole_files.has_ray:
-            rates = [whole_files.scored_on_ray(path) for _ in rounds(report)]
+            rates = [whole_files.scored_on_ray(path, BUNDLE) for _ in rounds(report)]
             of = ("local", fp32)
             report.add("--engine ray, once started", rates, of=of, target=0.75)
         if not bench.quick:

@@ -1,6 +1,7 @@
 """What people would use instead, run on the same texts: each one's server, and how to call it."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,8 +43,8 @@ def mosec() -> Iterator[Calling]:
         "--address",
         "127.0.0.1",
     ]
-    bundle = {"PYTHONPATH": str(ROOT / "bundle")}
-    with listening([*command, "--port", str(port), "--log-level", "error"], port, env=bundle):
+    variables = {"PYTHONPATH": str(ROOT / "bundle"), "SENTIDO_BUNDLE": os.environ["SENTIDO_BUNDLE"]}
+    with listening([*command, "--port", str(port), "--log-level", "error"], port, env=variables):
         url = f"http://127.0.0.1:{port}/inference"
         yield lambda text: Generator(url, text.encode(), http1=True)
 
@@ -60,6 +61,7 @@ def mlserver() -> Iterator[Calling]:
         (Path(folder) / "settings.json").write_text(json.dumps(settings))
         (Path(folder) / "model-settings.json").write_text(json.dumps(model))
         paths = {"PYTHONPATH": f"{ROOT / 'bundle'}:{PEERS}", "PATH": str(python.parent)}
+        paths["SENTIDO_BUNDLE"] = os.environ["SENTIDO_BUNDLE"]
         with listening([python.parent / "mlserver", "start", folder], port, env=paths):
             path = "/inference.GRPCInferenceService/ModelInfer"
             yield lambda text: grpc_generator(f"127.0.0.1:{port}", path, _infer(python, text))

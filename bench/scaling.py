@@ -1,7 +1,5 @@
 """More compute threads, and models of other sizes."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +8,7 @@ from common import CPUS, MODELS, Bench, kernel, rounds
 from load import predict_generator
 from report import rate
 from sentido_bundle import Bundle
-from servers import BENCH, sentido
+from servers import sentido
 
 
 def threads(bench: Bench) -> None:
@@ -32,10 +30,6 @@ def threads(bench: Bench) -> None:
 def sizes(bench: Bench) -> None:
     """Measure other lengths, vocabularies and units, in-process against ONNX Runtime alone."""
     report = bench.report
-    if not MODELS.exists():
-        print("  making the models ...", file=sys.stderr)
-        command: list[str | Path] = [sys.executable, BENCH / "models.py", MODELS]
-        subprocess.run(command, check=True, capture_output=True)
     report.section("in-process predict, by length of text (10,000 words, 100 units)")
     words = " ".join(bench.texts.values()).split() * 3
     folder = MODELS / "10,000 words"

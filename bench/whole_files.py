@@ -33,14 +33,20 @@ def reviews_as_csv(rows: int) -> Iterator[Path]:
         yield path
 
 
-def scored(path: Path, engine: str = "local", precision: str = "fp32", **places: Any) -> float:
+def scored(
+    path: Path,
+    bundle: Path | None = None,
+    engine: str = "local",
+    precision: str = "fp32",
+    **places: Any,
+) -> float:
     """Score CSV to Parquet in this process; give the rows a second once the bundle is loaded."""
     options, out = Options(precision=precision), path.with_suffix(".parquet")
-    report = score(path, out=out, options=options, engine=engine, overwrite=True, **places)
+    report = score(path, bundle, out=out, options=options, engine=engine, overwrite=True, **places)
     return report.texts_per_second
 
 
-def scored_on_ray(path: Path) -> float:
+def scored_on_ray(path: Path, bundle: Path) -> float:
     """Score on a Ray of this machine; give the rows a second once its actors have started.
 
     The file four times takes longer than once by what the rows take: starting takes as long in
@@ -49,7 +55,7 @@ def scored_on_ray(path: Path) -> float:
     out, seconds, rows = path.with_suffix(".parquet"), [], 0
     for sources in ([path], [path] * 4):
         began = time.perf_counter()
-        rows = score(sources, out=out, engine="ray", overwrite=True).rows - rows
+        rows = score(sources, bundle, out=out, engine="ray", overwrite=True).rows - rows
         seconds.append(time.perf_counter() - began)
     return rows / (seconds[1] - seconds[0])
 

@@ -1,4 +1,4 @@
-"""What keras.Model.predict is measured on: a network of the default bundle's sizes.
+"""What keras.Model.predict is measured on: a network of the bundle's sizes.
 
 Its weights are random, which takes as long. Imported by `keras_predict.py` and `keras_table.py`.
 """

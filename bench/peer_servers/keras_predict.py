@@ -6,11 +6,12 @@ Prints the texts a second of each round, from text to probability, as a JSON arr
 """
 
 import json
+import os
 import sys
 import time
 
 import keras_model
-from sentido_bundle import Bundle, default_bundle
+from sentido_bundle import Bundle
 from sentido_export.data import load
 
 _TEXTS = 5000
@@ -18,7 +19,7 @@ _TEXTS = 5000
 
 def main() -> None:
     """Measure."""
-    bundle = Bundle.load(default_bundle())
+    bundle = Bundle.load(os.environ["SENTIDO_BUNDLE"])
     model = keras_model.untrained(bundle)
     texts = load("reviews", "text", "label").texts[::5][:_TEXTS]
     rates = []

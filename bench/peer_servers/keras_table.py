@@ -7,6 +7,7 @@ Parquet beside it. Prints the rows a second of each round, from file to file, as
 """
 
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -15,12 +16,12 @@ import keras_model
 import numpy as np
 import pandas as pd
 from keras.src.legacy.preprocessing.text import Tokenizer
-from sentido_bundle import Bundle, default_bundle
+from sentido_bundle import Bundle
 
 
 def main() -> None:
     """Measure."""
-    bundle = Bundle.load(default_bundle())
+    bundle = Bundle.load(os.environ["SENTIDO_BUNDLE"])
     model = keras_model.untrained(bundle)
     keras_model.predict(model, [np.ones(1, np.int32)] * 256)  # compiles
     tokenizer = keras_tokenizer(bundle)

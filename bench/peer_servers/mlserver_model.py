@@ -1,9 +1,11 @@
 """MLServer: its gRPC server with adaptive batching, as it is documented."""
 
+import os
+
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.types import InferenceRequest, InferenceResponse
-from sentido_bundle import Bundle, default_bundle
+from sentido_bundle import Bundle
 
 
 class Sentiment(MLModel):  # type: ignore[misc]
@@ -11,7 +13,7 @@ class Sentiment(MLModel):  # type: ignore[misc]
 
     async def load(self) -> bool:
         """Load the bundle."""
-        self.bundle = Bundle.load(default_bundle())
+        self.bundle = Bundle.load(os.environ["SENTIDO_BUNDLE"])
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:

@@ -1,16 +1,17 @@
 """mosec: an HTTP front in Rust, two Python workers, batches of up to 8."""
 
+import os
 from typing import Any
 
 from mosec import Server, Worker
-from sentido_bundle import Bundle, default_bundle
+from sentido_bundle import Bundle
 
 
 class Predict(Worker):  # type: ignore[misc]
     """Tokenizes and runs a batch of texts."""
 
     def __init__(self) -> None:
-        self.bundle = Bundle.load(default_bundle())
+        self.bundle = Bundle.load(os.environ["SENTIDO_BUNDLE"])
 
     def deserialize(self, data: bytes) -> str:
         """Take a text as the body of a request."""

@@ -1,5 +1,6 @@
 """What one writes first: grpcio with a pool of threads, one run of the graph a call."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,14 +10,14 @@ from sentido.v1.prediction_pb2_grpc import (
     PredictionServiceServicer,
     add_PredictionServiceServicer_to_server,
 )
-from sentido_bundle import Bundle, default_bundle
+from sentido_bundle import Bundle
 
 
 class Service(PredictionServiceServicer):
     """Predicts."""
 
     def __init__(self) -> None:
-        self.bundle = Bundle.load(default_bundle())
+        self.bundle = Bundle.load(os.environ["SENTIDO_BUNDLE"])
 
     def Predict(self, request: PredictRequest, _: Any) -> PredictResponse:  # noqa: N802, gRPC's name
         """Classify a text."""

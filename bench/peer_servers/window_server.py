@@ -1,6 +1,7 @@
 """What one writes next: grpc.aio, and batches of what came within 5 ms, padded to the longest."""
 
 import asyncio
+import os
 from typing import Any
 
 import grpc
@@ -10,7 +11,7 @@ from sentido.v1.prediction_pb2_grpc import (
     PredictionServiceServicer,
     add_PredictionServiceServicer_to_server,
 )
-from sentido_bundle import Bundle, default_bundle
+from sentido_bundle import Bundle
 
 _WINDOW_SECONDS = 0.005
 _ROWS = 32
@@ -20,7 +21,7 @@ class Service(PredictionServiceServicer):
     """Predicts."""
 
     def __init__(self) -> None:
-        self.bundle = Bundle.load(default_bundle())
+        self.bundle = Bundle.load(os.environ["SENTIDO_BUNDLE"])
         self.waiting: asyncio.Queue[tuple[str, asyncio.Future[list[float]]]] = asyncio.Queue()
 
     async def Predict(self, request: PredictRequest, _: Any) -> PredictResponse:  # noqa: N802, gRPC's name
