@@ -50,7 +50,7 @@ nightly-files: $(VENV)/ready-dev  ## score 10,000 hostile files; end and disturb
 	@$(BIN)/python -m pytest -m "" --timeout 14400 --hostile-files 10000 --disturbed-runs 60 -s tests/hostile/test_files.py $(ARGS)
 
 nightly-tokenizers: $(VENV)/ready-dev  ## compare the ids of 15,000 texts with Keras', for each set of options
-	@$(BIN)/python -m pytest -m "" --timeout 14400 --tokenizer-texts 5000 tests/values/test_user_ids.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --tokenizer-texts 5000 tests/values/test_user_ids.py tests/values/test_own_model_texts.py $(ARGS)
 
 nightly-models: $(VENV)/ready-dev  ## export the models that everyone starts from, as each Keras saves them in each format
 	@$(BIN)/python -m pytest -m "" --timeout 14400 --all-classics tests/values/test_own_model_export.py tests/process/test_keras_files.py $(ARGS)

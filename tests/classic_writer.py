@@ -9,6 +9,8 @@ import importlib
 import json
 import os
 import pickle
+import re
+import string
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +31,9 @@ class Classic:
     ids: Callable[[str], Any]  # (1, length)
     save: Callable[[Path], object]
     loss: str = "binary_crossentropy"
+    labels: int = 1  # of a text, each by itself
+    whole: Any = None  # what is kept instead of the model: it takes texts
+    sent: Callable[[str], str] = str  # what callers of the bundle send of a text
 
 
 def _imdb(keras: Any, texts: list[str], words: int, length: int) -> dict[str, Any]:
@@ -164,23 +169,103 @@ def _course_softmax(keras: Any, layers: Any, texts: list[str]) -> Classic:
     )
 
 
-_MAKERS = (_tutorial, _imdb_bidirectional, _imdb_cnn, _course_average, _course_softmax)
+def _text_scratch(keras: Any, layers: Any, texts: list[str]) -> Classic:
+    tf = importlib.import_module("tensorflow")
+
+    def custom_standardization(input_data: Any) -> Any:
+        lowercase = tf.strings.lower(input_data)
+        stripped_html = tf.strings.regex_replace(lowercase, "<br />", " ")
+        return tf.strings.regex_replace(stripped_html, f"[{re.escape(string.punctuation)}]", "")
+
+    vectorize = layers.TextVectorization(
+        standardize=custom_standardization,
+        max_tokens=20000,
+        output_mode="int",
+        output_sequence_length=500,
+    )
+    vectorize.adapt(texts)
+    model = _sequential(
+        keras,
+        None,
+        layers.Embedding(20000, 128),
+        layers.Dropout(0.5),
+        layers.Conv1D(128, 7, padding="valid", activation="relu", strides=3),
+        layers.Conv1D(128, 7, padding="valid", activation="relu", strides=3),
+        layers.GlobalMaxPooling1D(),
+        layers.Dense(128, activation="relu"),
+        layers.Dropout(0.5),
+        layers.Dense(1, activation="sigmoid", name="predictions"),
+    )
+    inputs = keras.Input(shape=(1,), dtype="string")
+    return Classic(
+        "text_scratch",
+        model,
+        lambda text: np.asarray(vectorize(tf.constant([text]))),
+        lambda path: path.with_suffix(".words.json").write_text(
+            json.dumps(vectorize.get_vocabulary())
+        ),
+        whole=keras.Model(inputs, model(vectorize(inputs))),
+        sent=lambda text: custom_standardization(tf.constant(text)).numpy().decode(),
+    )
 
 
-def write(classic: Classic, folder: Path, texts: list[str], labels: Any) -> None:
+def _toxic(keras: Any, layers: Any, texts: list[str]) -> Classic:
+    tf = importlib.import_module("tensorflow")
+    vectorizer = layers.TextVectorization(
+        max_tokens=20000, output_sequence_length=1800, output_mode="int"
+    )
+    vectorizer.adapt(texts)
+
+    def save(path: Path) -> None:
+        own = keras.Sequential([keras.Input(shape=(1,), dtype="string"), vectorizer])
+        own.save(path.with_suffix(".vectorizer.keras"))
+
+    return Classic(
+        "toxic",
+        _sequential(
+            keras,
+            None,
+            layers.Embedding(20001, 32),
+            layers.Bidirectional(layers.LSTM(32, activation="tanh")),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(256, activation="relu"),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(6, activation="sigmoid"),
+        ),
+        lambda text: np.asarray(vectorizer(tf.constant([text]))),
+        save,
+        labels=6,
+    )
+
+
+_MAKERS = (
+    *(_tutorial, _imdb_bidirectional, _imdb_cnn, _course_average, _course_softmax),
+    *(_text_scratch, _toxic),
+)
+
+
+def write(classic: Classic, folder: Path, texts: list[str], labels: Any, *, is_three: bool) -> None:
     """Train a model for one step, and write all that people keep of it."""
     model = classic.model
     model.compile(loss=classic.loss, optimizer="adam", jit_compile=False)
     rows = np.concatenate([classic.ids(text) for text in texts[:TRAINED]])
-    model.train_on_batch(rows, labels[:TRAINED])
-    model.save(folder / f"{classic.name}.h5")
-    model.save(folder / f"{classic.name}.keras")
+    wanted = labels[:TRAINED]
+    if classic.labels > 1:
+        wanted = np.repeat(wanted[:, None], classic.labels, axis=1)
+    model.train_on_batch(rows, wanted)
+    kept = classic.whole or model
+    kept.save(folder / f"{classic.name}.keras")
+    if classic.whole is None or is_three:
+        kept.save(folder / f"{classic.name}.h5")  # Keras 2 fails on a TextVectorization
     classic.save(folder / classic.name)
     shown = [*texts[:24], texts[0][:40], texts[1][:100], "good", "", "zxqv wqxz"]
     answers = np.asarray(model(np.concatenate([classic.ids(text) for text in shown])))
     with (folder / f"{classic.name}.jsonl").open("w") as file:
         for text, answer in zip(shown, answers, strict=True):
-            row = {"text": text, "probabilities": [float(number) for number in answer]}
+            row = {
+                "text": classic.sent(text),
+                "probabilities": [float(number) for number in answer],
+            }
             file.write(json.dumps(row) + "\n")
 
 
@@ -192,7 +277,7 @@ def main(name: str, folder: str, reviews: str, *names: str) -> None:
     rows = json.loads(Path(reviews).read_text())
     texts, labels = [row[0] for row in rows], np.array([row[1] for row in rows])
     for classic in classics(keras, texts, list(names)):
-        write(classic, Path(folder), texts, labels)
+        write(classic, Path(folder), texts, labels, is_three=name == "keras")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from sentido_bundle.fields import (
     require_share,
     require_within,
 )
+from sentido_bundle.text_vectorization import PUNCTUATION
 
 MOST_INT8_TOLERANCE = 0.5
 """What `int8.tolerance` may be at most: beyond that a twin is no twin."""
@@ -49,6 +50,7 @@ class TokenizerKind(StrEnum):
     """By whose rules a text becomes ids."""
 
     KERAS = "keras"  # Keras' `Tokenizer`
+    TEXT_VECTORIZATION = "text_vectorization"  # Keras' layer `TextVectorization`
 
 
 class TaskKind(StrEnum):
@@ -76,7 +78,11 @@ class Against(StrEnum):
 
 @dataclass(frozen=True)
 class TokenizerRules:
-    """How a text becomes ids: the arguments of Keras' `Tokenizer`."""
+    """How a text becomes ids: the arguments of Keras' `Tokenizer`, or of `TextVectorization`.
+
+    Of the latter `lower` is of A to Z alone, `filters` is what it removes, all ASCII punctuation or
+    nothing, and words stand between ASCII white space, whatever `split` says.
+    """
 
     kind: TokenizerKind
     lower: bool
@@ -96,6 +102,21 @@ class TokenizerRules:
             require_within("num_words", self.num_words, 1, bounds.NUM_WORDS)
         if self.start_id is not None:
             require_within("start_id", self.start_id, 1, bounds.VOCABULARY)
+        if self.kind is TokenizerKind.TEXT_VECTORIZATION:
+            self._check_vectorization()
+
+    def _check_vectorization(self) -> None:
+        require(
+            self.filters in ("", PUNCTUATION),
+            f"filters are {quoted(self.filters)}: of text_vectorization they are all ASCII"
+            " punctuation, or none",
+        )
+        for name, value, only in (
+            ("split", self.split, " "),
+            ("char_level", self.char_level, False),
+            ("start_id", self.start_id, None),
+        ):
+            require(value == only, f"{name} is {quoted(value)}, which text_vectorization has not")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-r"""From text to ids: Keras' `Tokenizer`, exactly, and then truncation.
+r"""From text to ids: Keras' `Tokenizer` or `TextVectorization`, exactly, and then truncation.
 
-The one place in Sentido where this happens, in training, serving and scoring alike. The rules
-(source: `keras.src.legacy.preprocessing.text`, checked against it in the tests): lower-case the
-whole text, turn every character of `filters` into `split`, split on `split` alone and drop empty
-strings (so no-break spaces, `\r` and ideographic spaces stay inside words), look each word up,
+The one place in Sentido where this happens, in training, serving and scoring alike. How
+`TextVectorization` splits texts, `text_vectorization.py` says; the rules of `Tokenizer` (source:
+`keras.src.legacy.preprocessing.text`, checked against it in the tests): lower-case the whole text,
+turn every character of `filters` into `split`, split on `split` alone and drop empty strings (so
+no-break spaces, `\r` and ideographic spaces stay inside words). Then, for both: look each word up,
 drop unknown words or give them the id of `oov_token`; put `start_id` before them, if there is one;
 then keep as many ids as the model reads.
 With `char_level` each character of the lower-cased text is a token, and nothing is filtered.
@@ -20,7 +21,8 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sentido_bundle.sections import Inputs, TokenizerRules, Truncation
+from sentido_bundle.sections import Inputs, TokenizerKind, TokenizerRules, Truncation
+from sentido_bundle.text_vectorization import WHITE_SPACE, WordSplitter, lowered
 from sentido_bundle.texts import listed
 from sentido_bundle.words import WordTable
 
@@ -101,13 +103,20 @@ class Tokenizer:
         self.oov_id = self._ids.get(oov) if oov is not None else None  # None: they are dropped
         self._start = [] if rules.start_id is None else [rules.start_id]
         self._filters = {ord(c): rules.split for c in rules.filters}
+        is_keras = rules.kind is TokenizerKind.KERAS
+        self._splitter = (
+            None if is_keras else WordSplitter(lower=rules.lower, removed=rules.filters)
+        )
         self._bytes = _Bytes.made(self._ids, rules)
 
     def words(self, text: str) -> list[str]:
         """Split a text into words, known or not.
 
-        With Keras' default settings, "Isn't it, GOOD?" gives ["isn't", "it", "good"].
+        With Keras' default settings, "Isn't it, GOOD?" gives ["isn't", "it", "good"], and
+        ["isnt", "it", "good"] where a TextVectorization is followed.
         """
+        if self._splitter is not None:
+            return self._splitter.words(text)
         if self.rules.lower:
             text = text.lower()
         if self.rules.char_level:
@@ -184,7 +193,9 @@ class Tokenizer:
 
     def lookup(self, word: str) -> int | None:
         """Give the id of a single word, lower-cased first if texts are; None if there is none."""
-        return self._ids.get(word.lower() if self.rules.lower else word)
+        if self.rules.lower:
+            word = word.lower() if self._splitter is None else lowered(word)
+        return self._ids.get(word)
 
     def _truncate(self, items: Sliced, truncation: Truncation | None) -> Sliced:
         if (truncation or self._truncation) is Truncation.PRE:
@@ -194,22 +205,27 @@ class Tokenizer:
     def _tokens(self, text: str) -> Iterator[Token]:
         """Walk the words of the text, mapping each back to the characters it came from.
 
-        Two steps change positions: lower-casing (only "İ" becomes two characters) and a `split`
-        that is not one character long. Both are undone by a list of source positions.
+        With Keras' `Tokenizer` two steps change positions: lower-casing (only "İ" becomes two
+        characters) and a `split` that is not one character long. Both are undone by a list of
+        source positions.
         """
         yield from (Token(id, "", 0, 0, out_of_vocabulary=False) for id in self._start)
-        lowered = text.lower() if self.rules.lower else text
+        if self._splitter is not None:
+            for word, start, end in self._splitter.places(text):
+                yield self._token(word, start, end)
+            return
+        lower_text = text.lower() if self.rules.lower else text
         source: Sequence[int] | NDArray[np.int32] = range(len(text))  # of each lowered character
-        if len(lowered) != len(text):
+        if len(lower_text) != len(text):
             source = [i for i, c in enumerate(text) for _ in c.lower()]
         if self.rules.char_level:
-            for character, start in zip(lowered, source, strict=True):
+            for character, start in zip(lower_text, source, strict=True):
                 yield self._token(character, int(start), int(start) + 1)
             return
-        split, translated = self.rules.split, lowered.translate(self._filters)
-        if len(split) != 1 and len(translated) != len(lowered):
-            lengths = (len(self._filters.get(ord(c), c)) for c in lowered)
-            counts = np.fromiter(lengths, np.int32, len(lowered))
+        split, translated = self.rules.split, lower_text.translate(self._filters)
+        if len(split) != 1 and len(translated) != len(lower_text):
+            lengths = (len(self._filters.get(ord(c), c)) for c in lower_text)
+            counts = np.fromiter(lengths, np.int32, len(lower_text))
             source = np.repeat(np.asarray(source, np.int32), counts)
         pieces = translated.split(split)
         starts = accumulate((len(piece) + len(split) for piece in pieces), initial=0)
@@ -251,13 +267,15 @@ class _Bytes:
     def __init__(self, ids: Mapping[str, int], rules: TokenizerRules) -> None:
         self._ids = {word.encode("utf-8", "surrogatepass"): id for word, id in ids.items()}
         self._words = WordTable(self._ids)
-        self._lower = rules.lower
+        is_keras = rules.kind is TokenizerKind.KERAS
+        self._lower = rules.lower and is_keras  # what is not ASCII, too
+        self._removed = b"" if is_keras else rules.filters.encode()
         table = [chr(code) for code in range(256)]
         if rules.lower:
             table[:128] = [c.lower() for c in table[:128]]
         for c in self._SPECIAL:
             table[ord(c)] = self._NO_CHARACTER
-        for c in rules.filters:
+        for c in rules.filters if is_keras else WHITE_SPACE:
             # A filtered upper-case letter is lower-cased first, so it is no longer there to filter.
             if not (rules.lower and c.isupper()):
                 table[ord(c)] = " "
@@ -289,7 +307,7 @@ class _Bytes:
         """Give a text with only spaces between words, in UTF-8."""
         if self._lower and not text.isascii():
             text = text.lower()
-        return _utf8(text).translate(self._table)
+        return _utf8(text).translate(self._table, self._removed)
 
 
 def _utf8(text: str) -> bytes:

@@ -120,7 +120,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a text becomes ids: the settings of Keras' Tokenizer, then truncation."""
+    """How a text becomes ids: the settings of Keras' Tokenizer or TextVectorization; truncation.
+
+    Of the latter `lower` is of A to Z alone, and `filters` disappear from within words.
+    """
 
     lower: bool
     filters: str
@@ -131,6 +134,7 @@ class Preprocessing:
     out_of_vocabulary_id: int | None = None  # None: unknown words are dropped
     char_level: bool = False  # each character is a word; filters and split mean nothing then
     start_id: int | None = None  # the id before the first token of each text
+    kind: str = "keras"  # the rules of its Tokenizer, or "text_vectorization"
 
 
 @dataclass(frozen=True)
@@ -290,6 +294,7 @@ def model(message: model_pb2.Model) -> Model:
             rules.out_of_vocabulary_id or None,
             rules.char_level,
             rules.start_id or None,
+            rules.kind or "keras",
         ),
         vocabulary_size=message.vocabulary_size,
         embedding_dimension=message.embedding_dimension,

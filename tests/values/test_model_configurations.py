@@ -16,7 +16,7 @@ from model_files import (
     tiny,
 )
 from sentido_export.errors import ExportError
-from sentido_export.imported.architecture import Architecture
+from sentido_export.imported.architecture import Architecture, TextLayer
 from sentido_export.imported.model_file.read import understood
 
 
@@ -257,9 +257,13 @@ def test_the_loss_says_whether_the_answer_is_logits(loss: Any, expected: bool | 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "lambda": (lambda: tiny(layer("Lambda", "cut", function=["x"])), "'cut' is a Lambda, .*code"),
     "masking": (lambda: tiny(layer("Masking"), recurrent()), r"use Embedding\(mask_zero=True\)"),
-    "vectorization": (
-        lambda: sequential(layer("TextVectorization"), *tiny()["config"]["layers"]),
-        "TextVectorization, which makes ids of texts",
+    "vectorization inside": (
+        lambda: sequential(sequential(layer("TextVectorization"), *tiny()["config"]["layers"])),
+        "TextVectorization, which can only be the first layer, of the whole model",
+    ),
+    "vectorization of ids": (
+        lambda: sequential(embedding(), layer("TextVectorization"), recurrent(), dense()),
+        "is not the one layer that takes the model's one input",
     ),
     "own layer": (lambda: tiny(layer("Attention_layer", "att")), "'att' is an Attention_layer"),
     "registered layer": (
@@ -477,3 +481,132 @@ def test_a_layer_that_is_called_in_training_is_refused() -> None:
     model["config"]["layers"][3]["inbound_nodes"] = [[["flatten", 0, 0, {"training": True}]]]
     with pytest.raises(ExportError, match="'dropout' is called with training=True"):
         read(model)
+
+
+# -- layers that read texts ---------------------------------------------------------------------
+
+
+def vectorized(**config: Any) -> Layer:
+    settings = {
+        **{"max_tokens": 20, "standardize": "lower_and_strip_punctuation", "split": "whitespace"},
+        **{"ngrams": None, "output_mode": "int", "output_sequence_length": 10, "ragged": False},
+        **{"pad_to_max_tokens": False, "sparse": False, "vocabulary": None, "encoding": "utf-8"},
+        **{"idf_weights": None, "vocabulary_size": 20, "dtype": "string", **config},
+    }
+    return layer("TextVectorization", "texts", **settings)
+
+
+def of_texts(vectorization: Layer) -> Layer:
+    return sequential(vectorization, *tiny(length=None)["config"]["layers"])
+
+
+WORDS = {"assets/layers/texts/vocabulary.txt": "\n[UNK]\nfilm\ngood"}
+
+
+def test_a_text_vectorization_is_taken_off_the_model() -> None:
+    found = read(of_texts(vectorized()), **WORDS)
+    assert [each.kind for each in found.layers] == ["Embedding", "LSTM", "Dense"]
+    assert (found.inputs[0].name, found.inputs[0].length) == ("texts", 10)
+    words = ("", "[UNK]", "film", "good")
+    assert found.text_layer == TextLayer("texts", True, True, None, 10, words)
+    assert read(tiny()).text_layer is None
+
+
+def test_the_words_of_a_text_vectorization_are_found_wherever_they_stand() -> None:
+    def words(**texts: str) -> tuple[str, ...] | None:
+        found = read(of_texts(vectorized()), **texts).text_layer
+        return None if found is None else found.words
+
+    wanted = ("", "[UNK]", "film", "good")
+    assert words(**WORDS) == wanted
+    assert (
+        words(
+            **WORDS, **{"assets/layers/texts/_lookup_layer/vocabulary.txt": "\n[UNK]\nfilm\ngood"}
+        )
+        == wanted
+    )
+    assert words(**{"assets/a/vocabulary.txt": "\r\n[UNK]\r\nfilm\r\ngood"}) == wanted
+    assert words() is None
+    for given in (
+        ["film", "good"],
+        ["", "[UNK]", "film", "good"],
+        {"class_name": "__tuple__", "items": ["film", "good"]},
+    ):
+        layer_ = read(of_texts(vectorized(vocabulary=given))).text_layer
+        assert layer_
+        assert layer_.words == wanted
+    layer_ = read(of_texts(vectorized(vocabulary="words.txt"))).text_layer
+    assert layer_
+    assert layer_.words is None
+
+
+@pytest.mark.parametrize(
+    ("standardize", "read_as"),
+    [
+        (None, (False, False, None)),
+        ("lower", (True, False, None)),
+        ("strip_punctuation", (False, True, None)),
+        ("my_cleaning", (False, False, "my_cleaning")),  # as Keras 2 writes a function
+        (
+            {"class_name": "function", "config": "my_cleaning", "registered_name": "function"},
+            (False, False, "my_cleaning"),
+        ),
+        ({"class_name": "__lambda__", "config": {"value": []}}, (False, False, "__lambda__")),
+        (
+            {"class_name": "function", "config": "clean", "registered_name": "mine>clean"},
+            (False, False, "mine>clean"),
+        ),
+    ],
+)
+def test_what_a_text_vectorization_does_to_texts_is_read(
+    standardize: Any, read_as: tuple[bool, bool, str | None]
+) -> None:
+    found = read(of_texts(vectorized(standardize=standardize))).text_layer
+    assert found
+    assert (found.lower, found.strips, found.function) == read_as
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"ngrams": 2}, "ngrams=2 is not supported"),
+        ({"ngrams": [1, 2]}, r"ngrams=\[1, 2\] is not supported"),
+        ({"split": "character"}, "split=character is not supported"),
+        ({"split": None}, "split=None is not supported"),
+        ({"split": {"class_name": "function"}}, "split=.* is not supported"),
+        ({"output_mode": "multi_hot"}, "output_mode=multi_hot gives a bag of words"),
+        ({"output_mode": "count"}, "output_mode=count gives a bag of words"),
+        ({"output_mode": "tf_idf"}, "output_mode=tf_idf gives a bag of words"),
+        ({"ragged": True}, "ragged=True is not supported"),
+        ({"encoding": "latin-1"}, "encoding=latin-1 is not supported: texts are UTF-8"),
+        ({"output_sequence_length": 0}, "output_sequence_length=0 is no number of ids"),
+        ({"output_sequence_length": "9"}, "output_sequence_length=9 is no number of ids"),
+        ({"vocabulary": ["film", 7]}, "its vocabulary holds 7, a word is needed"),
+        ({"vocabulary": ["", "[UNK]"]}, r"its vocabulary is empty: adapt\(\) was not called"),
+        ({"new_setting": 3}, "new_setting=3 is not computed here"),
+    ],
+)
+def test_a_text_vectorization_that_is_not_followed_is_refused_by_name(
+    config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ExportError, match=f"layer 'texts' .TextVectorization.: {message}"):
+        read(of_texts(vectorized(**config)))
+
+
+def test_a_text_that_two_layers_take_is_refused() -> None:
+    others = [vectorized(), {**vectorized(), "config": {**vectorized()["config"], "name": "more"}}]
+    layers = [(others[0], ["ids"]), (others[1], ["ids"]), (layer("Add"), ["texts", "more"])]
+    with pytest.raises(ExportError, match="has 2 layers TextVectorization"):
+        read(functional(layers, "add"))
+    layers = [
+        (vectorized(), ["ids"]),
+        (embedding(), ["texts"]),
+        (layer("Add"), ["embedding", "ids"]),
+    ]
+    with pytest.raises(ExportError, match="layer 'add' takes the text itself"):
+        read(functional(layers, "add"))
+
+
+def test_words_in_two_versions_are_refused() -> None:
+    with pytest.raises(ExportError, match="2 different vocabularies"):
+        read(of_texts(vectorized()), **WORDS, **{"assets/other/vocabulary.txt": "\n[UNK]\nnew"})

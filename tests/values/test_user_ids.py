@@ -16,6 +16,7 @@ from sentido_export.imported.keras_imdb import read_keras_imdb
 from sentido_export.imported.keras_tokenizer import read_tokenizer
 from sentido_export.imported.vocabulary import TextOptions, Vocabulary
 from sentido_export.imported.vocabulary_options import VocabularyOptions
+from user_texts import generated
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -50,28 +51,6 @@ def texts(reviews: list[str], request: pytest.FixtureRequest) -> list[str]:
     chosen = random.Random(1)
     real = chosen.sample(reviews, count)
     return [text[:2000] for text in real] + [generated(chosen, real) for _ in range(2 * count)]
-
-
-COMMON = "aAbBeEhTt  ,.!?\t\n\r\x0b\x0c\x1c\x85\0'İIıißẞΣσςǅﬁ\u0307\u0301\u00a0\u3000👍🏽中字"
-
-
-def generated(chosen: random.Random, real: list[str]) -> str:
-    """Return a string of what is hard: odd spaces, cases that change, pieces of real texts."""
-    pieces = []
-    for _ in range(chosen.randrange(12)):
-        kind = chosen.randrange(4)
-        if kind == 0:
-            pieces.append("".join(chosen.choices(COMMON, k=chosen.randrange(1, 8))))
-        elif kind == 1:
-            pieces.append(
-                chr(chosen.choice((chosen.randrange(0xD800), chosen.randrange(0xE000, 0x110000))))
-            )
-        else:
-            words = chosen.choice(real).split(" ")
-            begin = chosen.randrange(len(words))
-            word = " ".join(words[begin : begin + 3])
-            pieces.append(chosen.choice((word, word.upper(), word.title())))
-    return chosen.choice(("", " ")).join(pieces)
 
 
 def ours(vocabulary: Vocabulary) -> Tokenizer:

@@ -339,8 +339,9 @@ def test_texts_tell_of_another_vocabulary_and_of_words_without_spaces(path: Path
     assert vocabulary_hints("mine.txt", tokenizer, ["", "!"]) == []
     (hint,) = vocabulary_hints("mine.txt", tokenizer, ["die Katze sitzt im the"])
     assert hint.startswith("mine.txt: 80% of the words in its texts are out-of-vocabulary")
-    (hint,) = vocabulary_hints("mine.txt", tokenizer, ["这部电影的每一个镜头都让人难以忘怀", "the"])
-    assert "one word per 10 characters" not in hint
+    (hint,) = vocabulary_hints("mine.txt", tokenizer, ["很好看", "不好", "很好看", "the"])
+    assert "its texts have 1.0 words each, one word per 3 characters: in a language" in hint
+    assert vocabulary_hints("mine.txt", tokenizer, ["cat", "the", "sat", "The", "dog"]) == []
     (hint,) = vocabulary_hints("mine.txt", tokenizer, ["这部电影的每一个镜头都让人难以忘怀"])
     assert "one word per 17 characters: in a language that is written without spaces" in hint
     letters = read({"影": 1, "电": 2}, path, char_level=True, num_words=3)

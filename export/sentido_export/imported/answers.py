@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,18 @@ _MOST_DIGITS = 20
 
 
 @dataclass(frozen=True)
+class Details:
+    """What a program also wrote down for one text, to find a mistake by.
+
+    `ids` are those that its model read, None where they were not written down; `layers` the average
+    size of what each layer gave for them.
+    """
+
+    ids: tuple[int, ...] | None = None
+    layers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Answers:
     """Texts and what the user's `model.predict` gave for them, with the digits that were kept."""
 
@@ -26,6 +38,7 @@ class Answers:
     lines: tuple[int, ...]  # of each text in the file
     outputs: NDArray[np.float64]  # (texts, outputs)
     digits: int  # behind the point, the most of all numbers
+    details: tuple[Details, ...]  # of each text
 
     @property
     def rounding(self) -> float:
@@ -42,6 +55,7 @@ class Answers:
             texts=tuple(self.texts[index] for index in chosen),
             lines=tuple(self.lines[index] for index in chosen),
             outputs=self.outputs[chosen],
+            details=tuple(self.details[index] for index in chosen),
         )
 
 
@@ -55,7 +69,7 @@ def read_answers(path: Path) -> Answers:
     found = list(_rows(str(path), text))
     if not found:
         raise ExportError(f"{path}: holds no answers: write one JSON object per line")
-    lines, texts, rows = zip(*found, strict=True)
+    lines, texts, rows, details = zip(*found, strict=True)
     for line, row in zip(lines, rows, strict=True):
         if len(row) != len(rows[0]):
             raise ExportError(
@@ -64,10 +78,10 @@ def read_answers(path: Path) -> Answers:
             )
     digits = max(_digits(number) for row in rows for number in row)
     outputs = np.array([[float(number) for number in row] for row in rows])
-    return Answers(path, texts, lines, outputs, digits)
+    return Answers(path, texts, lines, outputs, digits, details)
 
 
-def _rows(where: str, text: str) -> Iterator[tuple[int, str, list[Decimal]]]:
+def _rows(where: str, text: str) -> Iterator[tuple[int, str, list[Decimal], Details]]:
     for line, content in enumerate(text.split("\n"), 1):
         if not content.strip():
             continue
@@ -83,7 +97,8 @@ def _rows(where: str, text: str) -> Iterator[tuple[int, str, list[Decimal]]]:
                 f'{at} is not an object with a text: {{"text": ..., "probabilities": [...]}} is'
                 " needed"
             )
-        yield line, value["text"], _numbers(at, value.get("probabilities"))
+        numbers = _numbers(at, value.get("probabilities"))
+        yield line, value["text"], numbers, _details(at, value)
 
 
 def _numbers(at: str, value: Any) -> list[Decimal]:
@@ -98,6 +113,23 @@ def _numbers(at: str, value: Any) -> list[Decimal]:
         if not isinstance(number, Decimal) or not math.isfinite(float(number)):
             raise ExportError(f"{at}: {number!s:.40} is not a number that model.predict gives")
     return value
+
+
+def _details(at: str, value: Mapping[str, Any]) -> Details:
+    """Return the ids and layers of a text, each if it is there."""
+    ids, layers = value.get("ids"), value.get("layers", {})
+    if isinstance(ids, list) and len(ids) == 1 and isinstance(ids[0], list):
+        ids = ids[0]  # as pad_sequences and texts_to_sequences return those of one text
+    if ids is not None and not (isinstance(ids, list) and all(map(_is_id, ids))):
+        raise ExportError(f"{at}: its ids are not whole numbers: a list of them is needed")
+    if not isinstance(layers, dict) or not all(isinstance(n, Decimal) for n in layers.values()):
+        raise ExportError(f"{at}: its layers are not an object of names and numbers")
+    whole = None if ids is None else tuple(map(int, ids))
+    return Details(whole, {name: float(number) for name, number in layers.items()})
+
+
+def _is_id(number: Any) -> bool:
+    return isinstance(number, Decimal) and number.is_finite() and number == int(number)
 
 
 def _digits(number: Decimal) -> int:

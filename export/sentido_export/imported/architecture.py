@@ -78,6 +78,28 @@ class Input:
 
 
 @dataclass(frozen=True)
+class TextLayer:
+    """A TextVectorization: how it makes ids of texts.
+
+    `lower`: A to Z become lower case; `strips`: ASCII punctuation disappears. `function` is the
+    name of a function of the user's that does something else before, whose code no file holds.
+    Ids are cut and padded on the right to `length`, if it is not None. `words` are those of the ids
+    from 0 on, padding and OOV_TOKEN first; None: the file does not hold them.
+    """
+
+    name: str
+    lower: bool
+    strips: bool
+    function: str | None
+    length: int | None
+    words: tuple[str, ...] | None
+
+
+OOV_TOKEN = "[UNK]"
+"""What a TextVectorization calls the word of id 1, which out-of-vocabulary words become."""
+
+
+@dataclass(frozen=True)
 class Layer:
     """One layer: what it computes from the outputs of which others.
 
@@ -107,4 +129,5 @@ class Architecture:
     keras_version: str
     from_logits: bool | None = None
     loss: str | None = None  # its name in Keras, where the file says it
+    text_layer: TextLayer | None = None  # that made the ids which are the one input now
     notes: tuple[str, ...] = ()

@@ -22,8 +22,8 @@ _OTHERS = {
     b"\xfd7zXZ": "is packed with xz: unpack it (unxz) or save it again without",
     b"]\0\0": "is packed with lzma: unpack it (unlzma) or save it again without",
     b"\x04\x22\x4d\x18": "is packed with lz4: save it again with compress=3 or without",
-    b"PK\x03\x04": "is a zip file, as a .keras model is: give the file that holds the words; those"
-    " of a layer TextVectorization are saved with json.dump(layer.get_vocabulary(), file)",
+    b"PK\x03\x04": "is a zip file, as a .keras model is: give the file that holds the words, or a"
+    " .keras with a TextVectorization by --tokenizer",
     b"\x89HDF": "is an HDF5 file, which holds a model or its weights, not a vocabulary: give it"
     " as the model",
     b"\x93NUMPY": "is a file of numpy.save, whose objects are pickled by NumPy: save the words"

@@ -27,13 +27,14 @@ from sentido_bundle.layouts import layout_of
 
 from sentido_export.errors import ExportError
 from sentido_export.imported.answers import Answers, read_answers
-from sentido_export.imported.architecture import Architecture
+from sentido_export.imported.architecture import Architecture, TextLayer
 from sentido_export.imported.check import (
     LARGEST_DIFFERENCE,
     UNCHECKED,
     check,
     labels_of,
 )
+from sentido_export.imported.differing import difference
 from sentido_export.imported.graph.build import (
     build_fixed,
     build_lengths,
@@ -42,7 +43,12 @@ from sentido_export.imported.graph.build import (
     reads_lengths,
 )
 from sentido_export.imported.head import Head, find_head
-from sentido_export.imported.inputs import GivenSides, length_of, refuse_several_inputs
+from sentido_export.imported.inputs import (
+    GivenSides,
+    length_of,
+    refuse_several_inputs,
+    sides_of,
+)
 from sentido_export.imported.labels import labels_for, task_for
 from sentido_export.imported.model_file.read import read_model
 from sentido_export.imported.options import OwnModelOptions
@@ -79,6 +85,10 @@ class _Read:
         """What gives ids to texts and cuts nothing."""
         return Tokenizer(self.vocabulary.words(), self.vocabulary.rules())
 
+    def numbered(self, text: str) -> list[tuple[str, int]]:
+        """Return the words of a text with their ids."""
+        return [(token.text, token.id) for token in self.tokenizer.read_tokens(text)]
+
 
 def export_own_model(options: OwnModelOptions) -> Bundle:
     """Write a bundle of the user's model. Raises ExportError or BundleError, and writes nothing."""
@@ -102,17 +112,19 @@ def _read(options: OwnModelOptions) -> _Read:
     architecture = read_model(options.model, options.weights)
     refuse_several_inputs(architecture, options.same_ids)
     head = find_head(architecture, options.task, options.head)
-    length = length_of(architecture, options.max_tokens)
+    layer = options.vocabulary.text_layer(architecture.text_layer)
+    _refuse_function(layer, cleaned=options.cleaned_by_caller)
+    length = length_of(architecture, options.max_tokens, layer)
     _refuse_large(architecture)
     task_for(options.task, labels_for(head, options.labels), options.thresholds)
-    vocabulary = options.vocabulary.read(_rows(architecture))
+    vocabulary = options.vocabulary.read(_rows(architecture), layer)
     is_read = not is_masked(head) or build_fixed(head, length, Padding.POST).reads_padding
     read = _Read(
         options,
         head,
         length,
         vocabulary,
-        GivenSides(options.padding, options.truncating, needs_padding=is_read),
+        sides_of(layer, options.padding, options.truncating, needs_padding=is_read),
         read_answers(options.check) if options.check else None,
         _sample(options),
     )
@@ -162,6 +174,7 @@ def _sides(read: _Read, rebuilt: "Rebuilt") -> Sides:
         truncating=truncating,
         tolerance=LARGEST_DIFFERENCE if tolerance is None else tolerance,
         others=partial(other_ids, read.vocabulary, _rows(read.head.architecture)),
+        explain=partial(difference, read.answers, read.length, read.numbered, rebuilt.sizes),
     )
     for note in checked.notes:
         _say(note)
@@ -256,6 +269,16 @@ def _sample(options: OwnModelOptions) -> list[str]:
     if options.sample is None:
         return []
     return read_sample(options.sample, options.text_column, options.delimiter, options.input_format)
+
+
+def _refuse_function(layer: TextLayer | None, *, cleaned: bool) -> None:
+    """Raise ExportError for a function before a TextVectorization that nothing describes."""
+    if layer is not None and layer.function and not cleaned:
+        raise ExportError(
+            f"the TextVectorization {layer.name!r} standardizes texts by {layer.function}, a"
+            " function of your own, whose code no file holds: say what it does by --cleaning FILE,"
+            " or let callers do it (--cleaned-by-caller)"
+        )
 
 
 def _refuse_large(architecture: Architecture) -> None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from sentido_bundle import Padding
 
 from sentido_export.errors import ExportError
-from sentido_export.imported.architecture import Architecture
+from sentido_export.imported.architecture import Architecture, TextLayer
 from sentido_export.imported.sides import Sides
+
+_ON_THE_RIGHT = Padding.POST.value
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,33 @@ def refuse_several_inputs(architecture: Architecture, same_ids: bool) -> None:
         )
 
 
-def length_of(architecture: Architecture, max_tokens: int | None) -> int:
+def sides_of(
+    layer: TextLayer | None, padding: str | None, truncating: str | None, *, needs_padding: bool
+) -> GivenSides:
+    """Return the sides that were given, or those of a TextVectorization. Raises ExportError."""
+    if layer is None or layer.length is None:
+        return GivenSides(padding, truncating, needs_padding)
+    for flag, side in (("--padding", padding), ("--truncating", truncating)):
+        if side not in (None, _ON_THE_RIGHT):
+            raise ExportError(
+                f"{flag} {side}: a TextVectorization pads and cuts on the right: leave the flag out"
+            )
+    return GivenSides(_ON_THE_RIGHT, _ON_THE_RIGHT, needs_padding)
+
+
+def length_of(
+    architecture: Architecture, max_tokens: int | None, layer: TextLayer | None = None
+) -> int:
     """Return the number of ids that the model reads. Raises ExportError if that is not known."""
     fixed = sorted({entry.length for entry in architecture.inputs if entry.length is not None})
+    if layer is not None and layer.length is not None:
+        if fixed not in ([], [layer.length]):
+            raise ExportError(
+                f"the TextVectorization {layer.name!r} gives {layer.length} ids"
+                f" (output_sequence_length), but the model reads {fixed[0]}: is it the one of"
+                " another model?"
+            )
+        fixed = [layer.length]
     if len(fixed) > 1:
         raise ExportError(
             f"the model's inputs have the lengths {', '.join(map(str, fixed))}: only inputs of one"

@@ -1,21 +1,34 @@
 """The vocabularies that are easily mistaken for the right one, each with what would make it so.
 
-Tried only where a check has failed, so that its message can name the mistake.
+Tried only where a check has failed, so that its message can name the mistake: each setting alone,
+then two at once.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
-from sentido_bundle import Tokenizer
+from sentido_bundle import Tokenizer, TokenizerKind
+from sentido_bundle.text_vectorization import PUNCTUATION
 
-from sentido_export.imported.vocabulary import KERAS_FILTERS, Vocabulary
+from sentido_export.errors import ExportError
+from sentido_export.imported.vocabulary import KERAS_FILTERS, Vocabulary, vocabulary_of
 
 _WHITE_SPACE = "\t\n\r\f\v"
 _SHIFTS = (1, -1, 2, 3, -3)
 _IMDB_UNKNOWN = 5  # of programs that add 3 to the id of unknown words, too
+_NUM_WORDS = (*(1000, 2000, 3000, 5000, 8000), *(10_000, 15_000, 20_000, 25_000, 30_000, 50_000))
+"""What programs give as num_words, beside the number of rows."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What another program does: a clause, and the vocabulary that it has then, if there is one."""
+
+    what: str
+    of: Callable[[Vocabulary], Vocabulary | None]
 
 
 def other_ids(
@@ -26,32 +39,22 @@ def other_ids(
     Each comes with a clause that follows "its answers are those of a program that".
     """
     for what, other in other_vocabularies(vocabulary, rows):
-        tokenizer = Tokenizer(other.words(), other.rules())
-        yield what, [encoding.ids for encoding in tokenizer.encode_all(texts)]
+        if other.largest_id < rows:
+            tokenizer = Tokenizer(other.words(), other.rules())
+            yield what, [encoding.ids for encoding in tokenizer.encode_all(texts)]
 
 
 def other_vocabularies(vocabulary: Vocabulary, rows: int) -> Iterator[tuple[str, Vocabulary]]:
-    """Return vocabularies that differ in one setting, of those for imdb in up to three."""
-    options = vocabulary.options
-    for what, oov_id in _unknown(vocabulary):
-        yield what, replace(vocabulary, oov_id=oov_id)
-    yield (
-        f"{'keeps' if options.lower else 'lowers'} upper case"
-        f" ({'give' if options.lower else 'leave out'} --no-lower)",
-        replace(vocabulary, options=replace(options, lower=not options.lower)),
-    )
-    for what, filters in (
-        ("splits at white space only (give --filters $'\\t\\n\\r\\f\\v')", _WHITE_SPACE),
-        ("separates words as Keras' Tokenizer does (leave out --filters)", KERAS_FILTERS),
-    ):
-        if filters != options.filters:
-            yield what, replace(vocabulary, options=replace(options, filters=filters))
-    for shift in _SHIFTS:
-        yield (
-            f"has every id {abs(shift)} {'higher' if shift > 0 else 'lower'} (its words begin at"
-            " another id: see --first-id)",
-            _shifted(vocabulary, shift, rows),
-        )
+    """Return vocabularies that differ in one setting, then in two; of those for imdb in three."""
+    settings = [
+        list(_limits(vocabulary, rows)),
+        list(_unknown(vocabulary)),
+        list(_splits(vocabulary)),
+        list(_cases(vocabulary)),
+        list(_shifts(rows)),
+    ]
+    for change in (each for setting in settings for each in setting):
+        yield from _changed(vocabulary, change)
     if vocabulary.start_id is not None:
         yield from _imdb(vocabulary)
     else:
@@ -59,14 +62,108 @@ def other_vocabularies(vocabulary: Vocabulary, rows: int) -> Iterator[tuple[str,
             "numbers words as Keras' imdb does (give --vocabulary keras-imdb)",
             replace(_shifted(vocabulary, 3, rows), start_id=1, oov_id=2),
         )
+    for one, other in combinations(settings, 2):
+        for pair in product(one, other):
+            yield from _changed(vocabulary, *pair)
 
 
-def _unknown(vocabulary: Vocabulary) -> Iterator[tuple[str, int | None]]:
+def _changed(vocabulary: Vocabulary, *changes: Change) -> Iterator[tuple[str, Vocabulary]]:
+    found: Vocabulary | None = vocabulary
+    for change in changes:
+        found = found and change.of(found)
+    if found is not None:
+        yield " and ".join(change.what for change in changes), found
+
+
+def _limits(vocabulary: Vocabulary, rows: int) -> Iterator[Change]:
+    """Return other num_words, as far as the words that were left out are known."""
+    own, most = vocabulary.options.num_words, max(vocabulary.index.values(), default=0)
+    near = () if not own else (own + 1, own - 1)
+    for limit in dict.fromkeys((*near, rows, rows - 1, *_NUM_WORDS)):
+        if limit != own and 1 < limit <= min(rows, most):
+            yield Change(f"has num_words={limit} (give --num-words {limit})", _limiting(limit))
+    if own and own <= most:
+        yield Change("has no num_words", _limiting(None))
+
+
+def _limiting(limit: int | None) -> Callable[[Vocabulary], Vocabulary | None]:
+    def of(vocabulary: Vocabulary) -> Vocabulary | None:
+        options = replace(vocabulary.options, num_words=limit)
+        try:
+            found = vocabulary_of("", vocabulary.index, options)
+        except ExportError:
+            return None
+        return replace(found, start_id=vocabulary.start_id, oov_id=vocabulary.oov_id)
+
+    return of
+
+
+def _unknown(vocabulary: Vocabulary) -> Iterator[Change]:
     if vocabulary.oov_id is not None:
-        yield "drops unknown words (leave out --oov-token)", None
+        yield Change("drops unknown words (leave out --oov-token)", _unknown_is(None))
     for id in (1, 2):
         if id != vocabulary.oov_id:
-            yield f"gives unknown words the id {id} (name its word with --oov-token)", id
+            what = f"gives unknown words the id {id} (name its word with --oov-token)"
+            yield Change(what, _unknown_is(id))
+
+
+def _unknown_is(id: int | None) -> Callable[[Vocabulary], Vocabulary]:
+    return lambda vocabulary: replace(vocabulary, oov_id=id)
+
+
+def _cases(vocabulary: Vocabulary) -> Iterator[Change]:
+    lower = vocabulary.options.lower
+    yield Change(
+        f"{'keeps' if lower else 'lowers'} upper case"
+        f" ({'give' if lower else 'leave out'} --no-lower)",
+        lambda v: replace(v, options=replace(v.options, lower=not lower)),
+    )
+
+
+def _splits(vocabulary: Vocabulary) -> Iterator[Change]:
+    keras, layer = TokenizerKind.KERAS, TokenizerKind.TEXT_VECTORIZATION
+    own = (vocabulary.options.kind, vocabulary.options.filters)
+    for what, kind, filters in (
+        ("splits at white space only (give --filters $'\\t\\n\\r\\f\\v')", keras, _WHITE_SPACE),
+        (
+            "separates words as Keras' Tokenizer does (leave out --filters)",
+            keras,
+            KERAS_FILTERS,
+        ),
+        (
+            "splits texts as a TextVectorization does (give it: --tokenizer layer.keras)",
+            layer,
+            PUNCTUATION,
+        ),
+        ("keeps punctuation in words (standardize='lower')", layer, ""),
+    ):
+        if (kind, filters) != own and not (filters == "" and own[0] is keras):
+            yield Change(what, _splitting(kind, filters))
+
+
+def _splitting(kind: TokenizerKind, filters: str) -> Callable[[Vocabulary], Vocabulary | None]:
+    def of(vocabulary: Vocabulary) -> Vocabulary | None:
+        options = vocabulary.options
+        if kind is TokenizerKind.TEXT_VECTORIZATION and (
+            vocabulary.start_id or options.char_level or options.split != " "
+        ):
+            return None
+        return replace(vocabulary, options=replace(options, kind=kind, filters=filters))
+
+    return of
+
+
+def _shifts(rows: int) -> Iterator[Change]:
+    for shift in _SHIFTS:
+        yield Change(
+            f"has every id {abs(shift)} {'higher' if shift > 0 else 'lower'} (its words begin at"
+            " another id: see --first-id)",
+            _shifting(shift, rows),
+        )
+
+
+def _shifting(shift: int, rows: int) -> Callable[[Vocabulary], Vocabulary]:
+    return lambda vocabulary: _shifted(vocabulary, shift, rows)
 
 
 def _shifted(vocabulary: Vocabulary, shift: int, rows: int) -> Vocabulary:

@@ -3,7 +3,7 @@
 Made of the installed Keras' classes from plain values. Nothing of the user's file is deserialized.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -30,7 +30,9 @@ class Rebuilt:
         self._head = head
         self._outputs = _outputs(head, last_step)
         try:
-            self._model = _model(head, length, self._outputs.values())
+            self._ids, self._tensors = _tensors(head, length)
+            outputs = [self._tensors[name] for name in self._outputs.values()]
+            self._model = keras.Model(self._ids, outputs)
         except (ValueError, TypeError, NotImplementedError) as error:
             reason = " ".join(str(error).split())
             raise ExportError(f"Keras cannot build this model again: {reason:.300}") from error
@@ -56,6 +58,20 @@ class Rebuilt:
         """Return what the user's own `model.predict` gives for padded ids (texts, length)."""
         return self._all(ids)["logits" if self._head.is_added else "probabilities"]
 
+    def sizes(self, ids: NDArray[np.int32]) -> dict[str, float]:
+        """Return the average size of what each layer gives for padded ids, in their order.
+
+        Layers are named as the user's are: what follows an activation is of the layer that has it.
+        """
+        layers = [layer.name for layer in self._head.architecture.layers]
+        outputs = keras.Model(self._ids, [self._tensors[name] for name in layers])(ids)
+        found: dict[str, float] = {}
+        for name, output in zip(layers, outputs if len(layers) > 1 else [outputs], strict=True):
+            whose = name.rpartition("/")[0]
+            is_own = whose in found and name.endswith(("/activation", "/sigmoid", "/softmax"))
+            found[whose if is_own else name] = float(np.abs(np.asarray(output)).mean())
+        return found
+
     def _all(self, ids: NDArray[np.int32]) -> dict[str, NDArray[np.float32]]:
         found = [self._run(ids[start : start + _BATCH]) for start in range(0, len(ids), _BATCH)]
         whole = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -69,7 +85,8 @@ def _outputs(head: Head, last_step: str | None) -> dict[str, str]:
     return found | {name: layer for name, layer in others.items() if layer is not None}
 
 
-def _model(head: Head, length: int, outputs: Iterable[str]) -> keras.Model:
+def _tensors(head: Head, length: int | None) -> tuple[Any, dict[str, Any]]:
+    """Return the input of the model, and what each layer gives, by its name."""
     architecture = head.architecture
     ids = keras.Input((length,), dtype="int32", name="token_ids")
     tensors: dict[str, Any] = {entry.name: ids for entry in architecture.inputs}
@@ -77,7 +94,7 @@ def _model(head: Head, length: int, outputs: Iterable[str]) -> keras.Model:
         into = [tensors[name] for name in layer.inputs]
         tensors[layer.name] = made(into if len(into) > 1 else into[0])
         made.set_weights(list(layer.weights))
-    return keras.Model(ids, [tensors[name] for name in outputs])
+    return ids, tensors
 
 
 def _layers(layers: Sequence[Layer]) -> Iterator[tuple[Layer, keras.layers.Layer]]:

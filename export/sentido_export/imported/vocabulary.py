@@ -6,10 +6,11 @@ letter, also where a word index was changed by hand.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sentido_bundle import bounds
 from sentido_bundle.sections import TokenizerKind, TokenizerRules
+from sentido_bundle.text_vectorization import WHITE_SPACE, lowered
 
 from sentido_export.errors import ExportError
 
@@ -19,7 +20,7 @@ KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 @dataclass(frozen=True)
 class TextOptions:
-    """The arguments of Keras' `Tokenizer`, with its defaults."""
+    """The arguments of Keras' `Tokenizer`, with its defaults; or what `TextVectorization` does."""
 
     num_words: int | None = None
     filters: str = KERAS_FILTERS
@@ -27,9 +28,13 @@ class TextOptions:
     split: str = " "
     char_level: bool = False
     oov_token: str | None = None
+    kind: TokenizerKind = TokenizerKind.KERAS
 
     def may_give(self, word: str) -> bool:
         """Whether a text can hold this word after these rules have been applied."""
+        if self.kind is TokenizerKind.TEXT_VECTORIZATION:
+            is_lower = not self.lower or word == lowered(word)
+            return word != "" and is_lower and not {*self.filters, *WHITE_SPACE} & {*word}
         if self.lower and word != word.lower():
             return False
         if self.char_level:
@@ -44,6 +49,7 @@ class Vocabulary:
 
     A word that is not among them becomes `oov_id`, or is dropped where that is None. `start_id`
     stands before the first word of each text. `notes` are sentences that the user must read.
+    `index` are all words that were given, also those that `num_words` leaves out.
     """
 
     ids: Mapping[str, int]
@@ -51,6 +57,7 @@ class Vocabulary:
     oov_id: int | None
     start_id: int | None = None
     notes: tuple[str, ...] = ()
+    index: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def largest_id(self) -> int:
@@ -76,7 +83,7 @@ class Vocabulary:
         options = self.options
         is_whole = not options.num_words or self.largest_id >= options.num_words
         return TokenizerRules(
-            kind=TokenizerKind.KERAS,
+            kind=options.kind,
             lower=options.lower,
             filters=options.filters,
             split=options.split,
@@ -120,7 +127,7 @@ def vocabulary_of(
             f" lower={options.lower}, char_level={options.char_level} and these filters: are these"
             " the settings of the program that trained the model, and one word per line?"
         )
-    return Vocabulary(kept, options, oov_id, None, tuple(notes))
+    return Vocabulary(kept, options, oov_id, None, tuple(notes), word_index)
 
 
 def _check_options(where: str, options: TextOptions) -> None:

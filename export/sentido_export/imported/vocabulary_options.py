@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentido_export.errors import ExportError
+from sentido_export.imported.architecture import TextLayer
 from sentido_export.imported.keras_imdb import read_keras_imdb
 from sentido_export.imported.keras_tokenizer import read_tokenizer
+from sentido_export.imported.model_file.opening import HDF5, ZIP, begins_as
+from sentido_export.imported.model_file.read import read_text_layer
 from sentido_export.imported.rows import check_rows
+from sentido_export.imported.vectorized import read_vectorized
 from sentido_export.imported.vocabulary import (
     KERAS_FILTERS,
     TextOptions,
@@ -40,8 +44,27 @@ class VocabularyOptions:
             **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(cls)}
         )
 
-    def read(self, rows: int) -> Vocabulary:
-        """Read the vocabulary of a model whose Embedding has so many rows. Raises ExportError."""
+    def text_layer(self, of_model: TextLayer | None) -> TextLayer | None:
+        """Return the TextVectorization that numbers words, if it is one: the model's, or a file's.
+
+        Raises ExportError for options that say otherwise.
+        """
+        layer, file = of_model, self.tokenizer
+        if layer is None and file is not None and begins_as(file, ZIP, HDF5):
+            layer = read_text_layer(file)
+        if layer is not None:
+            self._check_layer(layer, is_of_model=of_model is not None)
+        return layer
+
+    def read(self, rows: int, layer: TextLayer | None = None) -> Vocabulary:
+        """Read the vocabulary of a model whose Embedding has so many rows. Raises ExportError.
+
+        `layer`: the TextVectorization that `text_layer` returned.
+        """
+        if layer is not None:
+            found = read_vectorized(layer, Path(self.vocabulary) if self.vocabulary else None)
+            check_rows(f"the TextVectorization {layer.name!r}", found, rows)
+            return found
         self._check()
         options = self._text_options()
         if self.tokenizer is not None:
@@ -64,6 +87,26 @@ class VocabularyOptions:
             char_level=bool(self.char_level),
             oov_token=self.oov_token,
         )
+
+    def _check_layer(self, layer: TextLayer, *, is_of_model: bool) -> None:
+        """Raise ExportError for options that do not go with a TextVectorization."""
+        told = [
+            f"--{field.name.replace('_', '-')}"
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) is not None and field.name != "vocabulary"
+        ]
+        if not is_of_model:
+            told.remove("--tokenizer")
+        if told:
+            raise ExportError(
+                f"{', '.join(told)}: the TextVectorization {layer.name!r} itself says which words"
+                " have which ids: leave it out"
+            )
+        if self.vocabulary == KERAS_IMDB:
+            raise ExportError(
+                f"--vocabulary {KERAS_IMDB}: the TextVectorization {layer.name!r} numbers words"
+                " otherwise: give a file of its own words"
+            )
 
     def _check(self) -> None:
         """Raise ExportError for options that do not go together."""
@@ -104,7 +147,7 @@ def add_vocabulary_options(parser: argparse._ArgumentGroup) -> None:
         type=Path,
         metavar="FILE",
         help="Keras' Tokenizer: what tokenizer.to_json() returned, or a pickle (of joblib too),"
-        " which is read as data and never run",
+        " which is read as data and never run; or a .keras with a TextVectorization",
     )
     parser.add_argument(
         "--word-index",

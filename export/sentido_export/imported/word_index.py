@@ -46,8 +46,8 @@ def read_words(path: Path, notes: list[str]) -> dict[str, int]:
 
 def read_list(path: Path, options: TextOptions, first_id: int | None) -> Vocabulary:
     """Read a list of words: lines count from id 1, a JSON list from id 0. Raises ExportError."""
-    data, where, notes = read_contents(path), str(path), list[str]()
-    items = _items(where, data)
+    where, notes = str(path), list[str]()
+    items = _items(where, read_contents(path))
     is_lines = isinstance(items, str)
     lines = _lines(items) if isinstance(items, str) else items
     first = first_id if first_id is not None else int(is_lines)
@@ -65,6 +65,12 @@ def read_list(path: Path, options: TextOptions, first_id: int | None) -> Vocabul
         )
     words = _numbered(where, lines, first)
     return vocabulary_of(where, words, options, [*notes, *_impossible(where, words, options)])
+
+
+def listed_words(path: Path) -> list[Any]:
+    """Return the items of a JSON list or the lines of a text. Raises ExportError."""
+    items = _items(str(path), read_contents(path))
+    return _lines(items) if isinstance(items, str) else items
 
 
 def _items(where: str, data: bytes) -> str | list[Any]:

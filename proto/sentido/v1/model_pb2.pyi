@@ -113,7 +113,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[Preprocessing, _Mapping]] = ..., vocabulary_size: _Optional[int] = ..., embedding_dimension: _Optional[int] = ..., hidden_units: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., created: _Optional[str] = ..., precision: _Optional[str] = ..., task: _Optional[str] = ..., thresholds: _Optional[_Iterable[float]] = ..., capabilities: _Optional[_Iterable[str]] = ..., same_bits: bool = ..., cleaned_by_caller: bool = ...) -> None: ...
 
 class Preprocessing(_message.Message):
-    __slots__ = ("lower", "filters", "split", "out_of_vocabulary_token", "max_tokens", "truncation", "out_of_vocabulary_id", "char_level", "start_id")
+    __slots__ = ("lower", "filters", "split", "out_of_vocabulary_token", "max_tokens", "truncation", "out_of_vocabulary_id", "char_level", "start_id", "kind")
     LOWER_FIELD_NUMBER: _ClassVar[int]
     FILTERS_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +123,7 @@ class Preprocessing(_message.Message):
     OUT_OF_VOCABULARY_ID_FIELD_NUMBER: _ClassVar[int]
     CHAR_LEVEL_FIELD_NUMBER: _ClassVar[int]
     START_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     lower: bool
     filters: str
     split: str
@@ -132,4 +133,5 @@ class Preprocessing(_message.Message):
     out_of_vocabulary_id: int
     char_level: bool
     start_id: int
-    def __init__(self, lower: bool = ..., filters: _Optional[str] = ..., split: _Optional[str] = ..., out_of_vocabulary_token: _Optional[str] = ..., max_tokens: _Optional[int] = ..., truncation: _Optional[str] = ..., out_of_vocabulary_id: _Optional[int] = ..., char_level: bool = ..., start_id: _Optional[int] = ...) -> None: ...
+    kind: str
+    def __init__(self, lower: bool = ..., filters: _Optional[str] = ..., split: _Optional[str] = ..., out_of_vocabulary_token: _Optional[str] = ..., max_tokens: _Optional[int] = ..., truncation: _Optional[str] = ..., out_of_vocabulary_id: _Optional[int] = ..., char_level: bool = ..., start_id: _Optional[int] = ..., kind: _Optional[str] = ...) -> None: ...

@@ -105,6 +105,7 @@ def _describe(bundle: Bundle) -> Model:
             out_of_vocabulary_id=bundle.tokenizer.oov_id or 0,
             char_level=rules.char_level,
             start_id=rules.start_id or 0,
+            kind=rules.kind,
         ),
         vocabulary_size=manifest.vocabulary_size,
         embedding_dimension=_size(manifest.word_vectors),

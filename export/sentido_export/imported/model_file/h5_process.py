@@ -21,6 +21,7 @@ CPU_SECONDS = 25
 TEXT_BYTES = 64 << 20  # one configuration: an initializer can hold a whole Embedding
 MOST_PACKED = 50  # times; Keras does not pack at all, and weights cannot be packed far
 FREE_BYTES = 1 << 20  # of an array, however far it is packed: a bias can be all zeros
+ASSETS = 20  # vocabularies of layers
 H5_BYTES = 4 << 30  # the HDF5 file in a `.keras`: the weights, and twice as much of the optimizer
 GROUPS, DEPTH = 20_000, 40
 FILTERS = {1, 2, 3}  # gzip, shuffle, checksum: all that HDF5 itself brings without conditions
@@ -71,7 +72,19 @@ def texts_and_h5(path: str) -> tuple[dict[str, str], str | BinaryIO]:
         texts = {"model_config": _text(archive, "config.json")}
         if sizes.get("metadata.json", TEXT_BYTES) < TEXT_BYTES:
             texts["metadata"] = _text(archive, "metadata.json")
-        return texts, io.BytesIO(archive.read("model.weights.h5"))
+        return texts | vocabularies(archive), io.BytesIO(archive.read("model.weights.h5"))
+
+
+def vocabularies(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Return the words that layers keep beside the configuration, by the names of their files."""
+    found: dict[str, str] = {}
+    for entry in archive.infolist():
+        name = entry.filename
+        if name.startswith("assets/") and name.endswith("/vocabulary.txt") and len(found) < ASSETS:
+            if entry.file_size > TEXT_BYTES // 2:
+                raise RefusedError(f"holds a vocabulary of {entry.file_size:,} bytes")
+            found[name] = _text(archive, name)
+    return found
 
 
 def _text(archive: zipfile.ZipFile, name: str) -> str:

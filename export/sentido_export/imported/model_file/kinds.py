@@ -190,8 +190,8 @@ REASONS = {  # why a class that Keras brings is refused, and what to do
     "Lambda": f"which holds Python code instead of what it computes: {_OWN}",
     "Masking": "which is for vectors: use Embedding(mask_zero=True)",
     "TextVectorization": (
-        "which makes ids of texts: save the model without it and export its vocabulary"
-        " (get_vocabulary()) beside it"
+        "which can only be the first layer, of the whole model: take it out of the model in which"
+        " it is, and put it before that"
     ),
     "StringLookup": "which makes ids of words: save the model without it",
     "Hashing": "which makes ids of words: save the model without it",

@@ -50,6 +50,16 @@ def kind_of(path: Path) -> str:
     raise ExportError(f"{path} {_other(head)}")
 
 
+def begins_as(path: Path, *kinds: str) -> bool:
+    """Return whether a file begins as one of these kinds; not where there is none to read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    return any(head.startswith(start) for start, kind in _KINDS.items() if kind in kinds)
+
+
 def _other(head: bytes) -> str:
     if head[4:8] == b"TFL3":
         return f"is a TensorFlow Lite model, made from a Keras model: {_SAVE_AGAIN}"

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentido_export.errors import ExportError
-from sentido_export.imported.architecture import Architecture
+from sentido_export.imported.architecture import Architecture, TextLayer
 from sentido_export.imported.model_file import compiled
 from sentido_export.imported.model_file.arrays import ArrayFile
 from sentido_export.imported.model_file.flatten import Flat, Flattened, flatten
 from sentido_export.imported.model_file.json_text import MOST_CHARACTERS, TOO_LARGE, parse
 from sentido_export.imported.model_file.opening import JSON, kind_of
 from sentido_export.imported.model_file.shapes import shown
+from sentido_export.imported.model_file.text_layer import text_layer, without_text_layer
 from sentido_export.imported.model_file.topology import ModelConfig, model
 from sentido_export.imported.model_file.weights import read_weights
 
@@ -46,6 +47,22 @@ def read_model(path: str | Path, weights: str | Path | None = None) -> Architect
         return filled(understood(texts, str(path)), file, str(weights))
 
 
+def read_text_layer(path: Path) -> TextLayer:
+    """Return the TextVectorization in a model file, whatever else it holds. Raises ExportError."""
+    if kind_of(path) == JSON:
+        texts = {"model_config": _text(path)}
+    else:
+        with ArrayFile(path) as file:
+            texts = file.texts
+    layer = text_layer(model(_config(texts, str(path)), f"the model in {path}"), texts)
+    if layer is None:
+        raise ExportError(
+            f"{path}: is a Keras model without a TextVectorization, so that it numbers no words:"
+            " give what holds the words of the model (see docs/your-own-model.md)"
+        )
+    return layer
+
+
 def _text(path: Path) -> str:
     if path.stat().st_size > MOST_CHARACTERS:
         raise ExportError(f"{path} has more than {MOST_CHARACTERS:,} bytes: {TOO_LARGE}")
@@ -71,6 +88,9 @@ def understood(texts: Mapping[str, str], name: str) -> Understood:
     said, stated = compiled.version_of(texts, config, name)
     version = compiled.parsed(said)
     of_file = model(config, f"the model in {name}")
+    of_texts = text_layer(of_file, texts)
+    if of_texts is not None:
+        of_file = without_text_layer(of_file, of_texts)
     backend = texts.get("backend", "")
     notes = compiled.notes(of_file, stated, backend)
     flat = flatten(of_file, version)
@@ -84,6 +104,7 @@ def understood(texts: Mapping[str, str], name: str) -> Understood:
         from_logits=compiled.from_logits(texts, config, name),
         loss=compiled.loss_name(texts, config, name),
         notes=(*notes, *flat.notes, *compiled.hard_sigmoid(uses, said, version)),
+        text_layer=of_texts,
     )
     return Understood(of_file, flat, architecture, backend)
 
