@@ -38,6 +38,13 @@ class Answers:
         """Return which labels a model gives: (rows, labels)."""
         return self.scores[model].chosen[self.kept]
 
+    def has_label(self, model: int = 0) -> NDArray[np.bool_]:
+        """Return which labels each text has: (rows, labels)."""
+        held = np.zeros((len(self.truth), self.scores[model].probabilities.shape[1]), bool)
+        for row, places in zip(held, self.truth, strict=True):
+            row[list(places)] = True
+        return held
+
     def renumbered(self, places: Sequence[int]) -> "Answers":
         """Return the rows with labels at other places, as another model numbers them."""
         truth = [frozenset(places[place] for place in held) for held in self.truth]
@@ -105,7 +112,5 @@ class Counted:
         if isinstance(self.figures, SingleLabel):
             one = np.array([place for held in rows.truth for place in held], np.int64)
             return self.figures.add(probabilities, one, words, unknown)
-        many = np.zeros(probabilities.shape, bool)
-        for row, held in zip(many, rows.truth, strict=True):
-            row[list(held)] = True
-        return self.figures.add(probabilities, rows.chosen(model), many, words, unknown)
+        many, said = rows.has_label(model), rows.chosen(model)
+        return self.figures.add(probabilities, said, many, words, unknown)

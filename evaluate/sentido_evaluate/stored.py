@@ -4,7 +4,7 @@ It holds no times, paths or texts, and names the files that it is of.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,12 @@ from sentido_evaluate.answers import Answers, Counted
 from sentido_evaluate.behaviour.asking import ask
 from sentido_evaluate.behaviour.suite import Suite
 from sentido_evaluate.errors import EvaluateError
+from sentido_evaluate.figures.binned import PerLabel
 from sentido_evaluate.model import FORMAT, model_facts
 from sentido_evaluate.notes import notes
 from sentido_evaluate.page.render import render_page
 from sentido_evaluate.table import show
+from sentido_evaluate.truth import Held
 
 _ROWS = 4096
 _OF = ("vocabulary.json", "model.onnx", "weights.bin")
@@ -29,22 +31,42 @@ _LACKS = (TypeError, KeyError, ValueError, IndexError, AttributeError, Arithmeti
 
 
 def evaluate_texts(
-    bundle: Bundle, texts: Sequence[str], labels: Sequence[int], suites: Sequence[Suite] = ()
+    bundle: Bundle, texts: Sequence[str], truth: Sequence[Held], suites: Sequence[Suite] = ()
 ) -> dict[str, Any]:
-    """Evaluate a bundle on texts in memory; `labels`: the place of each text's label."""
-    counted, threads = Counted(bundle), cpus.granted()
-    for begin in range(0, len(texts), _ROWS):
-        part = list(texts[begin : begin + _ROWS])
-        scores = compute(bundle, encode(bundle, part), None, threads)
-        truth = [frozenset((int(label),)) for label in labels[begin : begin + _ROWS]]
-        kept = np.arange(len(part), dtype=np.int64)
-        counted.add(Answers(part, [], truth, (scores,), kept, [], Position()))
+    """Evaluate a bundle on texts in memory; `truth`: of each text."""
+    counted = Counted(bundle)
+    for answers in answered(bundle, texts, truth):
+        counted.add(answers)
     rows = {"evaluated": len(texts), "errors": 0}
     evaluation: dict[str, Any] = {"format": FORMAT, "model": model_facts(bundle), "rows": rows}
     evaluation |= counted.figures.figures()
     evaluation["notes"] = notes(evaluation)
     evaluation["checks"] = [ask(bundle, suite, texts=False) for suite in suites]
     return evaluation
+
+
+def best_thresholds(
+    bundle: Bundle, texts: Sequence[str], truth: Sequence[Held]
+) -> list[float | None]:
+    """Return from which probability on each label gives the largest F1 on these texts.
+
+    None for a label that no text has.
+    """
+    counted = PerLabel(len(bundle.labels))
+    for rows in answered(bundle, texts, truth):
+        counted.add(rows.probabilities(), rows.has_label())
+    return counted.thresholds()
+
+
+def answered(bundle: Bundle, texts: Sequence[str], truth: Sequence[Held]) -> Iterator[Answers]:
+    """Let a bundle answer texts in memory, some at a time."""
+    threads = cpus.granted()
+    for begin in range(0, len(texts), _ROWS):
+        part = list(texts[begin : begin + _ROWS])
+        scores = compute(bundle, encode(bundle, part), None, threads)
+        kept = np.arange(len(part), dtype=np.int64)
+        held = list(truth[begin : begin + _ROWS])
+        yield Answers(part, [], held, (scores,), kept, [], Position())
 
 
 def dump(evaluation: Mapping[str, Any], manifest: Manifest) -> bytes:

@@ -4,10 +4,10 @@ A model that was trained elsewhere enters at the second, with an `Adapted` of it
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sentido_bundle import (
     Against,
@@ -30,17 +30,16 @@ from sentido_bundle.fields import require_within
 from sentido_bundle.files import check_word_lengths
 from sentido_bundle.manifest import check_cost
 from sentido_bundle.sections import check_labels
-from sentido_evaluate import read_suite, render_page
-from sentido_evaluate.page.writing import write_page
-from sentido_evaluate.stored import read_stored
+from sentido_evaluate import read_suite
 from sentido_score.files.names import shown
 
 from sentido_export import data
 from sentido_export.errors import ExportError
 from sentido_export.labels import listed
 from sentido_export.machine import check_memory, check_room, memory_in_words
-from sentido_export.package import Adapted, Facts, package
+from sentido_export.package import Adapted, Facts, Judged, package
 from sentido_export.recipe import Recipe
+from sentido_export.report import check_report, write_report
 
 if TYPE_CHECKING:
     from sentido_export.model import Layers
@@ -82,13 +81,13 @@ class Trained:
     inputs: Inputs
     parts: data.Split
     facts: Facts
+    course: Mapping[str, Any]  # of training, as its curves are drawn
 
 
 def export(options: Options) -> Bundle:
     """Train a classifier and write it as a bundle. Raises ExportError or BundleError."""
     check_target(options.out)
-    if report_of(options.out).is_dir():
-        raise ExportError(f"{report_of(options.out)} is a folder, a page is to be written there")
+    check_report(options.out)
     with memory_in_words():
         trained = train(options)
         print("Converting to ONNX and comparing with Keras ...")
@@ -100,16 +99,22 @@ def export(options: Options) -> Bundle:
             trained.facts,
             held_out[:_PARITY_TEXTS],
             parts.test,
+            _judged(options, trained),
             int8=options.int8,
-            suites=[read_suite("film-reviews")] if options.data == data.REVIEWS else [],
         )
-        write_page(report_of(options.out), render_page(read_stored(bundle)))
+        write_report(options.out, bundle)
         return bundle
 
 
-def report_of(out: Path) -> Path:
-    """Return where the page of an exported bundle is."""
-    return Path(f"{out}.report.html")
+def _judged(options: Options, trained: Trained) -> Judged:
+    """Return what the bundle is evaluated on, and what else its evaluation says."""
+    held_out = trained.parts.test
+    return Judged(
+        held_out.texts,
+        [frozenset((label,)) for label in held_out.labels.tolist()],
+        [read_suite("film-reviews")] if options.data == data.REVIEWS else [],
+        {"training": trained.course},
+    )
 
 
 def train(options: Options) -> Trained:
@@ -135,7 +140,7 @@ def train(options: Options) -> Trained:
     set_seed(seed)
     layers = build(recipe, len(vocabulary), len(parts.train.label_names))
     layers.model.summary()
-    weights_of = training.train(layers, tokenizer, parts, recipe, seed)
+    course = training.train(layers, tokenizer, parts, recipe, seed)
     metrics = training.evaluate(layers, tokenizer, parts.test)
     if metrics["accuracy"] < options.min_accuracy:
         raise ExportError(
@@ -145,11 +150,12 @@ def train(options: Options) -> Trained:
     facts = Facts(
         name=options.name,
         version=options.model_version,
-        training=_training_facts(options, parts, found, weights_of),
+        training=_training_facts(options, parts, found, course.weights_of),
         metrics=metrics,
         tools={"tensorflow": tensorflow.__version__},
     )
-    return Trained(layers, tokenizer, inputs, parts, facts)
+    curves = {"kept": [*course.kept], "epochs": course.epochs}
+    return Trained(layers, tokenizer, inputs, parts, facts, curves)
 
 
 def adapt(trained: Trained) -> Adapted:

@@ -11,12 +11,13 @@ from sentido_bundle.command_line import flushed
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
-from sentido_export.export import Options, export, report_of
+from sentido_export.export import Options, export
 from sentido_export.flags import parse
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.link import check_link, set_link
 from sentido_export.machine import settle_keras
 from sentido_export.recipe import RECIPES, Recipe
+from sentido_export.report import report_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,6 +80,9 @@ def _print_result(bundle: Bundle, out: Path) -> None:
         if metrics
         else {}
     )
+    if (found := manifest.evaluation) and not metrics:
+        measured["accuracy"] = f"{found.accuracy:.4f} on {found.texts:,} labelled texts"
+        measured["macro F1"] = f"{found.macro_f1:.4f}"
     padded = f", padded {inputs.padding}" if inputs.padding else ", with their lengths"
     rows = measured | {
         "labels": ", ".join(manifest.labels),

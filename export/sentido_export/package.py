@@ -6,7 +6,7 @@ A model that was trained elsewhere enters here, too: what this step needs to kno
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from sentido_bundle import (
 )
 from sentido_evaluate import Suite
 from sentido_evaluate.stored import dump, evaluate_texts
+from sentido_evaluate.truth import Held
 
 from sentido_export import verify
 from sentido_export.data import Dataset
@@ -70,22 +71,33 @@ class Facts:
     tools: Mapping[str, str] = field(default_factory=dict)  # beside those of `tool_versions`
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Labelled texts that a bundle is evaluated on, and what else its evaluation says."""
+
+    texts: Sequence[str]
+    truth: Sequence[Held]  # of each text
+    suites: Sequence[Suite] = ()  # checks of behaviour
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
 def package(
     out: Path,
     model: Adapted,
     facts: Facts,
     texts: Sequence[str],
     held_out: Dataset | None = None,
+    judged: Judged | None = None,
     *,
     int8: bool = True,
-    suites: Sequence[Suite] = (),
+    choose: Callable[[Bundle], Task] | None = None,
 ) -> Bundle:
     """Write a bundle to the new folder `out`; return it, loaded from there.
 
-    Parity is measured on the golden texts and on `texts`. On `held_out`, the texts of the metrics'
-    accuracy, the bundle is evaluated, and the accuracy of an int8 twin measured, if one is wanted.
-    `suites`: checks of behaviour that the evaluation holds, too. Raises ExportError or BundleError,
-    and writes nothing then.
+    Parity is measured on the golden texts and on `texts`; the accuracy of an int8 twin, if one is
+    wanted, on `held_out`, the texts of the metrics' accuracy; and on `judged` the bundle is
+    evaluated. `choose`: chooses thresholds by the bundle's answers. Raises ExportError or
+    BundleError, and writes nothing then.
     """
     golden = verify.golden_answers(
         model.answer, Tokenizer(model.vocabulary, model.tokenizer, model.inputs)
@@ -93,25 +105,25 @@ def package(
     manifest = _manifest(model, facts)
     unproven = Bundle.parse(pack_bundle(manifest, model.vocabulary, model.graphs, golden))
     parity = verify.compare(model.answer, unproven, texts, model.against)
-    manifest, graphs = replace(manifest, parity=parity), model.graphs
+    task = model.task if choose is None else choose(unproven)
+    manifest, graphs = replace(manifest, parity=parity, task=task), model.graphs
     if held_out is not None and int8:
         print("Quantizing to int8 and comparing with fp32 ...")
         manifest, graphs = _add_int8(manifest, model, golden, held_out)
     files = pack_bundle(manifest, model.vocabulary, graphs, golden)
-    if held_out is not None:
-        section, data = _evaluated(Bundle.parse(files), held_out, suites)
+    if judged is not None:
+        section, data = _evaluated(Bundle.parse(files), judged)
         manifest = replace(manifest, evaluation=section)
         files = pack_bundle(manifest, model.vocabulary, graphs, golden, data)
     return write_bundle(out, files)
 
 
-def _evaluated(
-    bundle: Bundle, held_out: Dataset, suites: Sequence[Suite]
-) -> tuple[Evaluation, bytes]:
+def _evaluated(bundle: Bundle, judged: Judged) -> tuple[Evaluation, bytes]:
     """Evaluate a bundle; return what its manifest and its evaluation.json say of that."""
-    evaluation = evaluate_texts(bundle, held_out.texts, held_out.labels.tolist(), suites)
+    evaluation = evaluate_texts(bundle, judged.texts, judged.truth, judged.suites)
+    evaluation |= judged.more
     accuracy, macro_f1 = evaluation["accuracy"]["value"], evaluation["macro_f1"]
-    section = Evaluation(len(held_out), accuracy, macro_f1)
+    section = Evaluation(len(judged.texts), accuracy, macro_f1)
     return section, dump(evaluation, bundle.manifest)
 
 

@@ -39,13 +39,27 @@ class Encoded:
     labels: NDArray[np.int32]  # (texts,)
 
 
+@dataclass(frozen=True)
+class Course:
+    """How a training went."""
+
+    kept: tuple[int, int]  # the first and the last epoch, from 1, whose weights the model has
+    epochs: list[dict[str, float]]  # loss and accuracy of each, of training and validation
+
+    @property
+    def weights_of(self) -> str:
+        """Return whose weights the model has: "epoch 3", or "mean of epochs 3 to 5"."""
+        first, last = self.kept
+        return f"epoch {first}" if first == last else f"mean of epochs {first} to {last}"
+
+
 def encode(tokenizer: Tokenizer, data: Dataset) -> Encoded:
     """Turn every text into the ids that the model reads."""
     return Encoded([tokenizer.encode(text).ids for text in data.texts], data.labels)
 
 
-def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, seed: int) -> str:
-    """Train the model in place; return whose weights it has ("epoch 3", "mean of epochs 3 to 5").
+def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, seed: int) -> Course:
+    """Train the model in place; return how that went.
 
     After each epoch the validation loss is taken, and training stops when it has not improved for
     a while. The model keeps the weights with the lowest: those of one epoch or, if the recipe
@@ -69,23 +83,32 @@ def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, se
     )
     stopping = keras.callbacks.EarlyStopping(patience=_PATIENCE, restore_best_weights=True)
     snapshots = _Snapshots(recipe.averaged_epochs)
-    epochs = itertools.count()
+    numbers = itertools.count()
     with _interrupted_between_batches() as interrupts:
-        model.fit(
-            _dataset(lambda: _training_batches(train_set, recipe, (seed, next(epochs))), steps),
+        history = model.fit(
+            _dataset(lambda: _training_batches(train_set, recipe, (seed, next(numbers))), steps),
             epochs=recipe.epochs,
             validation_data=validation,
             callbacks=[_FiniteLoss(), snapshots, stopping, interrupts],
             shuffle=False,  # the batches are
             verbose=1 if sys.stdout.isatty() else 2,  # a bar, or a line per epoch
         )
+    epochs = _curves(history.history)
     if recipe.averaged_epochs > 1:
         best = model.get_weights()
         model.set_weights(snapshots.mean())
         if model.evaluate(validation, verbose=0)[0] < stopping.best:
-            return f"mean of epochs {snapshots.first} to {snapshots.last}"
+            return Course((snapshots.first, snapshots.last), epochs)
         model.set_weights(best)
-    return f"epoch {stopping.best_epoch + 1}"
+    return Course((stopping.best_epoch + 1, stopping.best_epoch + 1), epochs)
+
+
+def _curves(history: dict[str, list[float]]) -> list[dict[str, float]]:
+    """Return what Keras recorded of each epoch, under names that need no explanation."""
+    names = {"loss": "loss", "accuracy": "accuracy"}
+    names |= {f"val_{name}": f"validation_{name}" for name in names}
+    columns = [[round(float(value), 6) for value in history[name]] for name in names]
+    return [dict(zip(names.values(), row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]

@@ -11,6 +11,7 @@ import pytest
 from evaluating import TEXTS, run, write
 from sentido_evaluate import render_page
 from sentido_evaluate.figures.single import SingleLabel
+from sentido_evaluate.page.training import training
 
 
 @pytest.fixture
@@ -108,6 +109,18 @@ def test_a_page_of_a_thousand_labels_stays_below_a_megabyte() -> None:
     text = render_page(found)
     assert len(text.encode()) < 1_000_000
     assert "700 rarer labels are in the JSON" in text
+
+
+def test_curves_show_each_epoch_of_training_and_whose_weights_are_kept() -> None:
+    names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+    epochs = [dict.fromkeys(names, 1 / number) for number in range(2, 5)]
+    shown = training({"kept": [2, 2], "epochs": epochs})
+    assert "has the weights of epoch 2," in shown
+    assert shown.count("<polyline") == 4
+    assert shown.count("epoch 3: 0.2500") == 4
+    many = training({"kept": [3, 5], "epochs": epochs * 3333})
+    assert "the mean of epochs 3 to 5" in many
+    assert len(many) < 30_000
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, labelled: Path) -> None:

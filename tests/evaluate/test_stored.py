@@ -13,14 +13,15 @@ from sentido_evaluate.behaviour.suite import read_suite
 from sentido_evaluate.stored import dump, evaluate_texts
 
 LABELS = ("negative", "positive")
+EPOCHS = [{"loss": 1, "accuracy": 0.5, "validation_loss": 1, "validation_accuracy": 0.5}]
 
 
 @pytest.fixture(scope="module")
 def stored(bundle: Bundle) -> bytes:
     """What an exporter writes of the default bundle on some texts."""
     texts = [text for text, _ in TEXTS]
-    labels = [LABELS.index(label) for _, label in TEXTS]
-    evaluation = evaluate_texts(bundle, texts, labels, [read_suite("film-reviews")])
+    truth = [frozenset((LABELS.index(label),)) for _, label in TEXTS]
+    evaluation = evaluate_texts(bundle, texts, truth, [read_suite("film-reviews")])
     return dump(evaluation, bundle.manifest)
 
 
@@ -76,6 +77,8 @@ def test_a_bundle_without_one_says_what_to_give() -> None:
         (lambda e: e["confusion"].__setitem__(0, ["<b>", 1]), "is not an evaluation"),
         (lambda e: e["calibration"].update(bins=None), "is not an evaluation"),
         (lambda e: e["checks"][0]["forms"][0].update(share="1;}"), "is not an evaluation"),
+        (lambda e: e.update(training={"kept": [1, 1], "epochs": [{}]}), "is not an evaluation"),
+        (lambda e: e.update(training={"kept": ["1", 1], "epochs": EPOCHS}), "is not an evaluation"),
         (lambda e: e["checks"][0]["forms"][0].update(kind="x"), "is not an evaluation"),
     ],
 )

@@ -423,3 +423,15 @@ def test_a_bundle_brings_its_evaluation_and_a_page_stands_beside_it(small_bundle
     assert [suite["title"] for suite in evaluation["checks"]] == ["Film reviews"]
     page = Path(f"{small_bundle}.report.html").read_text("utf-8")
     assert page == render_page(evaluation)
+
+
+def test_an_evaluation_holds_the_curves_of_training(small_bundle: Path) -> None:
+    bundle = Bundle.load(small_bundle)
+    course = read_stored(bundle)["training"]
+    assert course["kept"] == [1, 1]
+    assert bundle.manifest.training["weights"] == "epoch 1"
+    (epoch,) = course["epochs"]
+    assert epoch.keys() == {"loss", "accuracy", "validation_loss", "validation_accuracy"}
+    assert all(0 < value < 2 for value in epoch.values())
+    page = Path(f"{small_bundle}.report.html").read_text("utf-8")
+    assert "Loss of each epoch" in page

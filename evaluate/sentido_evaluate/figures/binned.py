@@ -60,6 +60,24 @@ def roc_auc(positive: Counts, negative: Counts) -> tuple[float, float] | None:
     return (float((plus * below).sum()) + ties) / pairs, ties / pairs
 
 
+def best_threshold(positive: Counts, negative: Counts) -> float | None:
+    """Return the probability from which on it is best to say that a text has a label: largest F1.
+
+    `positive`, `negative`: (BINS,), as for `roc_auc`. A threshold is an edge of a bin; of several
+    neighbours that are equally good it is the middle one. None if no text has the label.
+    """
+    if not positive.any():
+        return None
+    right, said = (np.cumsum(counts[::-1])[::-1] for counts in (positive, positive + negative))
+    f1 = 2 * right / (said + positive.sum())
+    best = np.flatnonzero(f1 == f1.max())
+    runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
+    longest = max(runs, key=len)
+    edge = int(longest[len(longest) // 2])
+    log_odds = edge * (2 * _MOST_LOG_ODDS / BINS) - _MOST_LOG_ODDS
+    return float(f"{1 / (1 + math.exp(-log_odds)):.6g}")
+
+
 class PerLabel:
     """How the probabilities of each label are spread, with and without the label. For one run."""
 
@@ -76,6 +94,10 @@ class PerLabel:
             places = kinds * BINS + bins_of(probabilities[part])
             counts = np.bincount(places.ravel(), minlength=self._counts.size)
             self._counts += counts.reshape(self._counts.shape)
+
+    def thresholds(self) -> list[float | None]:
+        """Return what `best_threshold` says of each label."""
+        return [best_threshold(plus, minus) for minus, plus in zip(*self._counts, strict=True)]
 
     def roc_auc(self) -> list[tuple[float, float] | None]:
         """Return what `roc_auc` says of each label against all others."""

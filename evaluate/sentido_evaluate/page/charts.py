@@ -1,9 +1,10 @@
-"""Charts as inline SVG: drawn here, since three kinds of them are all that a page needs.
+"""Charts as inline SVG: drawn here, since four kinds of them are all that a page needs.
 
 Colours and fonts are the page's, by classes and custom properties, so that a chart follows light
 and dark. Each has a title and a description for who cannot see it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,6 +12,8 @@ from typing import Any
 
 _WIDTH, _HEIGHT = 420, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 48
+_MOST_POINTS = 300  # of a curve
+_MOST_DOTS = 40
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,43 @@ def coverage(points: Sequence[dict[str, float]]) -> str:
     )
 
 
+def curves(epochs: Sequence[dict[str, float]], name: str, kept: tuple[int, int]) -> str:
+    """Draw a figure of each epoch, in training and in validation, and whose weights are kept."""
+    step = math.ceil(len(epochs) / _MOST_POINTS)
+    drawn = [(number + 1, epoch) for number, epoch in enumerate(epochs) if number % step == 0]
+    names = (name, f"validation_{name}")
+    values = [epoch[each] for _, epoch in drawn for each in names]
+    low = min(0.9, int(min(values) * 10) / 10) if name == "accuracy" else 0.0
+    high = 1.0 if name == "accuracy" else _round_above(max(values))
+    axes = _Axes((0.5, len(epochs) + 0.5), (low, high))
+    left, right = axes.at(kept[0], high)[0], axes.at(kept[1], high)[0]
+    parts = [_line(axes, (kept[0], low), (kept[0], high), "kept")]
+    if right > left:
+        parts.append(_rect(left, _TOP, right - left, axes.at(0, low)[1] - _TOP, "kept", "kept"))
+    for each, second in zip(names, ("", " second"), strict=True):
+        points = [axes.at(number, epoch[each]) for number, epoch in drawn]
+        line = " ".join(f"{x},{y}" for x, y in points)
+        parts.append(f'<polyline class="curve{second}" points="{line}"/>')
+        if len(drawn) <= _MOST_DOTS:
+            parts += [
+                _dot(
+                    axes, number, epoch[each], f"epoch {number}: {epoch[each]:.4f}", "dot" + second
+                )
+                for number, epoch in drawn
+            ]
+    apart = math.ceil(len(epochs) / 10)
+    ticks = [float(number) for number in range(1, len(epochs) + 1, apart)]
+    return _chart(axes, parts, "epoch", name, f"{name} of each epoch".capitalize(), ticks)
+
+
+def _round_above(value: float) -> float:
+    """Return the first of 1, 2, 2.5, 5, 10, ... and their tenths that is not less."""
+    if value <= 0:
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(value))
+    return next(unit * step for step in (1, 2, 2.5, 5, 10) if unit * step >= value)
+
+
 def bars(slices: Sequence[dict[str, Any]], what: str) -> str:
     """Draw the accuracy of slices, with its interval; the slices' names stand below."""
     axes = _Axes((0, max(1, len(slices))), (0, 1))
@@ -79,7 +119,7 @@ def bars(slices: Sequence[dict[str, Any]], what: str) -> str:
         for line, text in enumerate(_lines_of(entry["range"])):
             parts.append(_text(middle, bottom + 13 + 11 * line, text, "tick middle"))
     title = f"Accuracy by {what}"
-    return _chart(axes, parts, what, "accuracy", title, x_ticks=False)
+    return _chart(axes, parts, what, "accuracy", title, ())
 
 
 def _lines_of(name: str) -> list[str]:
@@ -89,10 +129,17 @@ def _lines_of(name: str) -> list[str]:
 
 
 def _chart(
-    axes: _Axes, parts: Sequence[str], x: str, y: str, title: str, *, x_ticks: bool = True
+    axes: _Axes,
+    parts: Sequence[str],
+    x: str,
+    y: str,
+    title: str,
+    ticks: Sequence[float] | None = None,
 ) -> str:
-    frame = [*_grid(axes, x_ticks), *parts]
-    frame.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, x, "axis middle"))
+    """Draw axes around `parts`; `ticks`: of the one along, instead of five equal steps."""
+    frame = [*_grid(axes, _ticks(axes.x) if ticks is None else ticks), *parts]
+    below = _HEIGHT - (6 if ticks == () else 16)  # names of slices take two lines
+    frame.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, below, x, "axis middle"))
     turned = f'transform="rotate(-90 12 {_HEIGHT / 2 - 15:g})"'
     frame.append(
         f'<text class="axis middle" x="12" y="{_HEIGHT / 2 - 15:g}" {turned}>{escape(y)}</text>'
@@ -103,16 +150,15 @@ def _chart(
     )
 
 
-def _grid(axes: _Axes, x_ticks: bool) -> list[str]:
+def _grid(axes: _Axes, ticks: Sequence[float]) -> list[str]:
     parts = []
     for tick in _ticks(axes.y):
         parts.append(_line(axes, (axes.x[0], tick), (axes.x[1], tick), "grid"))
         x, y = axes.at(axes.x[0], tick)
         parts.append(_text(x - 5, y + 4, f"{tick:g}", "tick end"))
-    if x_ticks:
-        for tick in _ticks(axes.x):
-            x, y = axes.at(tick, axes.y[0])
-            parts.append(_text(x, y + 14, f"{tick:g}", "tick middle"))
+    for tick in ticks:
+        x, y = axes.at(tick, axes.y[0])
+        parts.append(_text(x, y + 14, f"{tick:g}", "tick middle"))
     return parts
 
 
@@ -137,9 +183,11 @@ def _rect(x: float, y: float, width: float, height: float, kind: str, said: str)
     )
 
 
-def _dot(axes: _Axes, x: float, y: float, said: str) -> str:
+def _dot(axes: _Axes, x: float, y: float, said: str, kind: str = "dot") -> str:
     cx, cy = axes.at(x, y)
-    return f'<circle class="dot" cx="{cx}" cy="{cy}" r="3.5"><title>{escape(said)}</title></circle>'
+    return (
+        f'<circle class="{kind}" cx="{cx}" cy="{cy}" r="3.5"><title>{escape(said)}</title></circle>'
+    )
 
 
 def _text(x: float, y: float, text: str, kind: str) -> str:

@@ -12,11 +12,13 @@ from sentido_evaluate.page import charts
 from sentido_evaluate.page.behaviour import behaviour
 from sentido_evaluate.page.confusion import confusion
 from sentido_evaluate.page.parts import figure, number, paragraph, percent, section, table, tile
+from sentido_evaluate.page.training import training
 
 MOST_BYTES = 1_000_000
 """A page is no larger: what is long is cut by the parts that draw it."""
 
 _MOST_LABELS = 300
+_MOST_NAMED = 20  # in a sentence
 
 
 def render_page(evaluation: dict[str, Any]) -> str:
@@ -57,6 +59,8 @@ def _sections(evaluation: dict[str, Any]) -> Iterator[str]:
         yield _comparison(evaluation)
     for suite in evaluation["checks"]:
         yield behaviour(suite)
+    if "training" in evaluation:
+        yield training(evaluation["training"])
     if evaluation.get("examples"):
         yield section("The surest mistakes", _examples(evaluation["examples"]))
 
@@ -75,7 +79,7 @@ def _headline(evaluation: dict[str, Any]) -> str:
     if not is_single:
         tiles.append(tile("micro F1", number(evaluation["micro_f1"]), "over all answers"))
     if area is not None:
-        tiles.append(tile("ROC AUC", number(area["value"]), f"± {area['error']:.1e}"))
+        tiles.append(tile("ROC AUC", number(area["value"]), f"± {max(area['error'], 0.0001):.4f}"))
     tiles.append(tile("Brier score", number(evaluation["brier"]), "0 is perfect"))
     calibration = evaluation["calibration"]
     by_chance = f"if calibrated: below {calibration['ece_if_calibrated_95']:.4f}"
@@ -88,18 +92,34 @@ def _headline(evaluation: dict[str, Any]) -> str:
 def _labels(evaluation: dict[str, Any]) -> str:
     labels = sorted(evaluation["labels"], key=lambda row: -row["support"])[:_MOST_LABELS]
     left = len(evaluation["labels"]) - len(labels)
+    head = {"precision": "precision", "recall": "recall", "f1": "F1", "roc_auc": "ROC AUC"}
+    if "confusion" not in evaluation:
+        head["threshold"] = "threshold"
     rows = [
         (
             row["label"],
-            *(number(row[name]) for name in ("precision", "recall", "f1", "roc_auc")),
+            *(number(row[name]) for name in head),
             f"{row['support']:,}",
             f"{row['answered']:,}",
         )
         for row in labels
     ]
-    head = ("label", "precision", "recall", "F1", "ROC AUC", "texts", "answered")
     more = paragraph(f"{left:,} rarer labels are in the JSON.", "soft") if left else ""
-    return table(head, rows) + more
+    return table(("label", *head.values(), "texts", "answered"), rows) + more + _chosen(evaluation)
+
+
+def _chosen(evaluation: dict[str, Any]) -> str:
+    """Say which thresholds were chosen, and by what."""
+    thresholds = evaluation.get("thresholds")
+    if not thresholds or not thresholds["chosen"]:
+        return ""
+    listed, left = thresholds["chosen"][:_MOST_NAMED], len(thresholds["chosen"]) - _MOST_NAMED
+    names = ", ".join(listed) + (f" and {left:,} more" if left > 0 else "")
+    return paragraph(
+        f"The thresholds of {names} give the largest F1 on {thresholds['texts']:,} other texts, by"
+        " which they were chosen.",
+        "soft",
+    )
 
 
 def _calibration(evaluation: dict[str, Any]) -> str:
