@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sentido_score.files.names import quoted
+from sentido_score.formats.columns import refuse_doubles
 from sentido_score.formats.labels import label_of
 from sentido_score.formats.reader import Reader
 from sentido_score.formats.survey import refuse_column
@@ -47,8 +48,17 @@ class Columns:
 class Truth:
     """Reads the labels of rows. Immutable."""
 
-    def __init__(self, columns: Columns, labels: Sequence[str], *, many: bool) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        labels: Sequence[str],
+        *,
+        many: bool,
+        hint: str = "--rename NAME=LABEL says which it is",
+    ) -> None:
         """`labels`: the model's; `many`: whether a text may have any number of them.
+
+        `hint`: what to do where the data calls one otherwise, by the NAME that it has there.
 
         Raises EvaluateError if the columns and the model cannot go together.
         """
@@ -56,6 +66,7 @@ class Truth:
         self._places = {label: place for place, label in enumerate(labels)}
         self._labels = labels
         self._many = many
+        self._hint = hint
         if columns.labels and not many:
             raise EvaluateError(
                 "--label-columns is for models that give several labels (multi_label): name the"
@@ -69,7 +80,7 @@ class Truth:
         if columns.labels and (other := {self._name(name) for name in columns.labels} ^ {*labels}):
             raise EvaluateError(
                 f"--label-columns and the model's labels differ in {quoted(sorted(other), 3)}: one"
-                " column for each label is needed (--rename COLUMN=LABEL gives it its name)"
+                f" column for each label is needed; {hint}"
             )
 
     def check(self, reader: Reader) -> None:
@@ -78,6 +89,7 @@ class Truth:
             raise EvaluateError(
                 "lines of text have no labels: give a table, or name its format with --input-format"
             )
+        refuse_doubles(reader.names, [self._columns.text, *self._columns.names], hint="")
         flag = "--label-columns" if self._columns.labels else "--label-column"
         if reader.format != "jsonl":  # whose columns are those of objects that may be bad
             for name in self._columns.names:
@@ -102,7 +114,7 @@ class Truth:
         if (place := self._places.get(self._name(label))) is None:
             return (
                 f"the label {label!r:.60} is none of the model's, {quoted(self._labels, 5)}:"
-                f" --rename {label:.40}=LABEL says which it is"
+                f" {self._hint.replace('NAME', label[:40])}"
             )
         return frozenset((place,))
 

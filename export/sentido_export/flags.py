@@ -27,15 +27,18 @@ examples:
   sentido-export --from-keras model.h5 --tokenizer tokenizer.pickle --padding pre
                  --truncating pre --max-tokens 100 --out bundles/mine
                                                      a model that you have trained already
+  sentido-export --from-keras model.h5 ... --data test.csv --label-column sentiment
+                     ... and how good it is on texts that it was not trained on
   sentido-export --explain-embedding                 what an embedding is, in two sentences
 
 The same seed gives the same sample, split and vocabulary. The trained weights are also the
 same on one machine with one set of library versions, and differ a little elsewhere."""
 
 _OF_TRAINING = (
-    *("data", "label_column", "normalize_labels", "limit", "validation", "seed", "recipe"),
+    *("normalize_labels", "limit", "validation", "seed", "recipe"),
     *("words", "dimensions", "units", "epochs", "batch_size", "min_accuracy", "explain_embedding"),
 )
+_OF_DATA = ("label_column", "label_columns")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -46,11 +49,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         wrong, why = own, "is for a model that is given by --from-keras"
     else:
         wrong, why = _OF_TRAINING, "is for training, which --from-keras leaves out"
-    for name in wrong:
+    _refuse(parser, arguments, wrong, why)
+    if arguments.data is None and arguments.from_keras is None:
+        arguments.data = REVIEWS
+    if arguments.data is None:
+        _refuse(parser, arguments, _OF_DATA, "is of --data, which was not given")
+    return arguments
+
+
+def _refuse(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, names: Sequence[str], why: str
+) -> None:
+    """Exit with 2 if one of these flags was given."""
+    for name in names:
         if getattr(arguments, name) != parser.get_default(name):
             flag = {"lower": "--no-lower"}.get(name, "--" + name.replace("_", "-"))
             parser.error(f"{flag} {why}")
-    return arguments
 
 
 def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
@@ -68,11 +82,11 @@ def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
     source = parser.add_argument_group("data")
     source.add_argument(
         "--data",
-        default=REVIEWS,
         metavar="SOURCE",
         help="'reviews' (25,000 labelled IMDB reviews); a table that sentido-score reads, such as"
         " a .csv, .tsv, .jsonl or .parquet file, also .gz and .zst; or a folder with a folder of"
-        " .txt files per label (default: reviews)",
+        " .txt files per label (default: reviews). With --from-keras the texts that the model is"
+        " evaluated on, and without it there is no evaluation",
     )
     add_table_flags(source)
     source.add_argument("--label-column", default="label", metavar="NAME", help="default: label")

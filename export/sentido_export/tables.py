@@ -28,17 +28,24 @@ class Table:
     input_format: str | None = None  # None: by the name
     only: tuple[str, str] | None = None  # a column, and what it must hold in the rows to read
     may_lack_labels: bool = False
+    label_columns: tuple[str, ...] = ()  # in the place of `label_column`
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the columns that hold labels."""
+        return self.label_columns or (self.label_column,)
 
 
 def labelled(table: Table, say: Say) -> Iterator[tuple[str, str | None]]:
     """Read each row's text and label. Raises ExportError naming the row that cannot be used."""
     try:
-        yield from _rows(table, _opened(table, say), say)
+        yield from _rows(table, opened(table, say), say)
     except ScoreError as error:
         raise ExportError(str(error)) from error
 
 
-def _opened(table: Table, say: Say) -> Reader:
+def opened(table: Table, say: Say) -> Reader:
+    """Open a table that has its columns. Raises ScoreError."""
     if table.text_column == table.label_column:
         raise ScoreError(
             f"--text-column and --label-column both are {table.text_column!r}: name two columns"
@@ -48,7 +55,7 @@ def _opened(table: Table, say: Say) -> Reader:
         text_column=table.text_column,
         delimiter=table.delimiter,
         input_format=table.input_format,
-        columns=(table.label_column, *others),
+        columns=(*table.labels, *others),
         partitions=False,
     )
     reader = open_source(table.source, options, say)
@@ -61,23 +68,31 @@ def _opened(table: Table, say: Say) -> Reader:
         _refuse_label(table, reader)
     refuse_doubles(reader.names, hint="")
     for pair in blind_to_case(reader.names):
-        for name in {table.text_column, table.label_column} & {*pair}:
+        for name in {table.text_column, *table.labels} & {*pair}:
             say(f"the columns {pair[0]!r} and {pair[1]!r} differ in case only: {name!r} is read")
     return reader
 
 
 def _refuse_label(table: Table, reader: Reader) -> None:
-    """Raise ScoreError unless one column holds labels."""
-    refuse_column(reader.files[0], reader.names, table.label_column, flag="--label-column")
+    """Raise ScoreError unless each of the label columns is there, once."""
+    flag = "--label-columns" if table.label_columns else "--label-column"
+    for name in table.labels:
+        refuse_column(reader.files[0], reader.names, name, flag=flag)
 
 
 def _rows(table: Table, reader: Reader, say: Say) -> Iterator[tuple[str, str | None]]:
+    for window, start in windows(reader, say):
+        yield from _row_by_row(table, reader, window, start)
+
+
+def windows(reader: Reader, say: Say) -> Iterator[tuple[Window, Position]]:
+    """Read a table window by window, each with where it begins."""
     start, warnings = Position(), Warnings(reader, say)
     for window in reader.windows(start):
         if window.end.file != start.file:
             start = Position(window.end.file)
         warnings.tell(window)
-        yield from _row_by_row(table, reader, window, start)
+        yield window, start
         start = window.end
 
 
@@ -91,7 +106,7 @@ def _row_by_row(
         rows = [row for row in rows if found[row] == wanted]
     for row in rows:
         if (problem := window.texts.errors.get(row)) is not None:
-            raise _error(reader, start, row, problem)
+            raise row_error(reader, start, row, problem)
     _refuse_label(table, reader)
     values = reader.values(window.rows, table.label_column)
     texts = dict(zip(window.texts.rows, window.texts.good, strict=True))
@@ -99,14 +114,14 @@ def _row_by_row(
         try:
             label = label_of(values[row])
         except ValueError as error:
-            raise _error(reader, start, row, str(error)) from error
+            raise row_error(reader, start, row, str(error)) from error
         if label is None and not table.may_lack_labels:
             problem = "no label: add it, or leave such rows out with --normalize-labels"
-            raise _error(reader, start, row, problem)
+            raise row_error(reader, start, row, problem)
         yield texts[row], label
 
 
-def _error(reader: Reader, start: Position, row: int, problem: str) -> ScoreError:
+def row_error(reader: Reader, start: Position, row: int, problem: str) -> ScoreError:
     """Name a row; what is wrong with a record begins with its line anyway."""
     file = reader.files[start.file]
     is_read_once = file.place is None  # standard input

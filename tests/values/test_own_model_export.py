@@ -368,7 +368,6 @@ def test_a_vocabulary_of_another_model_is_refused(files: dict[str, Path], tmp_pa
     ("flags", "message"),
     [
         (["--from-keras", "m.h5", "--epochs", "3"], "--epochs is for training"),
-        (["--from-keras", "m.h5", "--data", "mine.csv"], "--data is for training"),
         (["--tokenizer", "tokenizer.pickle"], "--tokenizer is for a model that is given by"),
         (["--no-lower"], "--no-lower is for a model that is given by --from-keras"),
         (["--from-keras", "m.h5", "--threshold", "good"], "is not LABEL=X"),

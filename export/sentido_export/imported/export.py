@@ -49,6 +49,7 @@ from sentido_export.imported.inputs import (
     refuse_several_inputs,
     sides_of,
 )
+from sentido_export.imported.labelled import Labelled, read_labelled, thresholds_for
 from sentido_export.imported.labels import labels_for, task_for
 from sentido_export.imported.model_file.read import read_model
 from sentido_export.imported.options import OwnModelOptions
@@ -59,7 +60,8 @@ from sentido_export.imported.sides import Sides
 from sentido_export.imported.vocabulary import Vocabulary
 from sentido_export.imported.vocabulary_hints import vocabulary_hints
 from sentido_export.machine import settle_keras
-from sentido_export.package import Adapted, Facts, package
+from sentido_export.package import Adapted, Facts, Judged, package
+from sentido_export.report import check_report, write_report
 from sentido_export.weights import Weights
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ class _Read:
     sides: GivenSides
     answers: Answers | None
     sample: Sequence[str]
+    labelled: Labelled | None
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -93,6 +96,8 @@ class _Read:
 def export_own_model(options: OwnModelOptions) -> Bundle:
     """Write a bundle of the user's model. Raises ExportError or BundleError, and writes nothing."""
     check_target(options.out)
+    if options.data is not None:
+        check_report(options.out)
     read = _read(options)
     if read.answers is None:
         read.sides.complete()  # what is missing is said before TensorFlow starts
@@ -104,7 +109,24 @@ def export_own_model(options: OwnModelOptions) -> Bundle:
     sides = _sides(read, rebuilt)
     print("Comparing ONNX with Keras ...", flush=True)
     model = _adapt(read, rebuilt, sides)
-    return package(options.out, model, _facts(read, sides), read.sample)
+    return _packaged(read, model, _facts(read, sides))
+
+
+def _packaged(read: _Read, model: Adapted, facts: Facts) -> Bundle:
+    """Write the bundle; with labelled texts its evaluation and page, too."""
+    options, texts = read.options, read.labelled
+    if texts is None:
+        return package(options.out, model, facts, read.sample)
+    thresholds, texts = thresholds_for(options, model.labels, model.task, texts)
+    more = {} if thresholds is None else {"thresholds": thresholds.facts()}
+    choose = None if thresholds is None else thresholds.choose
+    print(f"Evaluating on {len(texts.texts):,} labelled texts ...", flush=True)
+    judged = Judged(texts.texts, texts.truth, more=more)
+    bundle = package(options.out, model, facts, read.sample, judged=judged, choose=choose)
+    write_report(options.out, bundle)
+    for note in thresholds.notes(bundle.manifest.task) if thresholds else ():
+        _say(note)
+    return bundle
 
 
 def _read(options: OwnModelOptions) -> _Read:
@@ -116,7 +138,8 @@ def _read(options: OwnModelOptions) -> _Read:
     _refuse_function(layer, cleaned=options.cleaned_by_caller)
     length = length_of(architecture, options.max_tokens, layer)
     _refuse_large(architecture)
-    task_for(options.task, labels_for(head, options.labels), options.thresholds)
+    labels = labels_for(head, options.labels)
+    task = task_for(options.task, labels, options.thresholds)
     vocabulary = options.vocabulary.read(_rows(architecture), layer)
     is_read = not is_masked(head) or build_fixed(head, length, Padding.POST).reads_padding
     read = _Read(
@@ -127,6 +150,7 @@ def _read(options: OwnModelOptions) -> _Read:
         sides_of(layer, options.padding, options.truncating, needs_padding=is_read),
         read_answers(options.check) if options.check else None,
         _sample(options),
+        read_labelled(options, labels, task.kind, _say),
     )
     for note in (*architecture.notes, *vocabulary.notes, *_notes(read)):
         _say(note)

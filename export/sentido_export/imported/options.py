@@ -35,7 +35,10 @@ class OwnModelOptions:
     check: Path | None
     check_tolerance: float | None
     sample: str | None
+    data: str | None
     text_column: str
+    label_column: str
+    label_columns: tuple[str, ...]
     delimiter: str
     input_format: str | None
     out: Path
@@ -63,7 +66,10 @@ class OwnModelOptions:
             check=arguments.check,
             check_tolerance=arguments.check_tolerance,
             sample=arguments.sample,
+            data=arguments.data,
             text_column=arguments.text_column,
+            label_column=arguments.label_column,
+            label_columns=_columns(arguments.label_columns),
             delimiter=arguments.delimiter,
             input_format=arguments.input_format,
             out=out,
@@ -152,6 +158,12 @@ def add_own_model_options(parser: argparse.ArgumentParser) -> tuple[str, ...]:
         help="your own texts, on which Keras and ONNX are compared beside ours: one per line, or a"
         " table with the column --text-column",
     )
+    group.add_argument(
+        "--label-columns",
+        metavar="A,B",
+        help="with --data and multi_label, a column of 0 and 1 for each label, in the place of"
+        " --label-column",
+    )
     return tuple(set(vars(parser.parse_args([]))) - before)
 
 
@@ -162,6 +174,10 @@ def _labels(given: list[str] | None) -> tuple[str, ...] | None:
     if len(given) == 1 and "," in given[0]:
         return tuple(label.strip() for label in given[0].split(","))
     return tuple(given)
+
+
+def _columns(given: str | None) -> tuple[str, ...]:
+    return () if given is None else tuple(name.strip() for name in given.split(","))
 
 
 def _threshold(text: str) -> tuple[str, float]:
