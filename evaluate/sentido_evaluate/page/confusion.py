@@ -24,9 +24,8 @@ def confusion(evaluation: dict[str, Any]) -> str:
     head = "".join(f"<th class=n>{escape(label)}</th>" for label in labels)
     says = "Rows: what the texts are labelled. Columns: what the model answers."
     return (
-        paragraph(says, "soft")
-        + f'<div class="wide"><table><tr><th></th>{head}<th class=n>texts</th></tr>'
-        f"{rows}</table></div>"
+        paragraph(says, "soft") + '<div class="wide"><table class="confusion">'
+        f"<tr><th></th>{head}<th class=n>texts</th></tr>{rows}</table></div>"
     )
 
 
