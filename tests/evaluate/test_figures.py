@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sentido_evaluate.figures.binned import wilson
+from sentido_evaluate.figures.binned import PerLabel, wilson
 from sentido_evaluate.figures.calibration import Calibration, Coverage
 from sentido_evaluate.figures.multi_label import MultiLabel
 from sentido_evaluate.figures.single import SingleLabel
@@ -98,11 +98,16 @@ def test_roc_auc_is_exact_where_all_probabilities_are_equal_or_apart() -> None:
     assert apart.figures()["roc_auc"] == {"value": 1.0, "error": 0.0}
 
 
-def test_figures_of_several_labels_are_those_of_scikit_learn() -> None:
+def answers_of_several_labels() -> tuple[Floats, NDArray[np.bool_], tuple[float, ...]]:
+    """Return probabilities (rows, labels), which text has which label, and thresholds."""
     generator = np.random.default_rng(5)
     truth = generator.random((ROWS, 3)) < [0.5, 0.1, 0.01]
     probabilities = (0.6 * generator.random((ROWS, 3)) + 0.4 * truth).astype(np.float32)
-    thresholds = (0.5, 0.6, 0.99)
+    return probabilities, truth, (0.5, 0.6, 0.99)
+
+
+def test_figures_of_several_labels_are_those_of_scikit_learn() -> None:
+    probabilities, truth, thresholds = answers_of_several_labels()
     said = probabilities >= np.array(thresholds, np.float32)
     found = counted(MultiLabel(("a", "b", "c"), thresholds), probabilities, said, truth)
     assert found["accuracy"]["value"] == accuracy_score(truth, said)
@@ -191,3 +196,87 @@ def test_the_interval_is_wilsons() -> None:
     assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # Wilson, 1927
     assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
     assert wilson(10, 10)[1] == 1
+
+
+# -- what is binned, against the same computed from every single answer -------------------------
+
+
+def sure_and_right(probabilities: Floats, truth: NDArray[Any]) -> tuple[Any, Any]:
+    """Return each answer's confidence and whether it is right; of several labels each one's."""
+    if truth.ndim == 2:
+        return probabilities.ravel().astype(np.float64), truth.ravel()
+    return probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == truth
+
+
+def ece(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Return the calibration error by its definition."""
+    bins = np.minimum((confidence * 15).astype(int), 14)
+    there = [bins == number for number in range(15) if (bins == number).any()]
+    gaps = [abs(right[rows].mean() - confidence[rows].mean()) * rows.mean() for rows in there]
+    return float(sum(gaps))
+
+
+@pytest.fixture(params=[*SETS, "several labels"])
+def any_set(request: pytest.FixtureRequest) -> tuple[dict[str, Any], Floats, NDArray[Any]]:
+    """Figures, probabilities and truth of each of the three sets."""
+    if request.param in SETS:
+        shares = SETS[request.param]
+        probabilities, truth = answers(shares)
+        counter: Any = SingleLabel(tuple("abc"[: len(shares)]))
+        return counted(counter, probabilities, truth), probabilities, truth
+    probabilities, several, thresholds = answers_of_several_labels()
+    said = probabilities >= np.array(thresholds, np.float32)
+    counter = MultiLabel(("a", "b", "c"), thresholds)
+    return counted(counter, probabilities, said, several), probabilities, several
+
+
+def test_the_calibration_error_is_that_of_its_definition(any_set: Single) -> None:
+    found, probabilities, truth = any_set
+    confidence, right = sure_and_right(probabilities, truth)
+    assert found["calibration"]["ece"] == pytest.approx(ece(confidence, right), abs=1e-6)
+
+
+def test_what_chance_makes_of_the_calibration_error_is_found_by_drawing_every_row(
+    any_set: Single,
+) -> None:
+    found, probabilities, truth = any_set
+    confidence, _ = sure_and_right(probabilities, truth)
+    generator = np.random.default_rng(7)
+    drawn = [ece(confidence, generator.random(len(confidence)) < confidence) for _ in range(600)]
+    low, high = np.quantile(drawn, [0.92, 0.98])  # 600 draws: four of their standard errors
+    assert low < found["calibration"]["ece_if_calibrated_95"] < high
+
+
+def test_accuracy_against_coverage_is_that_of_sorted_answers(single: Single) -> None:
+    found, probabilities, truth = single
+    confidence, right = sure_and_right(probabilities, truth)
+    accuracies = right[np.argsort(-confidence, kind="stable")].cumsum() / np.arange(1, ROWS + 1)
+    assert found["coverage"][-1]["coverage"] == 1.0
+    for point in found["coverage"]:
+        rows = round(point["coverage"] * ROWS)
+        assert rows / ROWS == point["coverage"]
+        # A bin holds at most so many rows whose order is not known.
+        assert point["accuracy"] == pytest.approx(accuracies[rows - 1], abs=1e-9)
+
+
+def test_the_best_threshold_gives_the_largest_f1_that_there_is() -> None:
+    probabilities, truth, _ = answers_of_several_labels()
+    counts = PerLabel(3)
+    counts.add(probabilities[:1000], truth[:1000])
+    counts.add(probabilities[1000:], truth[1000:])
+    for label, threshold in enumerate(counts.thresholds()):
+        assert threshold is not None
+        column, held = probabilities[:, label], truth[:, label]
+        every = [
+            f1_score(held, column >= edge) for edge in np.quantile(column, np.arange(0, 1, 0.02))
+        ]
+        assert f1_score(held, column >= threshold) >= max(every) - 0.005
+
+
+def test_of_equally_good_thresholds_the_middle_one_is_taken() -> None:
+    counts = PerLabel(2)
+    probabilities = np.array([[0.1, 0.3], [0.9, 0.3], [0.1, 0.3]], np.float32)
+    counts.add(probabilities, np.array([[False, False], [True, False], [False, False]]))
+    between, none = counts.thresholds()
+    assert between == pytest.approx(0.5, abs=0.01)
+    assert none is None
