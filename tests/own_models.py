@@ -33,9 +33,11 @@ def sequential(
     )
 
 
-def functional(middle: Callable[..., Any], *, mask: bool, inputs: int = 1) -> keras.Model:
+def functional(
+    middle: Callable[..., Any], *, mask: bool, inputs: int = 1, length: int = LENGTH
+) -> keras.Model:
     """Return a model whose middle takes the vectors of each input."""
-    ids = [keras.Input((LENGTH,), dtype="int32") for _ in range(inputs)]
+    ids = [keras.Input((length,), dtype="int32") for _ in range(inputs)]
     vectors = [layers.Embedding(IDS, 4, mask_zero=mask)(each) for each in ids]
     merged = middle(*vectors)
     return keras.Model(ids if inputs > 1 else ids[0], layers.Dense(3, activation="softmax")(merged))

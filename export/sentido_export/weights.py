@@ -19,7 +19,7 @@ class Weights:
     def move_out(self, model: onnx.ModelProto, table: NDArray[np.float32] | None) -> bytes:
         """Move the tensors of `model` out; name the one that is the embedding matrix, if any."""
         for tensor in model.graph.initializer:
-            array = np.ascontiguousarray(numpy_helper.to_array(tensor))
+            array = np.require(numpy_helper.to_array(tensor), requirements="C")
             if table is not None and np.array_equal(array, table):
                 _rename(model.graph, tensor.name, MATRIX)
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))

@@ -200,13 +200,20 @@ def test_large_numbers_are_compared_by_their_size(tmp_path: Path, word_index: Pa
     assert np.abs(found.probabilities[:, 1:] - answers_of(model, TEXTS)).max() <= 1e-5
 
 
-def test_bits_that_depend_on_a_batch_are_measured_and_said(
+def test_the_path_of_a_model_is_said_and_bits_that_depend_on_a_batch_are(
     tmp_path: Path, word_index: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = sequential(layers.SimpleRNN(4), mask=False)
     bundle = export(saved(model, tmp_path), tmp_path / "out", "--word-index", word_index, *SIDES)
+    found = bundle.predict(TEXTS).probabilities
+    assert np.abs(found[:, 1:] - answers_of(model, TEXTS)).max() <= 1e-5
+    assert bundle.manifest.training["path"] == "states"
+    assert bundle.manifest.inputs.layout is Layout.LENGTHS
     assert not bundle.manifest.same_bits
-    assert "depend on the texts beside it" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "path states: a text costs its own tokens, not 12, since" in said
+    assert "in tables of 0.0 MB" in said
+    assert "depend on the texts beside it" in said
 
 
 def test_several_labels_at_once_have_thresholds(tmp_path: Path, word_index: Path) -> None:

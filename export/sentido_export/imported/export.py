@@ -36,11 +36,10 @@ from sentido_export.imported.check import (
 )
 from sentido_export.imported.differing import difference
 from sentido_export.imported.graph.build import (
-    build_fixed,
-    build_lengths,
     build_steps,
+    gives_steps,
     is_masked,
-    reads_lengths,
+    reads_padding,
 )
 from sentido_export.imported.head import Head, find_head
 from sentido_export.imported.inputs import (
@@ -54,6 +53,7 @@ from sentido_export.imported.labels import labels_for, task_for
 from sentido_export.imported.model_file.read import read_model
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.imported.other_vocabularies import other_ids
+from sentido_export.imported.path import Path, choose_path
 from sentido_export.imported.same_bits import gives_same_bits
 from sentido_export.imported.sample import read_sample
 from sentido_export.imported.sides import Sides
@@ -93,8 +93,11 @@ class _Read:
         return [(token.text, token.id) for token in self.tokenizer.read_tokens(text)]
 
 
-def export_own_model(options: OwnModelOptions) -> Bundle:
-    """Write a bundle of the user's model. Raises ExportError or BundleError, and writes nothing."""
+def export_own_model(options: OwnModelOptions, *, is_fixed: bool = False) -> Bundle:
+    """Write a bundle of the user's model. Raises ExportError or BundleError, and writes nothing.
+
+    `is_fixed`: by the path that computes padding, whatever the model is, to compare with.
+    """
     check_target(options.out)
     if options.data is not None:
         check_report(options.out)
@@ -107,9 +110,11 @@ def export_own_model(options: OwnModelOptions) -> Bundle:
 
     rebuilt = Rebuilt(read.head, read.length, _last_step(read.head))
     sides = _sides(read, rebuilt)
+    path = choose_path(read.head, read.length, Padding(sides.padding), is_fixed=is_fixed)
+    _say(path.note)
     print("Comparing ONNX with Keras ...", flush=True)
-    model = _adapt(read, rebuilt, sides)
-    return _packaged(read, model, _facts(read, sides))
+    model = _adapt(read, rebuilt, sides, path)
+    return _packaged(read, model, _facts(read, sides, path))
 
 
 def _packaged(read: _Read, model: Adapted, facts: Facts) -> Bundle:
@@ -141,7 +146,7 @@ def _read(options: OwnModelOptions) -> _Read:
     labels = labels_for(head, options.labels)
     task = task_for(options.task, labels, options.thresholds)
     vocabulary = options.vocabulary.read(_rows(architecture), layer)
-    is_read = not is_masked(head) or build_fixed(head, length, Padding.POST).reads_padding
+    is_read = not is_masked(head) or reads_padding(head, length)
     read = _Read(
         options,
         head,
@@ -205,16 +210,14 @@ def _sides(read: _Read, rebuilt: "Rebuilt") -> Sides:
     return checked.sides
 
 
-def _adapt(read: _Read, rebuilt: "Rebuilt", sides: Sides) -> Adapted:
+def _adapt(read: _Read, rebuilt: "Rebuilt", sides: Sides, path: Path) -> Adapted:
     """Return the graphs, and what the bundle says of them."""
     head, words = read.head, read.vocabulary.words()
     padding, truncation = Padding(sides.padding), Truncation(sides.truncating)
-    fixed = Inputs(Layout.FIXED, read.length, truncation, padding)
-    if reads_lengths(head):
-        built, steps = build_lengths(head), build_steps(head)
-        inputs = Inputs(Layout.LENGTHS, read.length, truncation)
-    else:
-        built, steps, inputs = build_fixed(head, read.length, padding), None, fixed
+    fixed, built = Inputs(Layout.FIXED, read.length, truncation, padding), path.built
+    is_short = path.layout is Layout.LENGTHS
+    inputs = Inputs(Layout.LENGTHS, read.length, truncation) if is_short else fixed
+    steps = build_steps(head) if is_short and gives_steps(head) else None
     same_bits = gives_same_bits(built.model, inputs, len(words))
     if not same_bits:
         _say("the last bits of an answer depend on the texts beside it in a batch (same_bits)")
@@ -227,7 +230,8 @@ def _adapt(read: _Read, rebuilt: "Rebuilt", sides: Sides) -> Adapted:
 
     def answer(sequences: Sequence[Ids]) -> Mapping[str, NDArray[np.float32]]:
         answers = rebuilt.answer(layout_of(fixed).inputs(sequences)["token_ids"])
-        return {name: answers[name] for name in (*built.outputs, LAST_STEP) if name in answers}
+        names = (*built.outputs, LAST_STEP) if steps else built.outputs
+        return {name: answers[name] for name in names if name in answers}
 
     hidden = Vectors(built.outputs["hidden"]) if "hidden" in built.outputs else None
     return Adapted(
@@ -250,7 +254,7 @@ def _adapt(read: _Read, rebuilt: "Rebuilt", sides: Sides) -> Adapted:
 
 def _last_step(head: Head) -> str | None:
     """Return the layer in which the steps end, None if it is the one that gives `hidden`."""
-    if not reads_lengths(head):
+    if not gives_steps(head):
         return None
     reader = head.architecture.layers[1].name
     return None if reader == head.hidden else reader
@@ -261,13 +265,14 @@ def _task(read: _Read) -> Task:
     return task_for(read.options.task, labels, read.options.thresholds)
 
 
-def _facts(read: _Read, sides: Sides) -> Facts:
+def _facts(read: _Read, sides: Sides, path: Path) -> Facts:
     options, architecture = read.options, read.head.architecture
     training = {
         "model": options.model.name,
         "keras": architecture.keras_version,
         "layers": [layer.kind for layer in architecture.layers],
         "padding": sides.padding,
+        "path": path.name,
     }
     return Facts(options.name, options.model_version, training)
 

@@ -3,10 +3,11 @@
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession, SessionOptions
 from sentido_bundle import Inputs
 from sentido_bundle.batches import MOST_ROWS
 from sentido_bundle.layouts import layout_of
+
+from sentido_export.imported.graph.session import session_of
 
 _LENGTHS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 500, 7)
 _SIZES = (2, 3, 4, 5, 8, 12, MOST_ROWS)
@@ -20,12 +21,7 @@ def gives_same_bits(model: onnx.ModelProto, inputs: Inputs, ids: int) -> bool:
     """
     if any(node.op_type == "RNN" for node in model.graph.node):
         return False
-    options = SessionOptions()
-    options.intra_op_num_threads = 1  # as servers run it
-    session = InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    layout = layout_of(inputs)
+    session, layout = session_of(model), layout_of(inputs)
 
     def run(texts: list[NDArray[np.int32]]) -> list[NDArray[np.float32]]:
         outputs: list[NDArray[np.float32]] = session.run(None, layout.inputs(texts))

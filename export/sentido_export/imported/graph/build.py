@@ -1,11 +1,12 @@
 """From an architecture to an ONNX graph: layer by layer, as Keras would call them.
 
 Built with `onnx.helper` alone, because what makes a graph right is not how nodes are written down
-but what Keras does with masks, padding and gates: see `recurrent.py` and `steps.py`.
+but what Keras does with masks, padding and gates: see `recurrent.py` and `steps.py`. The graph that
+is built here computes every padded step; `short.py` builds those that compute none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -19,7 +20,7 @@ from sentido_export.imported.head import Head
 
 Build = Callable[[Nodes, Layer, Sequence[Value]], Value]
 
-_BUILDERS: Mapping[str, Build] = {
+BUILDERS: Mapping[str, Build] = {
     "LSTM": recurrent.recurrent,
     "GRU": recurrent.recurrent,
     "SimpleRNN": recurrent.recurrent,
@@ -53,46 +54,42 @@ _IN_ORDER = ("Conv1D", "MaxPooling1D", "AveragePooling1D", "Flatten", "PReLU")
 
 @dataclass(frozen=True)
 class Built:
-    """A graph and what it returns: the size of each output by name.
-
-    `reads_padding`: the answer depends on the side on which the padding stands.
-    """
+    """A graph and what it returns: the size of each output by name."""
 
     model: onnx.ModelProto
     outputs: Mapping[str, int]
-    reads_padding: bool
 
 
 def build_fixed(head: Head, length: int, padding: Padding) -> Built:
     """Build a graph that reads `token_ids` (batch, length), padded with 0 on one side."""
     nodes = Nodes()
-    mask = _mask(nodes, "token_ids", padding) if is_masked(head) else None
-    return _build(nodes, head, {"token_ids": ["batch", length]}, length, mask)
+    values = add_layers(nodes, head, length, padding)
+    return finish(nodes, head, values, {"token_ids": ["batch", length]})
 
 
-def build_lengths(head: Head) -> Built:
-    """Build a graph that reads `token_ids` (batch, time), padded on the right, and `lengths`.
-
-    For architectures of which `reads_lengths` is true.
-    """
-    mask = Mask("", "lengths", Padding.POST)
-    inputs: dict[str, list[str | int]] = {"token_ids": ["batch", "time"], "lengths": ["batch"]}
-    return _build(Nodes(), head, inputs, 0, mask)
+def reads_padding(head: Head, length: int) -> bool:
+    """Return whether the answer depends on the side on which the padding stands."""
+    values = add_layers(Nodes(), head, length, Padding.POST)
+    return any(
+        _reads_padding(layer, values[name])
+        for layer in head.architecture.layers
+        for name in layer.inputs
+        if name in values
+    )
 
 
 def build_steps(head: Head) -> onnx.ModelProto | None:
     """Build a graph that reads `token_ids` and `lengths` and returns `steps` (batch, time, units).
 
     They are what the recurrent layer returns for each token. None if it begins at the last one.
+    For architectures of which `gives_steps` is true.
     """
     embedding, reader, *_ = head.architecture.layers
     if reader.fields["go_backwards"]:
         return None
     nodes = Nodes()
     vectors = nodes.add("Gather", nodes.store(embedding.weights[0]), "token_ids")
-    every, _ = recurrent.run(
-        nodes, reader.name, reader.kind, reader.fields, reader.weights, vectors, "lengths"
-    )
+    every, _ = recurrent.run(nodes, reader, vectors, "lengths")
     nodes.give("steps", "Identity", every)
     return nodes.model(
         {"token_ids": ["batch", "time"], "lengths": ["batch"]},
@@ -105,8 +102,8 @@ def is_masked(head: Head) -> bool:
     return any(layer.fields.get("mask_zero") for layer in head.architecture.layers)
 
 
-def reads_lengths(head: Head) -> bool:
-    """Return whether a model can be told its texts' lengths: a masked LSTM or GRU alone."""
+def gives_steps(head: Head) -> bool:
+    """Return whether each token has a vector of its own: in a masked LSTM or GRU alone."""
     embedding, *others = head.architecture.layers
     if embedding.kind != "Embedding" or not embedding.fields["mask_zero"]:
         return False
@@ -120,48 +117,49 @@ def reads_lengths(head: Head) -> bool:
     return not reader.fields["return_sequences"] and not reader.fields["zero_output_for_mask"]
 
 
+def add_layers(nodes: Nodes, head: Head, length: int, padding: Padding) -> dict[str, Value]:
+    """Add all layers, padding among their steps; return what each of them returns, by its name."""
+    mask = _mask(nodes, "token_ids", padding) if is_masked(head) else None
+    values: dict[str, Value] = {}
+    for layer in head.architecture.layers:
+        if layer.kind == "Embedding":
+            own = mask if layer.fields["mask_zero"] else None
+            values[layer.name] = replace(embed(nodes, layer, length), mask=own)
+        else:
+            values[layer.name] = BUILDERS[layer.kind](nodes, layer, inputs_of(layer, values))
+    return values
+
+
+def embed(nodes: Nodes, layer: Layer, length: int) -> Value:
+    """Add an Embedding."""
+    (table,) = layer.weights
+    name = nodes.add("Gather", nodes.store(table), "token_ids")
+    return Value(name, (length, table.shape[1]), even=True)
+
+
+def inputs_of(layer: Layer, values: Mapping[str, Value]) -> list[Value]:
+    """Return what a layer reads. Raises ExportError if it reads ids and is not an Embedding."""
+    if not all(name in values for name in layer.inputs):
+        raise ExportError(
+            f"layer {layer.name} reads the ids themselves: only an Embedding layer can do that"
+        )
+    return [values[name] for name in layer.inputs]
+
+
+def finish(
+    nodes: Nodes, head: Head, values: Mapping[str, Value], inputs: dict[str, list[str | int]]
+) -> Built:
+    """Return the graph, whose outputs are those of a head."""
+    outputs = _outputs(nodes, head, values)
+    shapes: dict[str, list[str | int]] = {name: ["batch", size] for name, size in outputs.items()}
+    return Built(nodes.model(inputs, shapes), outputs)
+
+
 def _mask(nodes: Nodes, ids: str, padding: Padding) -> Mask:
     """Mask id 0."""
     real = nodes.add("Greater", ids, nodes.store(np.array(0, np.int32)))
     numbers = nodes.add("Cast", real, to=onnx.TensorProto.INT32)
     return Mask(real, nodes.add("ReduceSum", numbers, nodes.axes(1), keepdims=0), padding)
-
-
-def _build(
-    nodes: Nodes,
-    head: Head,
-    inputs: dict[str, list[str | int]],
-    length: int,
-    mask: Mask | None,
-) -> Built:
-    architecture = head.architecture
-    values: dict[str, Value] = {}
-    reads_padding = False
-    for layer in architecture.layers:
-        if layer.kind == "Embedding":
-            values[layer.name] = _embedding(nodes, layer, length, mask)
-            continue
-        into = [_value(values, layer, name) for name in layer.inputs]
-        reads_padding |= any(_reads_padding(layer, value) for value in into)
-        values[layer.name] = _BUILDERS[layer.kind](nodes, layer, into)
-    outputs = _outputs(nodes, head, values)
-    shapes: dict[str, list[str | int]] = {name: ["batch", size] for name, size in outputs.items()}
-    return Built(nodes.model(inputs, shapes), outputs, reads_padding)
-
-
-def _embedding(nodes: Nodes, layer: Layer, length: int, mask: Mask | None) -> Value:
-    (table,) = layer.weights
-    name = nodes.add("Gather", nodes.store(table), "token_ids")
-    own = mask if layer.fields["mask_zero"] else None
-    return Value(name, (length, table.shape[1]), own, even=True)
-
-
-def _value(values: Mapping[str, Value], layer: Layer, name: str) -> Value:
-    if name not in values:
-        raise ExportError(
-            f"layer {layer.name} reads the ids themselves: only an Embedding layer can do that"
-        )
-    return values[name]
 
 
 def _reads_padding(layer: Layer, value: Value) -> bool:

@@ -57,13 +57,16 @@ class Nodes:
         return self.store(np.array(axes, np.int64))
 
     def model(
-        self, inputs: dict[str, list[str | int]], outputs: dict[str, list[str | int]]
+        self,
+        inputs: dict[str, list[str | int]],
+        outputs: dict[str, list[str | int]],
+        input_type: int = TensorProto.INT32,
     ) -> onnx.ModelProto:
-        """Return the model: int32 inputs and float32 outputs by name, with their shapes."""
+        """Return the model: inputs of one type and float32 outputs by name, with their shapes."""
         graph = helper.make_graph(
             self._nodes,
             "sentido",
-            [helper.make_tensor_value_info(n, TensorProto.INT32, s) for n, s in inputs.items()],
+            [helper.make_tensor_value_info(n, input_type, s) for n, s in inputs.items()],
             [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
             list(self._tensors.values()),
         )
