@@ -3,7 +3,8 @@
 What goes into a node is a stored array, or one of these values, all made of the ids of texts:
 `x` (batch, time, 4), `turned` (time, batch, 4), `channels` (batch, 4, time), `image`
 (batch, 4, 1, time), `h` (batch, 4), `share` (batch, 4) within 0 to 1, `mask` (batch, time) of
-booleans, `ids` and `lengths` of int64, `sizes` the shape of `x`, `time` the size of the time.
+booleans, `ids` and `lengths` of int64, `from_1` the lengths, 1 of an empty text, `sizes` the shape
+of `x`, `time` the size of the time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,7 +102,8 @@ def _layer(operator: str, gates: int, extra: int = 0, **attributes: Any) -> Case
     """Return a recurrent layer of 3 units with all of its inputs but peepholes."""
     directions = 2 if attributes.get("direction") == "bidirectional" else 1
     inputs: list[Input] = ["turned", floats(directions, gates * 3, 4)]
-    inputs += [floats(directions, gates * 3, 3), floats(directions, gates * 6), "lengths"]
+    lengths = "from_1" if operator == "RNN" else "lengths"
+    inputs += [floats(directions, gates * 3, 3), floats(directions, gates * 6), lengths]
     states = ["" for _ in range(extra)]
     return Case(operator, [*inputs, *states], {"hidden_size": 3, **attributes}, 2 + (gates == 4))
 
@@ -277,6 +279,7 @@ _CONSTANTS: dict[str, NDArray[Any]] = {
     "number_2": long(2),
     "no": np.array(0, np.uint8),
     "scale": np.array(0.5, np.float32),
+    "one32": np.array(1, np.int32),
 }
 
 
@@ -294,6 +297,7 @@ def _prefix() -> list[onnx.NodeProto]:
         node("Unsqueeze", ["h", "one"], ["h4"]),
         node("Sigmoid", ["h"], ["share"]),
         node("Cast", ["lengths"], ["lengths64"], to=7),
+        node("Max", ["lengths", "one32"], ["from_1"]),
         node("Greater", ["token_ids", "zero"], ["mask"]),
         node("Unsqueeze", ["mask", "two"], ["mask3"]),
         node("Cast", ["mask"], ["mask64"], to=7),

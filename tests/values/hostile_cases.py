@@ -47,6 +47,8 @@ def _layers() -> Iterator[Hostile]:
         yield changed(layer, 3, floats(1, gates * 3)), "input 3 has the shape (1, "
         yield changed(layer, 4, np.array([1, 2], np.int32)), "the lengths, has the shape (2,)"
         yield changed(layer, 4, "token32"), "its lengths are not known to be at most time"
+        if layer.operator == "RNN":
+            yield changed(layer, 4, "lengths"), "its lengths are not known to be at least 1"
         for attributes, message in (
             ({"hidden_size": 4}, "input W has the shape"),
             ({"direction": "bidirectional"}, "input W has the shape"),

@@ -29,7 +29,8 @@ def _layer(operator: str, gates: int) -> Case:
     two = 2 * gates * WIDTH
     inputs: list[Input] = ["turned", zeros(2, gates * WIDTH, WIDTH), zeros(2, gates * WIDTH, WIDTH)]
     attributes = {"hidden_size": WIDTH, "direction": "bidirectional"}
-    return Case(operator, [*inputs, zeros(2, two), "lengths"], attributes, 1)
+    lengths = "from_1" if operator == "RNN" else "lengths"
+    return Case(operator, [*inputs, zeros(2, two), lengths], attributes, 1)
 
 
 def _case(operator: str, *inputs: Input, **attributes: object) -> Case:

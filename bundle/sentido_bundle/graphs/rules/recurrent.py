@@ -60,11 +60,23 @@ def steps_of(step: Step, layer: str) -> list[Value]:
     if lengths := step.optional(4):
         expect("input 4, the lengths,", lengths.shape, (batch,))
         check_lengths(lengths, time)
+        if layer == "RNN":
+            _check_not_empty(lengths)
     _check_activations(step, directions * _ACTIVATIONS[layer])
     _count(step, [time, batch], features, gates * hidden, hidden)
     last = (directions, batch, hidden)
     shapes = ((time, *last), last, last)
     return [Value(DataType.FLOAT, shape) for shape in shapes]
+
+
+def _check_not_empty(lengths: Value) -> None:
+    """Raise ValueError if a text may have the length 0.
+
+    ONNX Runtime's RNN returns for it what lies in memory in front of its output, in releases
+    without pull request 28052; LSTM and GRU return zeros.
+    """
+    if lengths.wholes is None or lengths.wholes[0] < 1:
+        raise ValueError("its lengths are not known to be at least 1, as an RNN needs them")
 
 
 def _directions(step: Step) -> int:
