@@ -1,11 +1,13 @@
 """The table of docs/your-own-model.md: each kind of model against its Keras, and how fast both are.
 
-Trains every model for one epoch on real reviews, with and without a mask, padded on the left and on
-the right, exports it as `sentido-export --from-keras` does, and compares the bundle's answers with
-`model.predict` on 500 real texts of all lengths, on empty ones and on unknown words. Rows that are
-in build/bench/own_models.json already are not measured again.
+Trains every model for one epoch on real reviews, with and without a mask, exports it as
+`sentido-export --from-keras` does, padded on the left, on the right, and on the left by the path
+that computes padding, and compares the bundles' answers with `model.predict` on 500 real texts of
+all lengths, on empty ones and on unknown words. Then all of them are timed, one after the other.
+What is in build/bench/own_models.json already is not done again; `--prepare` leaves the times out.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -38,9 +40,12 @@ FOLDER = ROOT / "build" / "bench" / "own_models"
 RESULTS = FOLDER.with_suffix(".json")
 BEGIN, END = "<!-- the table: bench/architectures.py writes it -->\n", "<!-- end of the table -->\n"
 
-WORDS, LENGTH, TRAINED, ASKED = 5000, 100, 1000, 500
+WORDS, TRAINED, ASKED = 5000, 1000, 500
+SHORT, LONG = 100, 500  # tokens that a model reads
+LONG_NAME = "LSTM of 100 units, length 500"
 SIDES = ("pre", "post")
 ROUNDS = 3
+KERAS_BATCH = 128
 
 Layers = Callable[[], list[Any]]
 
@@ -77,89 +82,133 @@ MODELS: dict[str, Layers] = {
         layers.LSTM(32),
     ],
     "averaged embeddings": lambda: [layers.GlobalAveragePooling1D()],
+    LONG_NAME: lambda: [layers.LSTM(100)],
 }
 
 
 class Texts:
-    """What models are trained on, and what they are asked."""
+    """What models of one length are trained on, and what they are asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, length: int) -> None:
         reviews = load("reviews", "text", "label")
         order = np.random.default_rng(0).permutation(len(reviews.texts))
         trained, asked = order[:TRAINED], order[TRAINED : TRAINED + ASKED]
+        self.length = length
         self.texts = [reviews.texts[i] for i in trained]
         self.labels = reviews.labels[trained]
         self.tokenizer = Tokenizer(num_words=WORDS)
         self.tokenizer.fit_on_texts(self.texts)
-        # Every review is cut to another number of words, so that there are texts of all lengths.
+        # A model of 100 tokens gets each review cut to another number of words, so that there are
+        # texts of all lengths; one of 500 gets whole reviews.
+        cut = (" ".join(reviews.texts[i].split()[: 1 + n % 200]) for n, i in enumerate(asked))
+        whole = (reviews.texts[i] for i in asked)
         self.asked = [
-            *(" ".join(reviews.texts[i].split()[: 1 + n % 200]) for n, i in enumerate(asked)),
+            *(cut if length == SHORT else whole),
             *("", " ", "!!!", "zxqv", "zxqv wqxz " * 80),
         ]
 
     def ids(self, texts: list[str], side: str) -> Any:
         """Return what a program gives its model."""
         rows = self.tokenizer.texts_to_sequences(texts)
-        return keras.utils.pad_sequences(rows, LENGTH, padding=side, truncating=side)
+        return keras.utils.pad_sequences(rows, self.length, padding=side, truncating=side)
 
 
 def main() -> None:
     """Measure what is missing, and write the table into the page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
+    parser.add_argument("--prepare", action="store_true", help="train, export and compare alone")
+    arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    texts = Texts()
-    for name, mask, side in product(MODELS, (True, False), SIDES):
-        key = f"{name}/{mask}/{side}"
-        if key not in results:
-            keras.utils.set_random_seed(0)
-            results[key] = measure(name, mask, side, texts)
+    texts = {length: Texts(length) for length in (SHORT, LONG)}
+    steps = [prepare] if arguments.prepare else [prepare, measure]
+    for step, name, mask in product(steps, MODELS, (True, False)):
+        row = results.setdefault(f"{name}/{mask}", {})
+        if step.__name__ not in row:
+            row[step.__name__] = step(name, mask, texts[LONG if name == LONG_NAME else SHORT])
             RESULTS.write_text(json.dumps(results))
-            print(key, results[key], flush=True)
-    table = "\n".join(rows_of(results)) + "\n"
-    page = PAGE.read_text(encoding="utf-8")
-    before, after = page.split(BEGIN)[0], page.split(END)[1]
-    PAGE.write_text(before + BEGIN + table + END + after, encoding="utf-8")
-    sys.exit(max(row["difference"] for row in results.values()) > 1e-5)
+            print(name, mask, row[step.__name__], flush=True)
+    if not arguments.prepare:
+        table = "\n".join(rows_of(results)) + "\n"
+        page = PAGE.read_text(encoding="utf-8")
+        before, after = page.split(BEGIN)[0], page.split(END)[1]
+        PAGE.write_text(before + BEGIN + table + END + after, encoding="utf-8")
+    sys.exit(max(largest(row["prepare"]) for row in results.values()) > 1e-5)
 
 
-def measure(name: str, mask: bool, side: str, texts: Texts) -> dict[str, Any]:
-    """Train, export and compare one model."""
+def largest(prepared: dict[str, Any]) -> float:
+    """Return the largest difference of a model's bundles from Keras."""
+    return max(float(bundle["difference"]) for bundle in prepared.values())
+
+
+def prepare(name: str, mask: bool, texts: Texts) -> dict[str, Any]:
+    """Train, export and compare one model: what is found of each of its bundles, by its name."""
+    keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
-            keras.Input((LENGTH,), dtype="int32"),
+            keras.Input((texts.length,), dtype="int32"),
             layers.Embedding(WORDS, 32, mask_zero=mask),
             *MODELS[name](),
             layers.Dense(1, activation="sigmoid"),
         ]
     )
     model.compile("adam", "binary_crossentropy", jit_compile=False)
-    model.fit(texts.ids(texts.texts, side), texts.labels, batch_size=64, verbose=0)
-    bundle, ids = exported(model, side, texts), texts.ids(texts.asked, side)
-    wanted, found = model.predict(ids, verbose=0)[:, 0], bundle.predict(texts.asked)
-    differences = np.abs(found.probabilities[:, 1] - wanted)
-    known = np.isfinite(wanted)  # not for the masked average of no word
-    assert known[ids.any(axis=1)].all()
-    return {
-        "difference": float(differences[known].max()),
-        "layout": str(bundle.manifest.inputs.layout),
-        "same_bits": bundle.manifest.same_bits,
-        "bundle": rate(lambda: bundle.predict(texts.asked, threads=cpus.granted()), texts),
-        "keras": rate(lambda: model.predict(ids, verbose=0), texts),
-    }
+    model.fit(texts.ids(texts.texts, "pre"), texts.labels, batch_size=64, verbose=0)
+    folder = folder_of(name, mask)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model.save(folder / "model.keras")
+    (folder / "tokenizer.json").write_text(texts.tokenizer.to_json())
+    wanted = {side: answers_of(model, texts, side) for side in SIDES}
+    found = {}
+    for bundle_name, side in (("pre", "pre"), ("post", "post"), ("fixed", "pre")):
+        bundle = exported(folder, side, bundle_name)
+        known = np.isfinite(wanted[side])  # not for the masked average of no word
+        assert known[texts.ids(texts.asked, side).any(axis=1)].all()
+        differences = np.abs(bundle.predict(texts.asked).probabilities[:, 1] - wanted[side])
+        found[bundle_name] = {
+            "difference": float(differences[known].max()),
+            "path": bundle.manifest.training["path"],
+            "same_bits": bundle.manifest.same_bits,
+        }
+    return found
 
 
-def exported(model: keras.Model, side: str, texts: Texts) -> Bundle:
-    """Export a model as the command does."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    model.save(FOLDER / "model.keras")
-    (FOLDER / "tokenizer.json").write_text(texts.tokenizer.to_json())
-    flags = ["--from-keras", str(FOLDER / "model.keras"), "--padding", side, "--truncating", side]
-    flags += ["--tokenizer", str(FOLDER / "tokenizer.json")]
+def answers_of(model: keras.Model, texts: Texts, side: str) -> Any:
+    """Return what Keras answers, (texts,)."""
+    return model.predict(texts.ids(texts.asked, side), batch_size=KERAS_BATCH, verbose=0)[:, 0]
+
+
+def folder_of(name: str, mask: bool) -> Path:
+    """Return where the model and its bundles are kept."""
+    return FOLDER / f"{name}, {'masked' if mask else 'unmasked'}".replace(" ", "_")
+
+
+def exported(folder: Path, side: str, name: str) -> Bundle:
+    """Export a model as the command does; the bundle `fixed` computes padding in any case."""
+    flags = ["--from-keras", str(folder / "model.keras"), "--padding", side, "--truncating", side]
+    flags += ["--tokenizer", str(folder / "tokenizer.json")]
     with redirect_stdout(StringIO()):
-        options = OwnModelOptions.of(parse(flags), FOLDER / "bundle", "bench")
-        return export_own_model(options)
+        options = OwnModelOptions.of(parse(flags), folder / name, "bench")
+        return export_own_model(options, is_fixed=name == "fixed")
+
+
+def measure(name: str, mask: bool, texts: Texts) -> dict[str, float]:
+    """Return how many texts per second the model answers as each of these."""
+    folder, threads = folder_of(name, mask), cpus.granted()
+    model = keras.models.load_model(folder / "model.keras")
+    ids = texts.ids(texts.asked, "pre")
+    rates = {
+        "keras": rate(lambda: model.predict(ids, batch_size=KERAS_BATCH, verbose=0), texts),
+    }
+    for bundle_name in ("pre", "fixed"):
+        bundle = Bundle.load(folder / bundle_name)
+        rates[bundle_name] = rate(
+            lambda bundle=bundle: bundle.predict(texts.asked, threads=threads),  # type: ignore[misc]
+            texts,
+        )
+    return rates
 
 
 def rate(run: Callable[[], object], texts: Texts) -> float:
@@ -175,15 +224,19 @@ def rate(run: Callable[[], object], texts: Texts) -> float:
 
 def rows_of(results: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Return the lines of the table: a model with and without a mask, both sides in one line."""
-    yield "| model | mask | difference, left | right | bundle, texts/s | Keras, texts/s | times |"
-    yield "|---|---|---|---|---|---|---|"
+    yield (
+        "| model | mask | path, left | right | difference, left | right | bundle, texts/s |"
+        " Keras, texts/s | times | padded graph, texts/s | times |"
+    )
+    yield "|" + "---|" * 11
     for name, mask in product(MODELS, (True, False)):
-        left, right = (results[f"{name}/{mask}/{side}"] for side in SIDES)
-        fast, slow = left["bundle"], left["keras"]
-        lengths = ", real lengths" if left["layout"] == "lengths" else ""
+        row = results[f"{name}/{mask}"]
+        left, right = (row["prepare"][side] for side in SIDES)
+        fast, slow, padded = (row["measure"][what] for what in ("pre", "keras", "fixed"))
         yield (
-            f"| {name} | {'yes' if mask else 'no'}{lengths} | {left['difference']:.1e} |"
-            f" {right['difference']:.1e} | {fast:,.0f} | {slow:,.0f} | {fast / slow:.1f} |"
+            f"| {name} | {'yes' if mask else 'no'} | {left['path']} | {right['path']} |"
+            f" {left['difference']:.1e} | {right['difference']:.1e} | {fast:,.0f} | {slow:,.0f} |"
+            f" {fast / slow:.1f} | {padded:,.0f} | {fast / padded:.1f} |"
         )
 
 
