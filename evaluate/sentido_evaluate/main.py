@@ -215,6 +215,8 @@ def _share(text: str) -> float:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         value = -1.0
+    if value == 1 and not text.endswith("%"):
+        raise argparse.ArgumentTypeError(f"{text!r:.40} may be meant as 1% or as 100%: write which")
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is not a share such as 1% or 0.01")
     return value

@@ -3,6 +3,7 @@
 A row whose label is missing, or is none of the model's, has an error in the place of a label.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,8 @@ from sentido_evaluate.errors import EvaluateError
 Held = frozenset[int]
 """The places of a text's labels among the model's."""
 
-_YES = {"1": True, "True": True, "true": True, "0": False, "False": False, "false": False}
+_YES = {"1": True, "true": True, "0": False, "false": False}
+_APART = re.compile(r"[,;|\[\]]")  # what stands between labels in one string
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,13 @@ class Columns:
                 f"the column {self.text!r} holds both the texts and labels: name two columns with"
                 " --text-column and --label-column"
             )
+        if self.labels and self.label != Columns.label:
+            raise EvaluateError(
+                "--label-column names one column of labels, --label-columns one for each label:"
+                " give one of both"
+            )
+        if not all(names):
+            raise EvaluateError("--label-columns has an empty name: write A,B,C")
         if doubled := [name for name in names if names.count(name) > 1]:
             raise EvaluateError(f"--label-columns names {doubled[0]!r} several times")
 
@@ -91,6 +100,8 @@ class Truth:
             )
         refuse_doubles(reader.names, [self._columns.text, *self._columns.names], hint="")
         flag = "--label-columns" if self._columns.labels else "--label-column"
+        if self._many and not self._columns.labels:
+            flag += ", or a column of 0 and 1 for each label with --label-columns"
         if reader.format != "jsonl":  # whose columns are those of objects that may be bad
             for name in self._columns.names:
                 refuse_column(reader.files[0], reader.names, name, flag=flag)
@@ -112,11 +123,21 @@ class Truth:
         if label is None:
             return f"no label in the column {self._columns.label!r} (--label-column)"
         if (place := self._places.get(self._name(label))) is None:
-            return (
-                f"the label {label!r:.60} is none of the model's, {quoted(self._labels, 5)}:"
-                f" {self._hint.replace('NAME', label[:40])}"
-            )
+            return f"the label {label!r:.60} is none of the model's, {self._why(label)}"
         return frozenset((place,))
+
+    def _why(self, label: str) -> str:
+        """Say what the model's labels are, and what to do about one that is none of them."""
+        labels = quoted(self._labels, 5)
+        parts = {part.strip(" '\"") for part in _APART.split(label)}
+        if self._many and len(parts & {*self._labels}) > 0:
+            return (
+                f"{labels}: several labels of a text are a list in Parquet or JSON lines, or a"
+                " column of 0 and 1 each (--label-columns)"
+            )
+        alike = [one for one in self._labels if one.casefold() == label.casefold()]
+        hint = self._hint.replace("NAME", label[:40])
+        return f"{labels}: {hint.replace('LABEL', alike[0]) if alike else hint}"
 
     def _several(self, value: object) -> Held | str:
         if not isinstance(value, list | tuple):
@@ -133,7 +154,7 @@ class Truth:
         held = set()
         for value, place in zip(values, places, strict=True):
             try:
-                is_held = _YES.get(label_of(value) or "")
+                is_held = _YES.get((label_of(value) or "").lower())
             except ValueError as error:
                 return str(error)
             if is_held is None:

@@ -111,10 +111,14 @@ def test_no_row_that_can_be_evaluated_is_an_error_that_names_the_first(tmp_path:
         (["--label-column", "nothing"], 1, "name it with --label-column"),
         (["--text-column", "label"], 1, "name two columns"),
         (["--label-columns", "a,b"], 1, "name the one column of labels with --label-column"),
+        (["--label-columns", "a,,b"], 1, "has an empty name"),
+        (["--label-columns", "a,a"], 1, "names 'a' several times"),
+        (["--label-columns", "a,b", "--label-column", "c"], 1, "give one of both"),
         (["--rename", "a=b"], 1, "the model has the labels 'negative', 'positive'"),
         (["--rename", "a"], 2, "is not OLD=NEW"),
         (["--max-flips", "1%"], 2, "--max-flips needs --compare"),
         (["--compare", ".", "--max-flips", "2"], 2, "is not a share such as 1% or 0.01"),
+        (["--compare", ".", "--max-flips", "1"], 2, "'1' may be meant as 1% or as 100%"),
         (["--bundle", "/nowhere"], 1, "/nowhere"),
         (["--report", "page.csv"], 1, "must end in .html"),
         (["--report", "/nowhere/page.html"], 1, "does not exist"),
@@ -177,6 +181,40 @@ def test_texts_of_no_label_at_all_are_rows_like_others(tmp_path: Path) -> None:
     assert [row["recall"] for row in evaluation["labels"]] == [None] * 3
     assert (evaluation["macro_f1"], evaluation["micro_f1"]) == (None, 0)
     assert evaluation["rows"]["evaluated"] == 2
+
+
+@pytest.mark.parametrize("cell", ["good,odd", "good; odd", "['good', 'odd']", '["good"]', "a|odd"])
+def test_several_labels_in_a_string_are_told_how_to_be_written(
+    cell: str, three: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.csv", [("Good.", "good"), ("Good.", cell)])
+    code, _, err = run(path, "--bundle", three)
+    assert code == 3
+    assert "line 3: the label " in err
+    assert "are a list in Parquet or JSON lines, or a column of 0 and 1 each" in err
+
+
+def test_flags_are_0_and_1_or_what_programs_write_for_them(three: Path, tmp_path: Path) -> None:
+    rows = [("Good.", "FALSE", "TRUE", "0.0"), ("Bad.", "1", "false", " 0 ")]
+    path = write(tmp_path / "a.csv", rows, ("text", *variants.LABELS))
+    labels = found(path, "--bundle", three, "--label-columns", "bad, good ,odd")["labels"]
+    assert [row["support"] for row in labels] == [1, 1, 0]
+    code, _, err = run(path, "--bundle", three)
+    assert code == 1
+    assert "or a column of 0 and 1 for each label with --label-columns" in err
+
+
+def test_a_label_in_another_case_is_told_which_it_may_be(tmp_path: Path) -> None:
+    code, _, err = run(write(tmp_path / "a.csv", [("Good.", "Positive")]))
+    assert code == 1
+    assert "--rename Positive=positive says which it is" in err
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [("Good.", "positive", "x")], ("text", "label", "label"))
+    code, _, err = run(path)
+    assert code == 1
+    assert "the input has 2 columns 'label': give each another name" in err
 
 
 def test_a_column_for_each_label_is_needed_and_holds_0_or_1(three: Path, tmp_path: Path) -> None:
