@@ -16,19 +16,17 @@ TOGETHER = {
         "tests/values/test_own_model",
         "tests/values/test_training_export.py",
         "tests/process/test_own_models.py",
-        "tests/process/test_keras_files.py",
     ),
 }
 # The groups that take longest, to begin with: else one worker ends long after the others.
 LONGEST = (
     "engine",
-    "keras",
     "tests/score/test_engines.py",
-    "tests/process/test_export.py",
-    "tests/process/test_installing.py",
     "tests/score/test_killing.py",
-    "tests/hostile/test_hogs.py",
-    "tests/hostile/test_hogs.py native",
+    "tests/house/test_documents.py",
+    "tests/process/test_installing.py",
+    "keras",
+    "tests/process/test_export.py",
 )
 
 

@@ -5,6 +5,7 @@ ten times slower. So an unmasked twin with the same weights is converted, and th
 told the real length of each text (its input `sequence_lens`), which gives what the mask gives.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -67,6 +68,7 @@ def _convert(function: Any, outputs: dict[str, list[str | int]]) -> onnx.ModelPr
         raise ExportError(f"tf2onnx did not give one LSTM node and no Loop, but {operators}")
     _read_lengths(graph)
     _prune(graph)
+    _number(graph, outputs)
     graph.name = "sentido"
     inputs: dict[str, list[str | int]] = {"token_ids": ["batch", "time"], "lengths": ["batch"]}
     for field, shapes, kind in (
@@ -112,3 +114,28 @@ def _prune(graph: onnx.GraphProto) -> None:
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(reversed(kept))
     graph.initializer.extend(tensors)
+
+
+def _number(graph: onnx.GraphProto, kept: Collection[str]) -> None:
+    """Name nodes and tensors by the order of the nodes that use them, but those that are kept.
+
+    tf2onnx numbers whatever it names in a process, and of equal tensors keeps any: a second export
+    would get other bytes.
+    """
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    names, used = {name: name for name in ("", *kept)}, list[TensorProto]()
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+        for name in node.input:
+            if name in tensors and name not in names:
+                names[name] = f"constant_{len(used)}"
+                used.append(tensors[name])
+        for name in node.output:
+            names.setdefault(name, f"{node.op_type}_{number}_{len(names)}")
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+    for tensor in used:
+        tensor.name = names[tensor.name]
+    del graph.initializer[:]
+    graph.initializer.extend(used)
+    graph.doc_string = ""

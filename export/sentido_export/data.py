@@ -41,6 +41,11 @@ class Dataset:
         sizes = np.bincount(self.labels, minlength=len(self.label_names)).tolist()
         return dict(zip(self.label_names, sizes, strict=True))
 
+    def balanced(self) -> NDArray[np.float32]:
+        """Return the weight of each label with which all count alike, on average 1 for a text."""
+        sizes = np.bincount(self.labels, minlength=len(self.label_names))
+        return (len(self) / len(sizes) / sizes).astype(np.float32)
+
     def __len__(self) -> int:
         return len(self.texts)
 
@@ -155,7 +160,10 @@ def _dataset(
     """Make a data set of texts and labels; `becomes`: what each label is called, None: left out."""
     names = in_order({name for name in becomes.values() if name is not None})
     if len(names) < 2:
-        raise ExportError(f"{source}: its labels are {list(names)}, two or more are needed")
+        raise ExportError(
+            f"{source}: its labels are {list(names)}, two or more are needed: is the label in"
+            " another column? (--label-column)"
+        )
     if len(names) > _MOST_LABELS:
         some = ", ".join(map(repr, names[:3]))
         raise ExportError(

@@ -33,7 +33,7 @@ from sentido_bundle.sections import check_labels
 from sentido_evaluate import read_suite
 from sentido_score.files.names import shown
 
-from sentido_export import data
+from sentido_export import data, remarks
 from sentido_export.errors import ExportError
 from sentido_export.labels import listed
 from sentido_export.machine import check_memory, check_room, memory_in_words
@@ -67,6 +67,8 @@ class Options:
     min_accuracy: float
     int8: bool
     seed: int
+    split_seed: int = 0
+    class_weights: str = "none"  # or "balanced"
     delimiter: str = ","
     input_format: str | None = None  # None: by the name of the data
     normalize_labels: bool = False
@@ -140,7 +142,8 @@ def train(options: Options) -> Trained:
     set_seed(seed)
     layers = build(recipe, len(vocabulary), len(parts.train.label_names))
     layers.model.summary()
-    course = training.train(layers, tokenizer, parts, recipe, seed)
+    weights = parts.train.balanced() if options.class_weights == "balanced" else None
+    course = training.train(layers, tokenizer, parts, recipe, seed, weights)
     metrics = training.evaluate(layers, tokenizer, parts.test)
     if metrics["accuracy"] < options.min_accuracy:
         raise ExportError(
@@ -231,14 +234,26 @@ def _load(options: Options, words: Callable[[str], Sequence[str]]) -> data.Split
         say=print,
     )
     print(f"Loaded {len(texts):,} texts from {shown(options.data)} ({listed(texts.counts)}).")
+    for sentence in remarks.of_texts(texts.texts, words):
+        print(f"Note: {sentence}.")
     distinct, conflicts = data.drop_duplicates(texts, words)
     if len(distinct) < len(texts):
         dropped = f"Dropped {len(texts) - len(distinct):,} that have the words of another one"
         print(dropped + (f", {conflicts:,} of them with another label." if conflicts else "."))
+    if conflicts:
+        found = "1 text contradicts" if conflicts == 1 else f"{conflicts:,} texts contradict"
+        print(
+            f"Note: {found} the same text with another label: the label that came first is kept,"
+            " see whether it is right."
+        )
     if options.limit is not None:
-        distinct = data.draw(distinct, options.limit, options.seed)
+        distinct = data.draw(distinct, options.limit, options.split_seed)
         print(f"Drew {len(distinct):,} of them at random ({listed(distinct.counts)}).")
-    return data.split(distinct, options.validation, options.seed)
+    for sentence in remarks.of_labels(
+        distinct.counts, are_weighted=options.class_weights == "balanced"
+    ):
+        print(f"Note: {sentence}.")
+    return data.split(distinct, options.validation, options.split_seed, print)
 
 
 def _training_facts(
@@ -255,6 +270,8 @@ def _training_facts(
         "recipe": options.recipe_name,
         "settings": dataclasses.asdict(options.recipe),
         "mask": True,
+        "class_weights": options.class_weights,
         "seed": options.seed,
+        "split_seed": options.split_seed,
         "weights": weights_of,
     }

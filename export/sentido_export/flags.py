@@ -31,11 +31,12 @@ examples:
                      ... and how good it is on texts that it was not trained on
   sentido-export --explain-embedding                 what an embedding is, in two sentences
 
-The same seed gives the same sample, split and vocabulary. The trained weights are also the
-same on one machine with one set of library versions, and differ a little elsewhere."""
+The same --split-seed gives the same sample, split and vocabulary. With the same --seed, too, the
+files of the bundle are the same bytes on one machine with one set of library versions, but for the
+time in manifest.json, which SOURCE_DATE_EPOCH sets. Elsewhere the weights differ a little."""
 
 _OF_TRAINING = (
-    *("normalize_labels", "limit", "validation", "seed", "recipe"),
+    *("normalize_labels", "limit", "validation", "seed", "split_seed", "recipe", "class_weights"),
     *("words", "dimensions", "units", "epochs", "batch_size", "min_accuracy", "explain_embedding"),
 )
 _OF_DATA = ("label_column", "label_columns")
@@ -116,12 +117,26 @@ def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
         type=_whole(0, 2**32 - 1),
         default=0,
         metavar="N",
-        help="of every random choice (default: 0)",
+        help="of the first weights and of what training does at random (default: 0)",
+    )
+    source.add_argument(
+        "--split-seed",
+        type=_whole(0, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help="of what is drawn by --limit and held out (default: 0)",
     )
 
     model = parser.add_argument_group("model and training (a flag overrides the recipe)")
     model.add_argument(
         "--recipe", choices=RECIPES, default="tutorial", help="default: tutorial; best takes longer"
+    )
+    model.add_argument(
+        "--class-weights",
+        choices=("balanced", "none"),
+        default="none",
+        help="balanced: let each label count alike in training, however many texts it has"
+        " (default: none)",
     )
     for flag, least, most, text in (
         ("words", 2, bounds.VOCABULARY, "ids in the vocabulary, padding included"),

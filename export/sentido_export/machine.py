@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sentido_export.errors import ExportError
@@ -19,6 +20,8 @@ _CONTAINERS = (
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
 """Where a container's limit and use of memory stand, in versions 2 and 1 of cgroups."""
+
+_LAST = 253402300799  # seconds to the end of the year 9999
 
 _FEWER = "choose fewer --units, --dimensions, --words or --batch-size"
 
@@ -33,6 +36,22 @@ def settle_keras() -> None:
     # No chatter, and no sums in an order of oneDNN's choice.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+
+def created() -> str:
+    """Return when a bundle is made: now, or the time that SOURCE_DATE_EPOCH sets.
+
+    That is the variable of https://reproducible-builds.org by which files get the same bytes again.
+    Raises ExportError if it is no number of seconds.
+    """
+    seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if seconds and not (re.fullmatch("[0-9]{1,12}", seconds) and int(seconds) <= _LAST):
+        raise ExportError(
+            f"SOURCE_DATE_EPOCH is {seconds!r:.40}: a whole number of seconds since 1970 is needed,"
+            f" from 0 to {_LAST}"
+        )
+    moment = datetime.fromtimestamp(int(seconds), UTC) if seconds else datetime.now(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sentido_export.export import Options, export
 from sentido_export.flags import parse
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.link import check_link, set_link
-from sentido_export.machine import settle_keras
+from sentido_export.machine import created, settle_keras
 from sentido_export.recipe import RECIPES, Recipe
 from sentido_export.report import report_of
 
@@ -60,6 +60,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _exported(arguments: argparse.Namespace, out: Path, name: str) -> Bundle:
+    created()  # what is wrong with it is said now
     if arguments.from_keras is None:
         return export(_options(arguments, out, name))
     from sentido_export.imported.export import export_own_model
@@ -82,7 +83,8 @@ def _print_result(bundle: Bundle, out: Path) -> None:
     )
     if (found := manifest.evaluation) and not metrics:
         measured["accuracy"] = f"{found.accuracy:.4f} on {found.texts:,} labelled texts"
-        measured["macro F1"] = f"{found.macro_f1:.4f}"
+    if found:
+        measured = {"macro F1": f"{found.macro_f1:.4f}"} | measured
     padded = f", padded {inputs.padding}" if inputs.padding else ", with their lengths"
     rows = measured | {
         "labels": ", ".join(manifest.labels),
@@ -127,6 +129,8 @@ def _options(arguments: argparse.Namespace, out: Path, name: str) -> Options:
         min_accuracy=arguments.min_accuracy,
         int8=arguments.int8,
         seed=arguments.seed,
+        split_seed=arguments.split_seed,
+        class_weights=arguments.class_weights,
         delimiter=arguments.delimiter,
         input_format=arguments.input_format,
         normalize_labels=arguments.normalize_labels,

@@ -8,7 +8,6 @@ import importlib.metadata
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from sentido_evaluate.truth import Held
 from sentido_export import verify
 from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
+from sentido_export.machine import created
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _manifest(model: Adapted, facts: Facts) -> Manifest:
             schema_version=2,
             name=facts.name,
             version=facts.version,
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            created=created(),
             labels=model.labels,
             task=model.task,
             tokenizer=model.tokenizer,

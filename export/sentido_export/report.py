@@ -22,5 +22,8 @@ def check_report(out: Path) -> None:
 
 
 def write_report(out: Path, bundle: Bundle) -> None:
-    """Write the page of a bundle that brings an evaluation."""
-    write_page(report_of(out), render_page(read_stored(bundle)))
+    """Write the page of a bundle that brings an evaluation, and say what that gives to note."""
+    evaluation = read_stored(bundle)
+    for note in evaluation["notes"]:
+        print(f"Note: {note}")
+    write_page(report_of(out), render_page(evaluation))

@@ -58,9 +58,17 @@ def encode(tokenizer: Tokenizer, data: Dataset) -> Encoded:
     return Encoded([tokenizer.encode(text).ids for text in data.texts], data.labels)
 
 
-def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, seed: int) -> Course:
+def train(
+    layers: Layers,
+    tokenizer: Tokenizer,
+    split: Split,
+    recipe: Recipe,
+    seed: int,
+    label_weights: NDArray[np.float32] | None = None,
+) -> Course:
     """Train the model in place; return how that went.
 
+    `label_weights`: how much a text of each label counts, in training and validation alike.
     After each epoch the validation loss is taken, and training stops when it has not improved for
     a while. The model keeps the weights with the lowest: those of one epoch or, if the recipe
     allows, the mean of those of its last ones, which often generalizes better.
@@ -81,12 +89,14 @@ def train(layers: Layers, tokenizer: Tokenizer, split: Split, recipe: Recipe, se
     validation = _dataset(
         lambda: _batches_by_length(validation_set), math.ceil(len(split.validation) / _EVALUATED)
     )
+    validation = _weighted(validation, label_weights)
     stopping = keras.callbacks.EarlyStopping(patience=_PATIENCE, restore_best_weights=True)
     snapshots = _Snapshots(recipe.averaged_epochs)
     numbers = itertools.count()
+    batches = _dataset(lambda: _training_batches(train_set, recipe, (seed, next(numbers))), steps)
     with _interrupted_between_batches() as interrupts:
         history = model.fit(
-            _dataset(lambda: _training_batches(train_set, recipe, (seed, next(numbers))), steps),
+            _weighted(batches, label_weights),
             epochs=recipe.epochs,
             validation_data=validation,
             callbacks=[_FiniteLoss(), snapshots, stopping, interrupts],
@@ -223,3 +233,10 @@ def _dataset(batches: Callable[[], Iterator[_Batch]], count: int) -> Any:
     signature = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32))
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     return dataset.prefetch(4).apply(tf.data.experimental.assert_cardinality(count))
+
+
+def _weighted(dataset: Any, label_weights: NDArray[np.float32] | None) -> Any:
+    """Give each text the weight of its label, as Keras' `class_weight` does in training alone."""
+    if label_weights is None:
+        return dataset
+    return dataset.map(lambda ids, labels: (ids, labels, tf.gather(label_weights, labels)))

@@ -150,8 +150,9 @@ def test_a_seed_gives_the_same_bundle_whatever_the_users_settings_of_keras_are(
     variables = {"HOME": str(tmp_path), "KERAS_BACKEND": "jax", "KERAS_MAX_EPOCHS": "none"}
     result = export(*SMALL_BUNDLE, "--out", "again", cwd=tmp_path, variables=variables)
     assert result.returncode == 0, result.stderr
-    for name in ("weights.bin", "vocabulary.json", "golden.json", "model.onnx", "model.int8.onnx"):
-        assert (tmp_path / "again" / name).read_bytes() == (small_bundle / name).read_bytes()
+    for path in (tmp_path / "again").iterdir():
+        if path.name != "manifest.json":  # which holds the time
+            assert path.read_bytes() == (small_bundle / path.name).read_bytes(), path.name
     assert "val_loss: " in result.stdout
     assert all(c.isprintable() or c == "\n" for c in result.stdout)
     assert json.loads((tmp_path / ".keras" / "keras.json").read_text()) == settings

@@ -51,11 +51,15 @@ MODELS: dict[
 }
 
 
-def export(name: str, folder: Path, side: str) -> None:
-    """Export as the command does: the first one by the command itself, in a process of its own."""
+def flags_of(name: str, folder: Path, side: str) -> list[str]:
     flags = ["--from-keras", str(folder / f"{name}.keras"), "--padding", side]
     flags += ["--truncating", side, "--word-index", str(folder / "words.json")]
-    flags += ["--labels", "bad", "good", "--out", str(folder / name)]
+    return [*flags, "--labels", "bad", "good", "--out", str(folder / name)]
+
+
+def export(name: str, folder: Path, side: str) -> None:
+    """Export as the command does: the first one by the command itself, in a process of its own."""
+    flags = flags_of(name, folder, side)
     if name == next(iter(MODELS)):
         command = [str(BIN / "sentido-export"), *flags]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=240)
@@ -89,6 +93,24 @@ def client(folder: Path) -> Iterator[Client]:
     bundles = tuple(str(folder / name) for name in MODELS)
     with running(config(bundle=bundles)) as address, Client(address) as client:
         yield client
+
+
+def test_a_model_exported_again_gives_the_same_bytes_but_for_the_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    for name in ("lengths", "average"):  # the first was exported by another process
+        flags = flags_of(name, folder, MODELS[name][1])
+        export_own_model(OwnModelOptions.of(parse(flags), folder / f"{name}-again", name))
+        one, other = (
+            {p.name: p.read_bytes() for p in (folder / each).iterdir()}
+            for each in (name, f"{name}-again")
+        )
+        manifests = [json.loads(files.pop("manifest.json")) for files in (one, other)]
+        assert one == other
+        assert manifests[1].pop("created") == "2023-11-14T22:13:20Z"
+        assert manifests[0].pop("created") > "2026"
+        assert manifests[0] == manifests[1]
 
 
 def answers_of(folder: Path, name: str) -> list[float]:

@@ -1,5 +1,6 @@
 """Trainings and exports of `sentido-export`, in a process that has TensorFlow already."""
 
+import json
 import os
 import re
 import shlex
@@ -16,27 +17,100 @@ from sentido_export import data, train
 from sentido_export.errors import ExportError
 from sentido_export.export import keras_rules
 from sentido_export.machine import memory_in_words
-from sentido_export.model import build
+from sentido_export.model import build, set_seed
 from sentido_export.recipe import TUTORIAL
 from sentido_export.verify import compare
 
 
-def test_a_csv_of_three_labels_becomes_a_bundle_that_answers_with_three(tmp_path: Path) -> None:
-    path = tmp_path / "three.csv"
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three.csv, `bundles/three` and what the export said."""
+    folder = tmp_path_factory.mktemp("three")
     rows = [(f"{word} {n}", word) for n in range(40) for word in ("red", "green", "blue")]
-    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
-    result = export_here("--data", path, *SMALL, cwd=tmp_path)
+    text = "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)
+    (folder / "three.csv").write_text(text)
+    result = export_here("--data", "three.csv", *SMALL, cwd=folder)
     assert result.returncode == 0, result.stderr
-    bundle = Bundle.load(tmp_path / "bundles" / "three")
+    (folder / "said").write_text(result.stdout)
+    return folder
+
+
+def test_a_csv_of_three_labels_becomes_a_bundle_that_answers_with_three(three: Path) -> None:
+    bundle = Bundle.load(three / "bundles" / "three")
     assert bundle.labels == ("blue", "green", "red")
     texts = [f"{word} {n}" for n in range(9) for word in ("red", "green", "blue", "", "x red")]
     together = bundle.predict(texts).probabilities
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-6)
     alone = np.concatenate([bundle.predict([text]).probabilities for text in texts])
     assert alone.tobytes() == together.tobytes()
-    assert re.search(r"^  int8 +accuracy \d\.\d{4}, \d\.\d{4} (lost|gained); ", result.stdout, re.M)
-    int8 = Bundle.load(tmp_path / "bundles" / "three", "int8")
+    said = (three / "said").read_text()
+    assert re.search(r"^  int8 +accuracy \d\.\d{4}, \d\.\d{4} (lost|gained); ", said, re.M)
+    int8 = Bundle.load(three / "bundles" / "three", "int8")
     np.testing.assert_allclose(int8.predict(texts).probabilities, together, atol=0.05)
+
+
+def test_an_export_again_gives_the_same_bytes_but_for_the_time_which_can_be_set(
+    three: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    result = export_here("--data", "three.csv", *SMALL, "--name=three", "--out=again", cwd=three)
+    assert result.returncode == 0, result.stderr
+    files = {path.name: path.read_bytes() for path in (three / "bundles" / "three").iterdir()}
+    again = {path.name: path.read_bytes() for path in (three / "again").iterdir()}
+    manifests = [json.loads(each.pop("manifest.json")) for each in (files, again)]
+    assert files == again
+    assert len(files) == 7
+    assert manifests[1].pop("created") == "2023-11-14T22:13:20Z"
+    assert manifests[0].pop("created") > "2026"
+    assert manifests[0] == manifests[1]
+
+
+def test_the_seed_of_training_leaves_the_split_alone(three: Path) -> None:
+    result = export_here("--data", "three.csv", *SMALL, "--seed=7", "--out=seven", cwd=three)
+    assert result.returncode == 0, result.stderr
+    one, other = three / "bundles" / "three", three / "seven"
+    for name, is_same in (("vocabulary.json", True), ("weights.bin", False)):
+        assert ((one / name).read_bytes() == (other / name).read_bytes()) is is_same
+    training = Bundle.load(other).manifest.training
+    assert (training["seed"], training["split_seed"]) == (7, 0)
+
+
+def test_an_export_of_rare_labels_says_what_counts(tmp_path: Path) -> None:
+    rows = [(f"text {n}", "fraud" if n < 12 else "fine") for n in range(200)]
+    rows += [("text 0", "fine"), ("", "fine"), ("", "fine")]
+    text = "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)
+    (tmp_path / "rare.csv").write_text(text)
+    flags = ["--data", "rare.csv", "--split-seed=3", "--class-weights=balanced", *SMALL]
+    result = export_here(*flags, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    for begin in (
+        "Note: 2 texts hold no word (2 of them are empty)",
+        "Note: 1 text contradicts the same text with another label: the label that came first",
+        "Note: the labels are imbalanced: 'fraud' has 12 of 201 texts, and",
+        "  macro F1    ",
+    ):
+        assert any(line.startswith(begin) for line in lines), (begin, result.stdout)
+    assert re.search("^Note: .*2 texts.* labelled 'fraud'", result.stdout, re.M)  # rough, or none
+    training = Bundle.load(tmp_path / "bundles" / "rare").manifest.training
+    assert (training["class_weights"], training["split_seed"]) == ("balanced", 3)
+
+
+def test_balanced_weights_let_a_rare_label_count_as_much_as_a_common_one() -> None:
+    """Of texts that tell nothing a model learns how much each label counts."""
+    texts, labels = [f"film {n}" for n in range(200)], [int(n % 10 == 0) for n in range(200)]
+    whole = data.Dataset(texts, np.array(labels, np.int32), ("common", "rare"))
+    parts = data.split(whole, 0.1, 0)
+    rules, recipe = keras_rules(10), replace(TUTORIAL, learning_rate=0.1, epochs=3, units=2)
+    tokenizer = Tokenizer([None, "film"], rules, Inputs(Layout.LENGTHS, 9, Truncation.PRE))
+    answers = []
+    for weights in (None, parts.train.balanced()):
+        set_seed(0)
+        layers = build(recipe, 2, 2)
+        train.train(layers, tokenizer, parts, recipe, 0, weights)
+        answers.append(layers.answer([np.array([1], np.int32)])["probabilities"][0, 1])
+    assert answers[0] < 0.3
+    assert 0.4 < answers[1] < 0.6
 
 
 def test_an_export_can_leave_the_twin_out_and_turns_a_link_and_replaces_nothing_else(
