@@ -14,6 +14,7 @@ from typing import Any
 import keras_text
 import pytest
 from keras_text import NAMES, fitted
+from sentido_bundle import TokenizerKind
 from sentido_export.errors import ExportError
 from sentido_export.imported.contents import MOST_BYTES
 from sentido_export.imported.keras_tokenizer import read_tokenizer
@@ -351,7 +352,9 @@ def test_json_of_a_tokenizer_is_read_also_when_it_was_dumped_twice(tmp_path: Pat
         path.write_text(data, encoding="utf-8")
         found = read_tokenizer(path)
         assert found.ids == {word: id for word, id in keras.word_index.items() if id < 8}
-        for name, value in vars(found.options).items():
+        settings = dict(vars(found.options))
+        assert settings.pop("kind") is TokenizerKind.KERAS
+        for name, value in settings.items():
             assert getattr(keras, name) == value, name
         assert found.notes == ()
     path.write_bytes(pickle.dumps(once))

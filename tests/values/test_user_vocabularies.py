@@ -120,6 +120,11 @@ def test_lines_are_counted_from_one_and_a_json_list_from_zero(path: Path) -> Non
     found = read_listed(["", "[UNK]", "the"], path)
     assert (found.ids, found.oov_id) == ({"[UNK]": 1, "the": 2}, 1)
     assert "begins with padding and [UNK]" in found.notes[0]
+    tokenizer = Tokenizer(found.words(), found.rules())
+    assert tokenizer.encode("T'he cat").ids.tolist() == [2, 1]  # as the layer splits texts
+    found = read_listed(["", "[UNK]", "the"], path, oov_token="[UNK]", first_id=0)
+    tokenizer = Tokenizer(found.words(), found.rules())
+    assert tokenizer.encode("the-the").ids.tolist() == [2, 2]
     assert read_listed(["the", "cat"], path, first_id=1).ids == {"the": 1, "cat": 2}
     found = read_listed("\n[UNK]\nthe\n", path, first_id=0)
     assert (found.ids, found.oov_id) == ({"[UNK]": 1, "the": 2}, 1)
@@ -299,19 +304,40 @@ def test_lists_that_cannot_be_meant_are_refused(case: str, path: Path) -> None:
     assert why in str(caught.value)
 
 
-def test_an_embedding_with_a_row_too_few_is_explained(path: Path) -> None:
-    path.write_text(fitted(num_words=None, oov_token=None).to_json())
-    words = fitted(num_words=None, oov_token=None).word_index
+def test_more_words_than_rows_are_read_as_far_as_there_are_rows(path: Path) -> None:
+    keras = fitted(num_words=None, oov_token=None)
+    path.write_text(keras.to_json())
+    count = len(keras.word_index)
     options = VocabularyOptions(tokenizer=path)
-    assert options.read(len(words) + 1).largest_id == len(words)
-    why = r"one too few: input_dim must be the number of words \+ 1.*--num-words"
-    with pytest.raises(ExportError, match=why):
-        options.read(len(words))
-    with pytest.raises(ExportError, match=r"another model's vocabulary\?.*--num-words 5"):
-        options.read(5)
+    whole = options.read(count + 1)
+    assert (whole.largest_id, whole.notes) == (count, ())
+    one_less = options.read(count)
+    assert one_less.largest_id == count - 1
+    assert one_less.options.num_words == count
+    assert "input_dim must be the number of words + 1" in one_less.notes[0]
+    few = options.read(5)
+    assert few.largest_id == 4
+    said = f"{count} words, but the model's Embedding has 5 rows: it is read as num_words=5"
+    assert said in few.notes[0]
     cut = dataclasses.replace(options, num_words=5).read(5)
     assert cut.largest_id == 4
     assert "--num-words 5 takes the place of its num_words, None" in cut.notes[0]
+
+
+def test_a_tokenizer_of_more_num_words_than_rows_is_refused(path: Path) -> None:
+    path.write_text(fitted(num_words=15).to_json())
+    options = VocabularyOptions(tokenizer=path)
+    assert options.read(15).largest_id == 14
+    with pytest.raises(ExportError, match=r"another model's vocabulary\?.*--num-words 14"):
+        options.read(14)
+
+
+def test_a_vocabulary_that_is_small_beside_the_models_rows_is_said(path: Path) -> None:
+    path.write_text("\n".join(f"word{number}" for number in range(600)))
+    options = VocabularyOptions(vocabulary=str(path))
+    assert options.read(1200).notes == ()
+    (note,) = options.read(1203).notes
+    assert "ids go up to 600, but the model's Embedding has 1,203 rows: is it another" in note
 
 
 def test_the_options_of_the_command_are_those_that_are_read() -> None:

@@ -15,13 +15,17 @@ from sentido_export.errors import ExportError
 from sentido_export.imported.contents import read_contents
 from sentido_export.imported.pickle_machine import PickledTokenizer
 from sentido_export.imported.pickle_reader import contained, read_pickle
+from sentido_export.imported.rows import as_many_as_rows
 from sentido_export.imported.vocabulary import TextOptions, Vocabulary, vocabulary_of
 
 _NESTED = ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
 
 
-def read_tokenizer(path: Path, num_words: int | None = None) -> Vocabulary:
-    """Read a Tokenizer. `num_words` takes the place of its own. Raises ExportError."""
+def read_tokenizer(path: Path, num_words: int | None = None, rows: int | None = None) -> Vocabulary:
+    """Read a Tokenizer. `num_words` takes the place of its own. Raises ExportError.
+
+    `rows`: those of the model's Embedding, to which a Tokenizer without num_words is limited.
+    """
     data, where = read_contents(path), str(path)
     notes: list[str] = []
     if is_json(data):
@@ -39,6 +43,9 @@ def read_tokenizer(path: Path, num_words: int | None = None) -> Vocabulary:
         )
         options = dataclasses.replace(options, num_words=num_words)
     word_index = checked_words(where, state.get("word_index", {}), notes)
+    if rows is not None:
+        options, more = as_many_as_rows(where, options, word_index, rows)
+        notes += more
     return vocabulary_of(where, word_index, options, notes)
 
 

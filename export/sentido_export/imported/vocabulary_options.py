@@ -11,7 +11,7 @@ from sentido_export.imported.keras_imdb import read_keras_imdb
 from sentido_export.imported.keras_tokenizer import read_tokenizer
 from sentido_export.imported.model_file.opening import HDF5, ZIP, begins_as
 from sentido_export.imported.model_file.read import read_text_layer
-from sentido_export.imported.rows import check_rows
+from sentido_export.imported.rows import check_rows, few_words
 from sentido_export.imported.vectorized import read_vectorized
 from sentido_export.imported.vocabulary import (
     KERAS_FILTERS,
@@ -63,12 +63,11 @@ class VocabularyOptions:
         """
         if layer is not None:
             found = read_vectorized(layer, Path(self.vocabulary) if self.vocabulary else None)
-            check_rows(f"the TextVectorization {layer.name!r}", found, rows)
-            return found
+            return _of_rows(f"the TextVectorization {layer.name!r}", found, rows)
         self._check()
         options = self._text_options()
         if self.tokenizer is not None:
-            where, found = str(self.tokenizer), read_tokenizer(self.tokenizer, self.num_words)
+            where, found = str(self.tokenizer), read_tokenizer(self.tokenizer, self.num_words, rows)
         elif self.vocabulary == KERAS_IMDB:
             where, found = KERAS_IMDB, read_keras_imdb(self.word_index, options, rows)
         elif self.word_index is not None:
@@ -76,8 +75,7 @@ class VocabularyOptions:
         else:
             where = str(self.vocabulary)
             found = read_list(Path(where), options, self.first_id)
-        check_rows(where, found, rows)
-        return found
+        return _of_rows(where, found, rows)
 
     def _text_options(self) -> TextOptions:
         return TextOptions(
@@ -138,6 +136,13 @@ class VocabularyOptions:
                 f"{', '.join(told)}: the Tokenizer itself says so: leave it out, or give its words"
                 " with --word-index"
             )
+
+
+def _of_rows(where: str, found: Vocabulary, rows: int) -> Vocabulary:
+    """Return the vocabulary, if the model has a row for each of its ids. Raises ExportError."""
+    check_rows(where, found, rows)
+    notes = (*found.notes, *few_words(where, found, rows))
+    return dataclasses.replace(found, notes=notes)
 
 
 def add_vocabulary_options(parser: argparse._ArgumentGroup) -> None:

@@ -9,7 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sentido_bundle import TokenizerKind
+from sentido_bundle.text_vectorization import PUNCTUATION
+
 from sentido_export.errors import ExportError
+from sentido_export.imported.architecture import OOV_TOKEN
 from sentido_export.imported.contents import read_contents
 from sentido_export.imported.keras_tokenizer import checked_words, is_json, read_json
 from sentido_export.imported.pickle_reader import read_pickle
@@ -56,12 +60,16 @@ def read_list(path: Path, options: TextOptions, first_id: int | None) -> Vocabul
             f"{where}: its first line is empty: if that is padding give --first-id 0, else"
             " --first-id 1"
         )
-    if first == 0 and options.oov_token is None and lines[:2] == ["", "[UNK]"]:
-        options = dataclasses.replace(options, oov_token="[UNK]")
+    if first == 0 and options.oov_token is None and lines[:2] == ["", OOV_TOKEN]:
+        options = dataclasses.replace(options, oov_token=OOV_TOKEN)
+        how = "as the other options say"
+        if options == TextOptions(oov_token=OOV_TOKEN):
+            kind = TokenizerKind.TEXT_VECTORIZATION
+            options = dataclasses.replace(options, kind=kind, filters=PUNCTUATION)
+            how = "as that layer does by default: A to Z in lower case, punctuation removed"
         notes.append(
-            f"{where}: begins with padding and [UNK], which unknown words become; if it is of a"
-            " TextVectorization, note that texts are split as Keras' Tokenizer splits them, which"
-            " separates words at punctuation instead of removing it"
+            f"{where}: begins with padding and [UNK], as the words of a TextVectorization do: texts"
+            f" are split {how} (with --oov-token '[UNK]' as Keras' Tokenizer does)"
         )
     words = _numbered(where, lines, first)
     return vocabulary_of(where, words, options, [*notes, *_impossible(where, words, options)])
