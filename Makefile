@@ -15,7 +15,7 @@ IMPORTED := proto/google/rpc/status.proto
 SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-models nightly-certificates nightly-replacing nightly-long lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness bench-architectures bench-evaluate footprint stubs protos wheels lock clean
+.PHONY: help setup demo test test-fast test-all nightly nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-cleaning nightly-models nightly-certificates nightly-replacing nightly-long lint format run default-bundle bench bench-quick bench-client bench-score bench-fairness bench-architectures bench-evaluate footprint stubs protos wheels lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,7 +35,7 @@ test-fast: $(VENV)/ready-dev  ## run the quick tests, for while you work (about 
 test-all: $(VENV)/ready-dev  ## run all tests; what this machine lacks is a failure
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nothing-missing $(ARGS)
 
-nightly: nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-models nightly-certificates nightly-replacing nightly-long  ## make test at length: all that follow
+nightly: nightly-stream nightly-score nightly-hostile nightly-files nightly-tokenizers nightly-cleaning nightly-models nightly-certificates nightly-replacing nightly-long  ## make test at length: all that follow
 
 nightly-stream: $(VENV)/ready-dev  ## stream 10 million texts: constant memory
 	@$(BIN)/python -m pytest -m "" --timeout 14400 --stream-texts 10000000 -s tests/process/test_memory.py $(ARGS)
@@ -51,6 +51,9 @@ nightly-files: $(VENV)/ready-dev  ## score 10,000 hostile files; end and disturb
 
 nightly-tokenizers: $(VENV)/ready-dev  ## compare the ids of 15,000 texts with Keras', for each set of options
 	@$(BIN)/python -m pytest -m "" --timeout 14400 --tokenizer-texts 5000 tests/values/test_user_ids.py tests/values/test_own_model_texts.py $(ARGS)
+
+nightly-cleaning: $(VENV)/ready-dev  ## compare each pattern with Python's re on 10,000 texts; hold each step to its time
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --cleaning-texts 10000 tests/values/test_cleaning_patterns.py $(ARGS)
 
 nightly-models: $(VENV)/ready-dev  ## export the models that everyone starts from, as each Keras saves them in each format
 	@$(BIN)/python -m pytest -m "" --timeout 14400 --all-classics tests/values/test_own_model_export.py tests/process/test_keras_files.py $(ARGS)

@@ -104,6 +104,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " (default: %(default)s)",
     )
     parser.addoption(
+        "--cleaning-texts",
+        type=int,
+        default=200,
+        metavar="N",
+        help="generated texts for each pattern of the tests of cleaning (default: %(default)s)",
+    )
+    parser.addoption(
         "--all-classics",
         action="store_true",
         help="export each classic model as each Keras saves it in each format, and read a model of"

@@ -4,6 +4,7 @@ or in the last layer.
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from sentido_bundle import Bundle, Tokenizer, Truncation, default_bundle
+from sentido_bundle import Bundle, Cleaner, Tokenizer, Truncation, default_bundle
 from sentido_bundle.sections import Inputs, Layout, TokenizerRules
 
 LABELS = ("bad", "good", "odd")
@@ -66,6 +67,27 @@ def of_characters(folder: Path) -> Path:
         text["probabilities"] = outputs.probabilities[index].tolist()
         text["hidden"] = outputs.hidden[index].tolist()
     _write(folder / "vocabulary.json", json.dumps(words).encode())
+    _write(folder / "golden.json", json.dumps(golden).encode())
+    _sign(folder)
+    return folder
+
+
+def with_cleaning(folder: Path, steps: Sequence[Mapping[str, Any]], **changes: Any) -> Path:
+    """Make the default bundle clean texts first, with a few golden texts."""
+    copy(folder, cleaning={"steps": len(steps)}, int8=None, **changes)
+    (folder / "model.int8.onnx").unlink()
+    bundle, cleaner = Bundle.load(default_bundle()), Cleaner(steps)
+    manifest = bundle.manifest
+    words = bundle.tokenizer.vocabulary
+    tokenizer = Tokenizer(words, manifest.tokenizer, manifest.inputs, cleaner)
+    golden = json.loads((folder / "golden.json").read_bytes())[:9]
+    rows = [tokenizer.encode(text["text"]).ids for text in golden]
+    outputs = bundle.run(rows)
+    for index, (text, row) in enumerate(zip(golden, rows, strict=True)):
+        text["ids"] = row.tolist()
+        text["probabilities"] = outputs.probabilities[index].tolist()
+        text["hidden"] = outputs.hidden[index].tolist()
+    (folder / "cleaning.json").write_bytes(cleaner.dump())
     _write(folder / "golden.json", json.dumps(golden).encode())
     _sign(folder)
     return folder

@@ -17,6 +17,7 @@ from pathlib import Path
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from sentido_bundle.bundle import Bundle
+from sentido_bundle.cleaning import Cleaner, CleaningError
 from sentido_bundle.errors import BundleError, MissingCapabilityError
 from sentido_bundle.golden import GoldenText
 from sentido_bundle.graphs import RunLimits
@@ -24,6 +25,7 @@ from sentido_bundle.manifest import Manifest, check_plain_name
 from sentido_bundle.outputs import Outputs
 from sentido_bundle.sections import (
     Against,
+    Cleaning,
     Evaluation,
     Inputs,
     Int8,
@@ -47,6 +49,9 @@ __all__ = [
     "Against",
     "Bundle",
     "BundleError",
+    "Cleaner",
+    "Cleaning",
+    "CleaningError",
     "Encoding",
     "Evaluation",
     "GoldenText",

@@ -13,6 +13,7 @@ GOLDEN_BYTES = 1 << 24
 GRAPH_BYTES = 1 << 22  # of model.onnx and steps.onnx, whose large tensors are in weights.bin
 INT8_GRAPH_BYTES = 1 << 26  # holds the quantized weights
 EVALUATION_BYTES = 1 << 23  # a table of all labels by all labels among it
+CLEANING_BYTES = 1 << 20
 WEIGHTS_BYTES = 1 << 28  # the embedding matrix, vocabulary * embedding, among them
 
 FILE_BYTES = {
@@ -20,6 +21,7 @@ FILE_BYTES = {
     "vocabulary.json": VOCABULARY_BYTES,
     "golden.json": GOLDEN_BYTES,
     "evaluation.json": EVALUATION_BYTES,
+    "cleaning.json": CLEANING_BYTES,
     "model.onnx": GRAPH_BYTES,
     "steps.onnx": GRAPH_BYTES,
     "model.int8.onnx": INT8_GRAPH_BYTES,
@@ -41,6 +43,10 @@ WORD_CHARACTERS = 1000  # of a word and of oov_token
 SPLIT_CHARACTERS = 8  # each filtered character becomes so many
 FILTERS_CHARACTERS = 1000
 MAX_TOKENS = 100_000
+CLEANING_STEPS = 64
+PATTERN_CHARACTERS = 1000
+TEXT_CHARACTERS = 1_000_000  # of a text as sent, unless another limit is set
+CLEANING_GROWTH = 4  # so many times that limit a text may have after each step of its cleaning
 
 # The model.
 VECTOR = 4096  # elements of a vector of any kind

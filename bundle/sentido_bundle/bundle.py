@@ -13,14 +13,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sentido_bundle import cpus, proving
+from sentido_bundle import bounds, cpus, proving
 from sentido_bundle.batches import batches_of, on_threads
+from sentido_bundle.cleaning import Cleaner, parse_cleaning
 from sentido_bundle.errors import BundleError, MissingCapabilityError
 from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import parse_golden
 from sentido_bundle.graphs import DEFAULT_LIMITS, RunLimits
 from sentido_bundle.layouts import Ids, layout_of
-from sentido_bundle.manifest import EVALUATION, STEPS_MODEL, Manifest, check_plain_name
+from sentido_bundle.manifest import CLEANING, EVALUATION, STEPS_MODEL, Manifest, check_plain_name
 from sentido_bundle.outputs import Outputs
 from sentido_bundle.running import Arrays, RunnableGraph, TextGraph, TokenGraph
 from sentido_bundle.sections import Precision, Vectors
@@ -144,7 +145,12 @@ class Bundle:
             manifest,
             hashlib.sha256(files["manifest.json"]).hexdigest(),
             precision,
-            Tokenizer(vocabulary, manifest.tokenizer, manifest.inputs),
+            Tokenizer(
+                vocabulary,
+                manifest.tokenizer,
+                manifest.inputs,
+                _cleaner(manifest, files, limits.max_text_characters),
+            ),
             sessions,
             WordVectors(matrix, vocabulary) if matrix is not None else None,
         )
@@ -230,7 +236,8 @@ class Bundle:
         """Classify texts: tokenize and run, on `threads` threads (None: one per CPU granted).
 
         A text's bits do not depend on the number of threads. Raises ValueError for no text at all,
-        TypeError for what is not a list, an array or a column of str.
+        CleaningError for a text that grows too long as it is cleaned, TypeError for what is not a
+        list, an array or a column of str.
         """
         texts = listed(texts)
         threads = cpus.granted() if threads is None else threads
@@ -282,6 +289,18 @@ class Bundle:
     def multiplications(self, tokens: int) -> int:
         """Return how many multiplications a text of so many tokens takes."""
         return self._texts.multiplications(tokens)
+
+
+def _cleaner(manifest: Manifest, files: Mapping[str, bytes], characters: int) -> Cleaner | None:
+    """Return what takes the steps of `cleaning.json`, in bundles that have it."""
+    if manifest.cleaning is None:
+        return None
+    cleaner = parse_cleaning(CLEANING, files[CLEANING], bounds.CLEANING_GROWTH * characters)
+    if len(cleaner) != manifest.cleaning.steps:
+        raise BundleError(
+            f"{CLEANING}: has {len(cleaner)} steps, the manifest says {manifest.cleaning.steps}"
+        )
+    return cleaner
 
 
 _NO_TWIN = ": choose the precision fp32, or train a model with sentido-export and without --no-int8"

@@ -13,6 +13,7 @@ from sentido_bundle import bounds
 from sentido_bundle.errors import BundleError, quoted
 from sentido_bundle.fields import dump, read, require, require_count, require_within
 from sentido_bundle.sections import (
+    Cleaning,
     Evaluation,
     Inputs,
     Int8,
@@ -42,13 +43,21 @@ INT8_MODEL = "model.int8.onnx"
 EVALUATION = "evaluation.json"
 """What `sentido-evaluate` shows, in bundles whose manifest has a section `evaluation`."""
 
+CLEANING = "cleaning.json"
+"""The steps that a text takes first, in bundles whose manifest has a section `cleaning`."""
+
 FILES = ("vocabulary.json", MODEL, "weights.bin", "golden.json")
 """The files that every bundle holds beside its manifest."""
 
-_OPTIONAL_FILES = {"steps": STEPS_MODEL, "int8": INT8_MODEL, "evaluation": EVALUATION}
+_OPTIONAL_FILES = {
+    "steps": STEPS_MODEL,
+    "int8": INT8_MODEL,
+    "evaluation": EVALUATION,
+    "cleaning": CLEANING,
+}
 """The files of sections that may be missing."""
 
-CAPABILITIES = ("hidden", "steps", "word_vectors", "logits", "int8", "evaluation")
+CAPABILITIES = ("hidden", "steps", "word_vectors", "logits", "int8", "evaluation", "cleaning")
 """What a bundle may be able to do beside giving probabilities: sections that may be missing."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -94,6 +103,7 @@ class Manifest:
     logits: Logits | None = None
     int8: Int8 | None = None
     evaluation: Evaluation | None = None
+    cleaning: Cleaning | None = None  # steps that a text takes before its tokens are looked for
     files: dict[str, FileFacts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -234,6 +234,16 @@ class Evaluation:
             require_share(name, getattr(self, name))
 
 
+@dataclass(frozen=True)
+class Cleaning:
+    """What `cleaning.json` holds, in short."""
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        require_within("steps", self.steps, 1, bounds.CLEANING_STEPS)
+
+
 def check_labels(labels: Sequence[str], least: int = 2) -> None:
     """Raise ValueError unless a bundle may have these labels."""
     require(len(labels) >= least, f"labels are {quoted(list(labels))}: {least} or more are needed")

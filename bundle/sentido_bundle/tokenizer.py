@@ -1,6 +1,7 @@
 r"""From text to ids: Keras' `Tokenizer` or `TextVectorization`, exactly, and then truncation.
 
-The one place in Sentido where this happens, in training, serving and scoring alike. How
+The one place in Sentido where this happens, in training, serving and scoring alike. A text that has
+steps to take (`cleaning`) takes them here, before all else. How
 `TextVectorization` splits texts, `text_vectorization.py` says; the rules of `Tokenizer` (source:
 `keras.src.legacy.preprocessing.text`, checked against it in the tests): lower-case the whole text,
 turn every character of `filters` into `split`, split on `split` alone and drop empty strings (so
@@ -14,13 +15,14 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sentido_bundle.cleaning import Cleaner, CleaningError
 from sentido_bundle.sections import Inputs, TokenizerKind, TokenizerRules, Truncation
 from sentido_bundle.text_vectorization import WHITE_SPACE, WordSplitter, lowered
 from sentido_bundle.texts import listed
@@ -65,7 +67,9 @@ class Token:
     out_of_vocabulary: bool
 
 
-def fit_vocabulary(texts: Iterable[str], rules: TokenizerRules) -> tuple[list[str | None], int]:
+def fit_vocabulary(
+    texts: Iterable[str], rules: TokenizerRules, cleaner: Cleaner | None = None
+) -> tuple[list[str | None], int]:
     """Build a vocabulary as Keras' `fit_on_texts` does: the most frequent words first.
 
     Returns the vocabulary (index = id, None at 0, at most `num_words` entries) and the number of
@@ -73,7 +77,7 @@ def fit_vocabulary(texts: Iterable[str], rules: TokenizerRules) -> tuple[list[st
     ValueError if `oov_token` is one of them.
     """
     counts: Counter[str] = Counter()
-    splitter = Tokenizer([None], rules)
+    splitter = Tokenizer([None], rules, cleaner=cleaner)
     for text in texts:
         counts.update(splitter.words(text))
     words = [word for word, _ in counts.most_common()]
@@ -92,10 +96,16 @@ class Tokenizer:
         vocabulary: Sequence[str | None],
         rules: TokenizerRules,
         inputs: Inputs | None = None,
+        cleaner: Cleaner | None = None,
     ) -> None:
-        """Take the word of each id, None for one without. Without `inputs` nothing is truncated."""
+        """Take the word of each id, None for one without. Without `inputs` nothing is truncated.
+
+        `cleaner`: takes the steps that come first; None: there are none. With one, everything that
+        is given a text raises CleaningError for one that grows too long.
+        """
         self.vocabulary = tuple(vocabulary)
         self.rules = rules
+        self.cleaner = cleaner
         self._most = inputs.length if inputs else sys.maxsize
         self._truncation = inputs.truncation if inputs else Truncation.POST
         self._ids = {word: id for id, word in enumerate(vocabulary) if id and word is not None}
@@ -115,6 +125,9 @@ class Tokenizer:
         With Keras' default settings, "Isn't it, GOOD?" gives ["isn't", "it", "good"], and
         ["isnt", "it", "good"] where a TextVectorization is followed.
         """
+        return self._words(text if self.cleaner is None else self.cleaner.clean(text))
+
+    def _words(self, text: str) -> list[str]:
         if self._splitter is not None:
             return self._splitter.words(text)
         if self.rules.lower:
@@ -126,14 +139,20 @@ class Tokenizer:
 
     def encode(self, text: str, truncation: Truncation | None = None) -> Encoding:
         """Give the ids that the model reads. `truncation`: None for the recorded one."""
+        if self.cleaner is None:
+            return self._encode(text, truncation)
+        cleaned = self._encode(self.cleaner.clean(text), truncation)
+        return replace(cleaned, character_count=len(text))
+
+    def _encode(self, text: str, truncation: Truncation | None) -> Encoding:
         if self._bytes is not None:
             found, count = self._bytes.found(text)
         else:
-            words = self.words(text)
+            words = self._words(text)
             found, count = list(filter(None, map(self._ids.get, words))), len(words)
         missing = count - len(found)
         if self.oov_id is not None and missing:
-            found = [self._ids.get(word, self.oov_id) for word in self.words(text)]
+            found = [self._ids.get(word, self.oov_id) for word in self._words(text)]
         if self._start:
             found = [*self._start, *found]
         kept = self._truncate(found, truncation)
@@ -151,7 +170,31 @@ class Tokenizer:
 
         Raises TypeError for what is not a list, an array or a column of str.
         """
+        if self.cleaner is None:
+            return self._encode_all(listed(texts), truncation)
+        encodings: list[Encoding] = []
+        for encoding in self.encode_each(texts, truncation):
+            if isinstance(encoding, CleaningError):
+                raise encoding
+            encodings.append(encoding)
+        return encodings
+
+    def encode_each(
+        self, texts: Sequence[str], truncation: Truncation | None = None
+    ) -> Sequence[Encoding | CleaningError]:
+        """Give what `encode_all` does, and for each text that it would raise an error for, that."""
         texts = listed(texts)
+        if self.cleaner is None:
+            return self._encode_all(texts, truncation)
+        cleaned = list(map(self.cleaner.tried, texts))
+        good = [text for text in cleaned if isinstance(text, str)]
+        encodings = iter(self._encode_all(good, truncation))
+        return [
+            replace(next(encodings), character_count=len(text)) if isinstance(found, str) else found
+            for text, found in zip(texts, cleaned, strict=True)
+        ]
+
+    def _encode_all(self, texts: Sequence[str], truncation: Truncation | None) -> list[Encoding]:
         encodings: list[Encoding] = []
         for window in _windows(texts):
             encodings += self._encode_window(window, truncation)
@@ -159,7 +202,7 @@ class Tokenizer:
 
     def _encode_window(self, texts: Sequence[str], truncation: Truncation | None) -> list[Encoding]:
         if self._bytes is None or sum(map(len, texts)) < _BULK_CHARACTERS:
-            return [self.encode(text, truncation) for text in texts]
+            return [self._encode(text, truncation) for text in texts]
         ids, begins = self._bytes.found_all(texts)
         known = np.flatnonzero(ids)
         known_begins = np.searchsorted(known, begins)
@@ -203,6 +246,18 @@ class Tokenizer:
         return items[: self._most]
 
     def _tokens(self, text: str) -> Iterator[Token]:
+        """Give the tokens, each with the characters of the text as given that it came from."""
+        if self.cleaner is None:
+            yield from self._placed_tokens(text)
+            return
+        aligned = self.cleaner.align(text)
+        for token in self._placed_tokens(aligned.text):
+            if token.end > token.start:
+                start, end = aligned.span(token.start, token.end)
+                token = replace(token, start=start, end=end)
+            yield token
+
+    def _placed_tokens(self, text: str) -> Iterator[Token]:
         """Walk the words of the text, mapping each back to the characters it came from.
 
         With Keras' `Tokenizer` two steps change positions: lower-casing (only "İ" becomes two

@@ -17,7 +17,15 @@ from pathlib import Path
 from sentido_bundle.bundle import Bundle
 from sentido_bundle.errors import BundleError
 from sentido_bundle.golden import GoldenText, dump_golden
-from sentido_bundle.manifest import EVALUATION, INT8_MODEL, MODEL, STEPS_MODEL, FileFacts, Manifest
+from sentido_bundle.manifest import (
+    CLEANING,
+    EVALUATION,
+    INT8_MODEL,
+    MODEL,
+    STEPS_MODEL,
+    FileFacts,
+    Manifest,
+)
 from sentido_bundle.sections import Precision
 
 
@@ -49,10 +57,11 @@ def pack_bundle(
     graphs: Graphs,
     golden: Sequence[GoldenText],
     evaluation: bytes | None = None,
+    cleaning: bytes | None = None,
 ) -> dict[str, bytes]:
     """Give the files of a bundle by name. `manifest.files` is filled in here.
 
-    `evaluation`: evaluation.json, of a manifest with that section.
+    `evaluation`, `cleaning`: the files of that name, of a manifest with that section.
     Raises BundleError for a file that is larger than one of a bundle may be.
     """
     files = {
@@ -65,6 +74,7 @@ def pack_bundle(
         (STEPS_MODEL, graphs.steps),
         (INT8_MODEL, graphs.int8),
         (EVALUATION, evaluation),
+        (CLEANING, cleaning),
     ):
         if data is not None:
             files[name] = data

@@ -154,7 +154,7 @@ class Model:
     precision: str  # "fp32" or "int8": what the server computes predictions and states in
     task: str  # "single", one label is right, or "multi_label", any number of labels is
     thresholds: tuple[float, ...]  # of multi_label: from which probability on a label is chosen
-    capabilities: tuple[str, ...]  # "hidden", "steps", "word_vectors", "logits", "int8"
+    capabilities: tuple[str, ...]  # "hidden", "steps", "word_vectors", "logits", "int8", "cleaning"
     same_bits: bool  # a text gives the same bits, whatever else is in its batch
     cleaned_by_caller: bool  # texts must come cleaned as those were that it learned from
 

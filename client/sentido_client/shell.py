@@ -367,6 +367,10 @@ def _print_model(session: Session, facts: results.Model) -> None:
     lacks = [words for name, words in _CAPABILITIES.items() if name not in facts.capabilities]
     if lacks:
         click.echo(f"It has no {' and no '.join(lacks)}; asking for what it lacks is an error.")
+    if "cleaning" in facts.capabilities:
+        click.echo("It cleans texts itself, as the texts were that it learned from.")
+    if facts.cleaned_by_caller:
+        click.echo("Send it cleaned texts: cleaned as those were that it learned from.")
 
 
 def _shown(value: Any) -> str:

@@ -74,7 +74,11 @@ def _joined(
     labels = truth.of(reader, window.rows)
     texts, places, held, kept = [], [], [], []
     errors = [((start, row), problem) for row, problem in window.texts.errors.items()]
+    refused = {place: problem for each in scores for place, problem in each.errors.items()}
+    errors += [((start, window.texts.rows[i]), problem) for i, problem in refused.items()]
     for index, (row, text) in enumerate(zip(window.texts.rows, window.texts.good, strict=True)):
+        if index in refused:
+            continue
         row_labels = labels[row]
         if isinstance(row_labels, str):
             errors.append(((start, row), row_labels))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from sentido_bundle import Bundle, BundleError, Manifest, cpus
+from sentido_bundle.manifest import CLEANING
 from sentido_bundle.strict_json import parse_json
 from sentido_score.engines.local import compute, encode
 from sentido_score.formats.window import Position
@@ -72,8 +73,14 @@ def answered(bundle: Bundle, texts: Sequence[str], truth: Sequence[Held]) -> Ite
 def dump(evaluation: Mapping[str, Any], manifest: Manifest) -> bytes:
     """Return what `evaluation.json` holds, of a bundle whose manifest names its files."""
     kept = {name: value for name, value in evaluation.items() if name != "model"}
-    files = {name: manifest.files[name].sha256 for name in _OF}
+    files = _files(manifest)
     return json.dumps({"files": files, **kept}, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _files(manifest: Manifest) -> dict[str, str]:
+    """Return the digests of the files that answers depend on."""
+    names = (*_OF, *([CLEANING] if manifest.cleaning else []))
+    return {name: manifest.files[name].sha256 for name in names}
 
 
 def read_stored(bundle: Bundle) -> dict[str, Any]:
@@ -87,7 +94,7 @@ def read_stored(bundle: Bundle) -> dict[str, Any]:
         stored = parse_json("evaluation.json", bundle.evaluation)
         if stored["format"] != FORMAT:
             raise ValueError
-        of = {name: bundle.manifest.files[name].sha256 for name in _OF}
+        of = _files(bundle.manifest)
         is_of_these = stored.pop("files") == of
         evaluation = {**stored, "model": model_facts(bundle)}
         render_page(evaluation)

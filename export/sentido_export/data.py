@@ -105,17 +105,20 @@ def load(
 
 
 def drop_duplicates(
-    data: Dataset, words: Callable[[str], Sequence[str]] = lambda text: [text]
+    data: Dataset,
+    words: Callable[[str], Sequence[str]] = lambda text: [text],
+    clean: Callable[[str], str] = str,
 ) -> tuple[Dataset, int]:
     """Keep the first of equal texts, so that none stands on both sides of a split.
 
     `words`: splits a text into what makes it equal to others; by default all of its characters.
+    `clean`: what a text is before it is split.
     Returns what is left and how many of those dropped had another label than the one kept.
     """
     alike: dict[int, list[int]] = {}  # texts that are kept, by their letters
     conflicts = 0
     for index, text in enumerate(data.texts):
-        candidates = alike.setdefault(hash(_letters(text)), [])
+        candidates = alike.setdefault(hash(_letters(clean(text))), [])
         found = words(text) if candidates else []
         same = (other for other in candidates if words(data.texts[other]) == found)
         if (kept := next(same, None)) is None:

@@ -4,7 +4,7 @@ A model that was trained elsewhere enters at the second, with an `Adapted` of it
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from sentido_evaluate import read_suite
 from sentido_score.files.names import shown
 
 from sentido_export import data, remarks
+from sentido_export.cleaning import read_cleaning
 from sentido_export.errors import ExportError
 from sentido_export.labels import listed
 from sentido_export.machine import check_memory, check_room, memory_in_words
@@ -72,6 +73,8 @@ class Options:
     delimiter: str = ","
     input_format: str | None = None  # None: by the name of the data
     normalize_labels: bool = False
+    cleaning: Path | None = None
+    cleaned_by_caller: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Trained:
     parts: data.Split
     facts: Facts
     course: Mapping[str, Any]  # of training, as its curves are drawn
+    cleaned_by_caller: bool = False
 
 
 def export(options: Options) -> Bundle:
@@ -121,17 +125,17 @@ def _judged(options: Options, trained: Trained) -> Judged:
 
 def train(options: Options) -> Trained:
     """Load, split, fit a vocabulary, train and evaluate."""
-    recipe, seed = options.recipe, options.seed
+    recipe, seed, cleaner = options.recipe, options.seed, read_cleaning(options.cleaning)
     rules = keras_rules(recipe.words)
     inputs = Inputs(Layout.LENGTHS, recipe.max_tokens, Truncation.PRE)
     _check_sizes(inputs, recipe)
-    parts = _load(options, Tokenizer([None], rules).words)
-    vocabulary, found = fit_vocabulary(parts.train.texts, rules)
+    parts = _load(options, Tokenizer([None], rules, cleaner=cleaner))
+    vocabulary, found = fit_vocabulary(parts.train.texts, rules, cleaner)
     print(f"Found {found:,} unique tokens.", flush=True)
     if found == 0:
         raise ExportError(f"{options.data}: the training texts hold no word")
     _check_data(options, parts.train.label_names, vocabulary)
-    tokenizer = Tokenizer(vocabulary, rules, inputs)
+    tokenizer = Tokenizer(vocabulary, rules, inputs, cleaner)
 
     print("Starting TensorFlow ...", flush=True)  # only now: what is wrong is said at once
     import tensorflow
@@ -158,7 +162,7 @@ def train(options: Options) -> Trained:
         tools={"tensorflow": tensorflow.__version__},
     )
     curves = {"kept": [*course.kept], "epochs": course.epochs}
-    return Trained(layers, tokenizer, inputs, parts, facts, curves)
+    return Trained(layers, tokenizer, inputs, parts, facts, curves, options.cleaned_by_caller)
 
 
 def adapt(trained: Trained) -> Adapted:
@@ -177,6 +181,8 @@ def adapt(trained: Trained) -> Adapted:
         answer=layers.answer,
         against=Against.KERAS,
         same_bits=True,
+        cleaned_by_caller=trained.cleaned_by_caller,
+        cleaner=tokenizer.cleaner,
         hidden=state,
         steps=state,
         word_vectors=Vectors(layers.embedding.output_dim),
@@ -223,7 +229,7 @@ def keras_rules(num_words: int) -> TokenizerRules:
     )
 
 
-def _load(options: Options, words: Callable[[str], Sequence[str]]) -> data.Split:
+def _load(options: Options, tokenizer: Tokenizer) -> data.Split:
     texts = data.load(
         options.data,
         options.text_column,
@@ -234,9 +240,10 @@ def _load(options: Options, words: Callable[[str], Sequence[str]]) -> data.Split
         say=print,
     )
     print(f"Loaded {len(texts):,} texts from {shown(options.data)} ({listed(texts.counts)}).")
+    words, clean = tokenizer.words, tokenizer.cleaner.clean if tokenizer.cleaner else str
     for sentence in remarks.of_texts(texts.texts, words):
         print(f"Note: {sentence}.")
-    distinct, conflicts = data.drop_duplicates(texts, words)
+    distinct, conflicts = data.drop_duplicates(texts, words, clean)
     if len(distinct) < len(texts):
         dropped = f"Dropped {len(texts) - len(distinct):,} that have the words of another one"
         print(dropped + (f", {conflicts:,} of them with another label." if conflicts else "."))

@@ -99,6 +99,18 @@ def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
         " so)",
     )
     source.add_argument(
+        "--cleaning",
+        type=Path,
+        metavar="FILE",
+        help="steps that each text takes before its words are looked for, as a JSON list; the"
+        " bundle keeps them, and takes them wherever it reads a text (docs/your-own-model.md)",
+    )
+    source.add_argument(
+        "--cleaned-by-caller",
+        action="store_true",
+        help="record that texts must arrive cleaned, as those were that the model learned from",
+    )
+    source.add_argument(
         "--limit",
         type=_whole(2),
         metavar="N",

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sentido_bundle import Bundle, BundleError, check_plain_name
+from sentido_bundle import Bundle, BundleError, CleaningError, check_plain_name
 from sentido_bundle.command_line import flushed
 
 from sentido_export.data import REVIEWS
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read what is printed has gone
         flushed()
         return 1
-    except (ExportError, BundleError) as error:
+    except (ExportError, BundleError, CleaningError) as error:
         print(f"sentido-export: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -134,6 +134,8 @@ def _options(arguments: argparse.Namespace, out: Path, name: str) -> Options:
         delimiter=arguments.delimiter,
         input_format=arguments.input_format,
         normalize_labels=arguments.normalize_labels,
+        cleaning=arguments.cleaning,
+        cleaned_by_caller=arguments.cleaned_by_caller,
     )
 
 

@@ -15,6 +15,8 @@ from sentido_bundle import (
     Against,
     Bundle,
     BundleError,
+    Cleaner,
+    Cleaning,
     Evaluation,
     GoldenText,
     Graphs,
@@ -54,6 +56,7 @@ class Adapted:
     against: Against
     same_bits: bool
     cleaned_by_caller: bool = False
+    cleaner: Cleaner | None = None  # takes the steps that come before the tokenizer
     hidden: Vectors | None = None
     steps: Vectors | None = None
     word_vectors: Vectors | None = None
@@ -100,22 +103,33 @@ def package(
     BundleError, and writes nothing then.
     """
     golden = verify.golden_answers(
-        model.answer, Tokenizer(model.vocabulary, model.tokenizer, model.inputs)
+        model.answer, Tokenizer(model.vocabulary, model.tokenizer, model.inputs, model.cleaner)
     )
     manifest = _manifest(model, facts)
-    unproven = Bundle.parse(pack_bundle(manifest, model.vocabulary, model.graphs, golden))
+    unproven = Bundle.parse(_packed(model, manifest, model.graphs, golden))
     parity = verify.compare(model.answer, unproven, texts, model.against)
     task = model.task if choose is None else choose(unproven)
     manifest, graphs = replace(manifest, parity=parity, task=task), model.graphs
     if held_out is not None and int8:
         print("Quantizing to int8 and comparing with fp32 ...")
         manifest, graphs = _add_int8(manifest, model, golden, held_out)
-    files = pack_bundle(manifest, model.vocabulary, graphs, golden)
+    files = _packed(model, manifest, graphs, golden)
     if judged is not None:
         section, data = _evaluated(Bundle.parse(files), judged)
         manifest = replace(manifest, evaluation=section)
-        files = pack_bundle(manifest, model.vocabulary, graphs, golden, data)
+        files = _packed(model, manifest, graphs, golden, data)
     return write_bundle(out, files)
+
+
+def _packed(
+    model: Adapted,
+    manifest: Manifest,
+    graphs: Graphs,
+    golden: Sequence[GoldenText],
+    evaluation: bytes | None = None,
+) -> dict[str, bytes]:
+    cleaning = None if model.cleaner is None else model.cleaner.dump()
+    return pack_bundle(manifest, model.vocabulary, graphs, golden, evaluation, cleaning)
 
 
 def _evaluated(bundle: Bundle, judged: Judged) -> tuple[Evaluation, bytes]:
@@ -150,6 +164,7 @@ def _manifest(model: Adapted, facts: Facts) -> Manifest:
             steps=model.steps,
             word_vectors=model.word_vectors,
             logits=model.logits,
+            cleaning=None if model.cleaner is None else Cleaning(len(model.cleaner)),
         )
     except ValueError as error:
         raise ExportError(f"no bundle can hold this model: {error}") from error
@@ -165,7 +180,7 @@ def _add_int8(
     try:
         with_twin = replace(graphs, int8=quantize.quantize(graphs))
         unmeasured = replace(manifest, int8=quantize.UNMEASURED)
-        files = pack_bundle(unmeasured, model.vocabulary, with_twin, golden)
+        files = _packed(model, unmeasured, with_twin, golden)
         fp32, int8 = Bundle.parse(files), Bundle.parse(files, Precision.INT8)
         found = quantize.measure(fp32, int8, held_out, golden, manifest.metrics["accuracy"])
     except (BundleError, ExportError) as error:

@@ -66,7 +66,9 @@ def serve(config: Config) -> Iterator[Running]:
         tracing = _tracing(config, stack)
         metrics = None if config.metrics_listen == "off" else _metrics()
         pipeline = _pipeline(config, access, metrics, tracing)
-        limits = RunLimits(config.max_run_bytes, config.max_run_multiplications)
+        limits = RunLimits(
+            config.max_run_bytes, config.max_run_multiplications, config.max_text_characters
+        )
         loader = Loader(config.sources(), config.precision, _opening(pipeline, config), limits)
         stalls = Stalls(config.stall_seconds)
         check_reflection = partial(access.check, "reflection", False)

@@ -36,7 +36,7 @@ ROOMS = {  # what each room imports besides itself, rooms and modules
         "output": {"engines", "errors", "files", "formats", "options"},
     },
     "sentido_export": {
-        "imported": {"errors", "machine", "package", "weights"},  # nothing that trains
+        "imported": {"cleaning", "errors", "machine", "package", "weights"},  # nothing that trains
     },
     "sentido_evaluate": {
         "figures": set(),  # which know no model, no file and no page

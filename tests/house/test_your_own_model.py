@@ -15,7 +15,9 @@ from sentido_export.imported.sides import Sides, pad
 
 PAGE = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
 SOURCE = "".join(
-    path.read_text(encoding="utf-8") for path in (ROOT / "export" / "sentido_export").rglob("*.py")
+    path.read_text(encoding="utf-8")
+    for folder in ("export/sentido_export", "bundle/sentido_bundle/cleaning")
+    for path in (ROOT / folder).rglob("*.py")
 )
 
 

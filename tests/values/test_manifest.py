@@ -91,7 +91,7 @@ def multi_label(*thresholds: Any) -> dict[str, Any]:
         (lambda m: m["parity"].pop("against"), "parity.against is missing"),
         (lambda m: m.pop("steps"), "files lists steps.onnx, but steps is missing"),
         (lambda m: m["files"].pop("steps.onnx"), "files does not list steps.onnx"),
-        (lambda m: m.update(cleaning={"kind": "html"}), "unknown field cleaning"),
+        (lambda m: m.update(cleaning={"kind": "html"}), "unknown field cleaning.kind"),
         (lambda m: m.update(word_map={}), "unknown field word_map"),
         (lambda m: m.update(dimensions={"hidden": 100}), "unknown field dimensions"),
         (lambda m: evaluated(m, accuracy=1.5), "evaluation.accuracy is 1.5, not within 0 to 1"),

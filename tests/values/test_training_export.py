@@ -121,7 +121,10 @@ def test_an_export_can_leave_the_twin_out_and_turns_a_link_and_replaces_nothing_
     link.symlink_to("where-the-default-bundle-is")
     path = tmp_path / "reviews.csv"
     path.write_text(labelled("lovely", "awful").replace("text", "review"))
+    steps = tmp_path / "steps.json"
+    steps.write_text('[{"replace": "lov(?=ely)", "with": "luv"}, {"lower": true}]')
     flags = ["--text-column=review", "--label-column=sentiment", "--no-int8", *SMALL]
+    flags += ["--cleaning", str(steps), "--cleaned-by-caller"]
     result = export_here("--data", path, "--out", out, "--link", link, *flags)
     assert result.returncode == 0, result.stderr
     assert os.readlink(link) == "mine-1"
@@ -133,7 +136,12 @@ def test_an_export_can_leave_the_twin_out_and_turns_a_link_and_replaces_nothing_
     assert Bundle.load(link).name == "reviews"
     assert re.search(r"^  int8 +left out$", result.stdout, re.MULTILINE)
     assert not (out / "model.int8.onnx").exists()
-    assert Bundle.load(out).manifest.int8 is None
+    bundle = Bundle.load(out)
+    assert bundle.manifest.int8 is None
+    assert bundle.capabilities[-2:] == ("evaluation", "cleaning")
+    assert bundle.manifest.cleaned_by_caller
+    assert "luvely" in bundle.tokenizer.vocabulary
+    assert "lovely" not in bundle.tokenizer.vocabulary
     result = export_here("--out", tmp_path / "mine-2", "--link", out)
     assert (result.returncode, result.stdout) == (1, "")
     said = f"{out} is no link: name another --link, or move it away"

@@ -11,10 +11,11 @@ from sentido_bundle.graphs.sizes import Factor, Size, evaluate_factors, factors
 
 @dataclass(frozen=True)
 class RunLimits:
-    """What one run of a graph may take at most."""
+    """What one run of a graph may take at most, and how long a text is that comes to it."""
 
     max_run_bytes: int = bounds.RUN_BYTES
     max_run_multiplications: int = bounds.RUN_MULTIPLICATIONS
+    max_text_characters: int = bounds.TEXT_CHARACTERS
 
 
 DEFAULT_LIMITS = RunLimits()

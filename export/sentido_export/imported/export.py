@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sentido_bundle import (
     Against,
     Bundle,
+    Cleaner,
     Graphs,
     Inputs,
     Layout,
@@ -25,6 +26,7 @@ from sentido_bundle import (
 from sentido_bundle.golden import LAST_STEP
 from sentido_bundle.layouts import layout_of
 
+from sentido_export.cleaning import read_cleaning
 from sentido_export.errors import ExportError
 from sentido_export.imported.answers import Answers, read_answers
 from sentido_export.imported.architecture import Architecture, TextLayer
@@ -82,11 +84,16 @@ class _Read:
     answers: Answers | None
     sample: Sequence[str]
     labelled: Labelled | None
+    cleaner: Cleaner | None
 
     @property
     def tokenizer(self) -> Tokenizer:
         """What gives ids to texts and cuts nothing."""
-        return Tokenizer(self.vocabulary.words(), self.vocabulary.rules())
+        return Tokenizer(self.vocabulary.words(), self.vocabulary.rules(), cleaner=self.cleaner)
+
+    def cleaned(self, texts: Sequence[str]) -> list[str]:
+        """Return texts as they come to the tokenizer's own rules."""
+        return list(map(self.cleaner.clean, texts)) if self.cleaner else list(texts)
 
     def numbered(self, text: str) -> list[tuple[str, int]]:
         """Return the words of a text with their ids."""
@@ -140,7 +147,8 @@ def _read(options: OwnModelOptions) -> _Read:
     refuse_several_inputs(architecture, options.same_ids)
     head = find_head(architecture, options.task, options.head)
     layer = options.vocabulary.text_layer(architecture.text_layer)
-    _refuse_function(layer, cleaned=options.cleaned_by_caller)
+    is_cleaned = options.cleaned_by_caller or options.cleaning is not None
+    _refuse_function(layer, cleaned=is_cleaned)
     length = length_of(architecture, options.max_tokens, layer)
     _refuse_large(architecture)
     labels = labels_for(head, options.labels)
@@ -156,6 +164,7 @@ def _read(options: OwnModelOptions) -> _Read:
         read_answers(options.check) if options.check else None,
         _sample(options),
         read_labelled(options, labels, task.kind, _say),
+        read_cleaning(options.cleaning),
     )
     for note in (*architecture.notes, *vocabulary.notes, *_notes(read)):
         _say(note)
@@ -202,7 +211,9 @@ def _sides(read: _Read, rebuilt: "Rebuilt") -> Sides:
         padding=padding,
         truncating=truncating,
         tolerance=LARGEST_DIFFERENCE if tolerance is None else tolerance,
-        others=partial(other_ids, read.vocabulary, _rows(read.head.architecture)),
+        others=lambda texts: other_ids(
+            read.vocabulary, _rows(read.head.architecture), read.cleaned(texts)
+        ),
         explain=partial(difference, read.answers, read.length, read.numbered, rebuilt.sizes),
     )
     for note in checked.notes:
@@ -245,6 +256,7 @@ def _adapt(read: _Read, rebuilt: "Rebuilt", sides: Sides, path: Path) -> Adapted
         against=Against.CHECK if read.answers else Against.REBUILT,
         same_bits=same_bits,
         cleaned_by_caller=read.options.cleaned_by_caller,
+        cleaner=read.cleaner,
         hidden=hidden,
         steps=Vectors(head.architecture.layers[1].fields["units"]) if steps else None,
         word_vectors=None if table is None else Vectors(table.shape[1]),

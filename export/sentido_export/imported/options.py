@@ -31,6 +31,7 @@ class OwnModelOptions:
     thresholds: Mapping[str, float]
     head: str | None
     same_ids: bool
+    cleaning: Path | None
     cleaned_by_caller: bool
     check: Path | None
     check_tolerance: float | None
@@ -62,6 +63,7 @@ class OwnModelOptions:
             thresholds=dict(arguments.threshold),
             head=arguments.head,
             same_ids=arguments.same_ids,
+            cleaning=arguments.cleaning,
             cleaned_by_caller=arguments.cleaned_by_caller,
             check=arguments.check,
             check_tolerance=arguments.check_tolerance,
@@ -132,11 +134,6 @@ def add_own_model_options(parser: argparse.ArgumentParser) -> tuple[str, ...]:
     )
     group.add_argument(
         "--same-ids", action="store_true", help="give all inputs of the model the same ids"
-    )
-    group.add_argument(
-        "--cleaned-by-caller",
-        action="store_true",
-        help="record that texts must arrive cleaned, as those were that the model learned from",
     )
     group.add_argument(
         "--check",

@@ -38,7 +38,7 @@ class Scores:
     truncated_token_counts: NDArray[np.int32]  # (texts,)
     out_of_vocabulary_counts: NDArray[np.int32]  # (texts,)
     vectors: NDArray[np.float32] | None  # (texts, dimension); None: not asked for, or missing
-    errors: dict[int, str]  # by text: what a server refused; its row above means nothing
+    errors: dict[int, str]  # by text: what was refused; its row above means nothing
 
 
 class Engine(Protocol):

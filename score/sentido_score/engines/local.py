@@ -10,6 +10,7 @@ import numpy as np
 from sentido_bundle import (
     Bundle,
     BundleError,
+    CleaningError,
     Encoding,
     MissingCapabilityError,
     RunLimits,
@@ -30,7 +31,9 @@ _TURN = 0.0005  # seconds
 def load(bundle: str | Path, options: Options) -> Bundle:
     """Load a bundle. Raises ScoreError if it cannot be used."""
     try:
-        limits = RunLimits(options.max_run_bytes, options.max_run_multiplications)
+        limits = RunLimits(
+            options.max_run_bytes, options.max_run_multiplications, options.max_text_characters
+        )
         return Bundle.load(bundle, options.precision, limits=limits)
     except BundleError as error:
         raise ScoreError(str(error)) from error
@@ -61,15 +64,20 @@ def dimension_of(bundle: Bundle, embed: str | None) -> int | None:
     return vectors.size if vectors else None
 
 
-def encode(bundle: Bundle, texts: Sequence[str]) -> list[Encoding]:
-    """Tokenize texts."""
-    return bundle.tokenizer.encode_all(texts)
+def encode(bundle: Bundle, texts: Sequence[str]) -> Sequence[Encoding | CleaningError]:
+    """Tokenize texts; an error stands for one that grows too long as it is cleaned."""
+    return bundle.tokenizer.encode_each(texts)
+
+
+_NOTHING = Encoding(np.empty(0, np.int32), 0, 0, 0)
 
 
 def compute(
-    bundle: Bundle, encodings: Sequence[Encoding], embed: str | None, threads: int
+    bundle: Bundle, tried: Sequence[Encoding | CleaningError], embed: str | None, threads: int
 ) -> Scores:
     """Run the model on what was tokenized; no texts at all are no scores."""
+    errors = {i: str(found) for i, found in enumerate(tried) if isinstance(found, CleaningError)}
+    encodings = [_NOTHING if isinstance(found, CleaningError) else found for found in tried]
     sequences, kind = [encoding.ids for encoding in encodings], vectors_of(bundle, embed)
     outputs = {
         name: np.empty((0, size), np.float32) for name, size in bundle.manifest.outputs().items()
@@ -90,7 +98,7 @@ def compute(
         np.array([each.truncated_token_count for each in encodings], np.int32),
         np.array([each.out_of_vocabulary_count for each in encodings], np.int32),
         vectors,
-        {},
+        errors,
     )
 
 
@@ -128,10 +136,10 @@ class LocalEngine:
         """Read, tokenize and compute, each a window ahead of the next; see Engine."""
         threads = cpus.granted()
 
-        def tokenize(window: Window) -> tuple[Window, list[Encoding]]:
+        def tokenize(window: Window) -> tuple[Window, Sequence[Encoding | CleaningError]]:
             return window, encode(self._bundle, window.texts.good)
 
-        def run(item: tuple[Window, list[Encoding]]) -> tuple[Window, Scores]:
+        def run(item: tuple[Window, Sequence[Encoding | CleaningError]]) -> tuple[Window, Scores]:
             window, encodings = item
             return window, compute(self._bundle, encodings, self._embed, threads)
 

@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sentido.v1 import common_pb2
 from sentido.v1.common_pb2 import ModelSelector, Usage
-from sentido_bundle import Bundle, Encoding, Tokenizer, Truncation
+from sentido_bundle import Bundle, CleaningError, Encoding, Tokenizer, Truncation
 
 from sentido_server.core.faults import InvalidArgument, Violation
 from sentido_server.core.rpc import RequestLimits, Serving
@@ -80,8 +80,11 @@ class Check:
         """Tokenize one text and finish."""
         violation = self._too_long(field, text)
         if violation is None:
-            encoding = tokenizer.encode(text, truncation)
-            violation = self._forbidden(field, encoding)
+            try:
+                encoding = tokenizer.encode(text, truncation)
+                violation = self._forbidden(field, encoding)
+            except CleaningError as error:
+                violation = Violation(field, str(error))
         if violation is not None:
             self._violations.append(violation)
         self.finish()
@@ -114,13 +117,20 @@ class Check:
         """Tokenize the good texts; say of each bad one what is wrong, without noting it."""
         too_long = [self._too_long(f"{field}[{i}]", text) for i, text in enumerate(texts)]
         short = [text for text, violation in zip(texts, too_long, strict=True) if not violation]
-        encodings = iter(tokenizer.encode_all(short, truncation))
-        checked = [violation or next(encodings) for violation in too_long]
-        if self._forbids_truncation:
-            for i, item in enumerate(checked):
-                if isinstance(item, Encoding):
-                    checked[i] = self._forbidden(f"{field}[{i}]", item) or item
-        return checked
+        if tokenizer.cleaner is None and not self._forbids_truncation:
+            good_ones = iter(tokenizer.encode_all(short, truncation))
+            return [violation or next(good_ones) for violation in too_long]
+        encodings = iter(tokenizer.encode_each(short, truncation))
+        return [
+            violation or self._judged(f"{field}[{i}]", next(encodings))
+            for i, violation in enumerate(too_long)
+        ]
+
+    def _judged(self, field: str, found: Encoding | CleaningError) -> Encoding | Violation:
+        """Return what is wrong with a text that was tokenized, or its encoding."""
+        if isinstance(found, CleaningError):
+            return Violation(field, str(found))
+        return self._forbidden(field, found) or found
 
     def _too_long(self, field: str, text: str) -> Violation | None:
         most = self._limits.max_text_characters
