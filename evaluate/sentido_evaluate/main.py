@@ -24,6 +24,7 @@ from sentido_score.progress import Progress
 from sentido_evaluate.behaviour.suite import read_suite, shipped
 from sentido_evaluate.errors import EvaluateError
 from sentido_evaluate.evaluation import Asked, evaluate
+from sentido_evaluate.flags import add_label_flags
 from sentido_evaluate.page.render import render_page
 from sentido_evaluate.page.writing import write_page
 from sentido_evaluate.table import show
@@ -89,7 +90,6 @@ def _tell(message: str) -> None:
 
 
 def _asked(arguments: argparse.Namespace) -> Asked:
-    several = arguments.label_columns
     return Asked(
         source=arguments.source or None,
         bundle=arguments.bundle,
@@ -97,7 +97,7 @@ def _asked(arguments: argparse.Namespace) -> Asked:
         columns=Columns(
             text=arguments.text_column,
             label=arguments.label_column,
-            labels=() if several is None else tuple(name.strip() for name in several.split(",")),
+            labels=arguments.label_columns,
             renamed=dict(arguments.rename),
         ),
         suites=[read_suite(name) for name in arguments.checks],
@@ -155,19 +155,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="default: label; of models that give several labels also a list of them",
     )
-    data.add_argument(
-        "--label-columns",
-        metavar="A,B",
-        help="a column of 0 and 1 for each label, in the place of --label-column",
-    )
-    data.add_argument(
-        "--rename",
-        type=_rename,
-        action="append",
-        default=[],
-        metavar="OLD=NEW",
-        help="what the model calls a label of the data, or of the checks; may be repeated",
-    )
+    add_label_flags(data, "data, or of the checks")
     model = parser.add_argument_group("model")
     model.add_argument("--bundle", metavar="DIR", help="the model (default: the shipped one)")
     model.add_argument("--precision", choices=[*map(str, Precision)], default="fp32")
@@ -201,13 +189,6 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print JSON on a terminal, too (in a pipe it is so)"
     )
     return parser
-
-
-def _rename(text: str) -> tuple[str, str]:
-    old, sign, new = text.partition("=")
-    if not (old and sign and new):
-        raise argparse.ArgumentTypeError(f"{text!r:.60} is not OLD=NEW")
-    return old, new
 
 
 def _share(text: str) -> float:

@@ -39,7 +39,7 @@ _OF_TRAINING = (
     *("normalize_labels", "limit", "validation", "seed", "split_seed", "recipe", "class_weights"),
     *("words", "dimensions", "units", "epochs", "batch_size", "min_accuracy", "explain_embedding"),
 )
-_OF_DATA = ("label_column", "label_columns")
+_OF_DATA = ("label_column", "label_columns", "rename")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

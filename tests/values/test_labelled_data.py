@@ -163,6 +163,17 @@ def test_a_label_that_few_texts_have_keeps_its_threshold(
     assert "the threshold of late stays 0.5: fewer than 5 texts" in capsys.readouterr().out
 
 
+def test_the_data_may_call_labels_otherwise(folder: Path, tmp_path: Path) -> None:
+    rows = [(text, LABELS.index(label)) for text, label in ONE_EACH]
+    path = write(tmp_path / "a.csv", rows, ["text", "label"])
+    flags: list[str | Path] = [*FLAGS, "--data", path]
+    for number, label in enumerate(LABELS):
+        flags += ["--rename", f"{number}={label}"]
+    bundle = export(folder / "softmax.keras", tmp_path / "out", *flags)
+    assert bundle.manifest.evaluation is not None
+    assert bundle.manifest.evaluation.accuracy == 1
+
+
 def test_texts_may_be_a_folder_of_each_label(folder: Path, tmp_path: Path) -> None:
     for number, (text, label) in enumerate(ONE_EACH):
         (tmp_path / "texts" / label).mkdir(parents=True, exist_ok=True)
@@ -180,7 +191,7 @@ REFUSED: dict[str, tuple[Sequence[str], Sequence[Sequence[object]], Sequence[str
         [*ONE_EACH, ("it", "good")],
         ["text", "label"],
         r"--data: .*a\.csv: line 26: the label 'good' is none of the model's, 'rude', 'dull',"
-        r" 'late': .*--labels",
+        r" 'late': --rename good=LABEL .*--labels",
     ),
     "no label": (FLAGS, [("it", "")], ["text", "label"], "line 2: no label in the column 'label'"),
     "no such column": (FLAGS, ONE_EACH, ["text", "kind"], "--label-column"),
@@ -235,7 +246,7 @@ def test_data_that_cannot_be_meant_ends_the_export_and_names_the_row(
 
 
 def test_labels_without_data_are_a_bad_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    for flags in (["--label-column", "x"], ["--label-columns", "a,b"]):
+    for flags in (["--label-column", "x"], ["--label-columns", "a,b"], ["--rename", "a=b"]):
         with pytest.raises(SystemExit) as ended:
             parse(["--from-keras", "m.h5", *flags])
         assert ended.value.code == 2

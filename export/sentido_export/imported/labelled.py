@@ -4,7 +4,7 @@ They are checked before TensorFlow starts: a row that cannot be used ends the ex
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from sentido_export.imported.options import OwnModelOptions
 
 _FEW = 5  # texts with a label, by which no threshold is chosen
 _SHOWN = 10  # labels in a message
-_HINT = "the labels of the model are named by --labels, in the order of its outputs"
+_HINT = "--rename NAME=LABEL says which it is, or --labels names the model's otherwise"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ def read_labelled(
     if options.data is None:
         return None
     try:
-        columns = Columns(options.text_column, options.label_column, options.label_columns)
+        columns = Columns(
+            options.text_column, options.label_column, options.label_columns, options.renamed
+        )
         many = kind is TaskKind.MULTI_LABEL
         truth = Truth(columns, labels, many=many, hint=_HINT)
         rows = list(_rows(options, truth, labels, say))
@@ -64,7 +66,7 @@ def _rows(
     source = options.data or ""
     is_folder = Path(source).is_dir() and options.input_format is None
     if source == data.REVIEWS or is_folder:
-        return _of_data_set(data.load(source, say=say), labels)
+        return _of_data_set(data.load(source, say=say), labels, options.renamed)
     table = tables.Table(
         source,
         options.text_column,
@@ -76,12 +78,15 @@ def _rows(
     return _of_table(tables.opened(table, say), truth, say)
 
 
-def _of_data_set(texts: data.Dataset, labels: Sequence[str]) -> Iterator[tuple[str, Held]]:
-    if other := [label for label in texts.label_names if label not in labels]:
+def _of_data_set(
+    texts: data.Dataset, labels: Sequence[str], renamed: Mapping[str, str]
+) -> Iterator[tuple[str, Held]]:
+    names = [renamed.get(name, name) for name in texts.label_names]
+    if other := [name for name in names if name not in labels]:
         raise EvaluateError(
             f"the labels {quoted(other, 3)} are none of the model's, {quoted(labels, 5)}: {_HINT}"
         )
-    places = [labels.index(label) for label in texts.label_names]
+    places = [labels.index(name) for name in names]
     for text, label in zip(texts.texts, texts.labels.tolist(), strict=True):
         yield text, frozenset((places[label],))
 

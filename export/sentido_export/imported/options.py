@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sentido_evaluate.flags import add_label_flags
+
 from sentido_export.errors import ExportError
 from sentido_export.imported.check import LARGEST_DIFFERENCE
 from sentido_export.imported.head import HEADS
@@ -40,6 +42,7 @@ class OwnModelOptions:
     text_column: str
     label_column: str
     label_columns: tuple[str, ...]
+    renamed: Mapping[str, str]
     delimiter: str
     input_format: str | None
     out: Path
@@ -71,7 +74,8 @@ class OwnModelOptions:
             data=arguments.data,
             text_column=arguments.text_column,
             label_column=arguments.label_column,
-            label_columns=_columns(arguments.label_columns),
+            label_columns=arguments.label_columns,
+            renamed=dict(arguments.rename),
             delimiter=arguments.delimiter,
             input_format=arguments.input_format,
             out=out,
@@ -155,12 +159,7 @@ def add_own_model_options(parser: argparse.ArgumentParser) -> tuple[str, ...]:
         help="your own texts, on which Keras and ONNX are compared beside ours: one per line, or a"
         " table with the column --text-column",
     )
-    group.add_argument(
-        "--label-columns",
-        metavar="A,B",
-        help="with --data and multi_label, a column of 0 and 1 for each label, in the place of"
-        " --label-column",
-    )
+    add_label_flags(group, "--data")
     return tuple(set(vars(parser.parse_args([]))) - before)
 
 
@@ -171,10 +170,6 @@ def _labels(given: list[str] | None) -> tuple[str, ...] | None:
     if len(given) == 1 and "," in given[0]:
         return tuple(label.strip() for label in given[0].split(","))
     return tuple(given)
-
-
-def _columns(given: str | None) -> tuple[str, ...]:
-    return () if given is None else tuple(name.strip() for name in given.split(","))
 
 
 def _threshold(text: str) -> tuple[str, float]:
