@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from keras import layers
-from sentido_bundle import Bundle, BundleError
+from sentido_bundle import Bundle, BundleError, Task, TaskKind
 from sentido_export.errors import ExportError
 from sentido_export.flags import parse
 from sentido_export.imported.export import export_own_model
+from sentido_export.imported.labelled import Labelled, thresholds_for
 from sentido_export.imported.options import OwnModelOptions
+from sentido_score.callbacks import quiet
 
 WORDS = ("rude", "dull", "late", "the", "film", "was", "a", "it", "here", "there")
 LABELS = WORDS[:3]
@@ -128,6 +130,20 @@ def test_thresholds_are_chosen_on_one_half_and_judged_on_the_other(
     assert f"the largest F1 on {halves[0]} of the texts" in capsys.readouterr().out
     page = Path(f"{tmp_path / 'out'}.report.html").read_text("utf-8")
     assert f"The thresholds of rude, dull, late give the largest F1 on {halves[0]} other" in page
+
+
+def test_near_copies_are_not_on_both_sides_of_choosing_and_judging() -> None:
+    texts = [f"the film was {n}" for n in range(40)] + [f"The FILM was: {n}!" for n in range(40)]
+    labelled = Labelled(texts, [frozenset((n % 3,)) for n in range(80)])
+    options = OwnModelOptions.of(parse(["--from-keras", "m.keras"]), Path("out"), "mine")
+    task = Task(TaskKind.MULTI_LABEL, (0.5, 0.5, 0.5))
+    thresholds, judged = thresholds_for(options, LABELS, task, labelled, quiet)
+    assert thresholds is not None
+    numbers = [
+        {text.strip("!").split()[-1] for text in part.texts} for part in (thresholds.by, judged)
+    ]
+    assert [len(part) for part in numbers] == [20, 20]
+    assert not numbers[0] & numbers[1]
 
 
 def test_a_threshold_that_is_given_wins(folder: Path, tmp_path: Path) -> None:

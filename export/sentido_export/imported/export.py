@@ -129,7 +129,7 @@ def _packaged(read: _Read, model: Adapted, facts: Facts) -> Bundle:
     options, texts = read.options, read.labelled
     if texts is None:
         return package(options.out, model, facts, read.sample)
-    thresholds, texts = thresholds_for(options, model.labels, model.task, texts)
+    thresholds, texts = thresholds_for(options, model.labels, model.task, texts, _say)
     more = {} if thresholds is None else {"thresholds": thresholds.facts()}
     choose = None if thresholds is None else thresholds.choose
     print(f"Evaluating on {len(texts.texts):,} labelled texts ...", flush=True)

@@ -3,11 +3,11 @@
 They are checked before TensorFlow starts: a row that cannot be used ends the export and is named.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from sentido_bundle import Bundle, Task, TaskKind
 from sentido_evaluate import Columns, EvaluateError
 from sentido_evaluate.stored import best_thresholds
@@ -20,6 +20,7 @@ from sentido_score.formats.reader import Reader
 from sentido_export import data, tables
 from sentido_export.errors import ExportError
 from sentido_export.imported.options import OwnModelOptions
+from sentido_export.split import folds, groups
 
 _FEW = 5  # texts with a label, by which no threshold is chosen
 _SHOWN = 10  # labels in a message
@@ -146,17 +147,18 @@ class Thresholds:
 
 
 def thresholds_for(
-    options: OwnModelOptions, labels: Sequence[str], task: Task, texts: Labelled
+    options: OwnModelOptions, labels: Sequence[str], task: Task, texts: Labelled, say: Say
 ) -> tuple[Thresholds | None, Labelled]:
     """Return how to choose thresholds, None if there are none to choose, and what is left.
 
-    They are chosen on one half of the texts, and figures are those of the other half. Equal texts
-    are in one half. Raises ExportError if a half has no labels.
+    They are chosen on one half of the texts, and figures are those of the other half. Texts that
+    are nearly equal are in one half. Raises ExportError if a half has no labels.
     """
     open_ones = [label for label in labels if label not in options.thresholds]
     if task.kind is not TaskKind.MULTI_LABEL or not open_ones:
         return None, texts
-    by, rest = _half(texts, 0), _half(texts, 1)
+    halves = folds(groups(texts.texts, say), 2, seed=0)
+    by, rest = (_part(texts, np.flatnonzero(halves == half).tolist()) for half in range(2))
     if not (any(by.truth) and any(rest.truth)):
         raise ExportError(
             f"--data {options.data}: {len(texts.texts):,} texts are too few to choose thresholds on"
@@ -167,12 +169,5 @@ def thresholds_for(
     return Thresholds(labels, task, chosen, kept, by), rest
 
 
-def _half(texts: Labelled, half: int) -> Labelled:
-    rows = [row for row, text in enumerate(texts.texts) if _half_of(text) == half]
+def _part(texts: Labelled, rows: Sequence[int]) -> Labelled:
     return Labelled([texts.texts[row] for row in rows], [texts.truth[row] for row in rows])
-
-
-def _half_of(text: str) -> int:
-    """Return 0 or 1: the same for texts that differ in case, punctuation or spaces only."""
-    letters = "".join(filter(str.isalnum, text.lower())) or text
-    return hashlib.sha256(letters.encode()).digest()[0] % 2
