@@ -107,6 +107,75 @@ def test_each_token_stands_where_its_word_does() -> None:
     assert (tokenizer.lookup("ISNT"), tokenizer.lookup("É")) == (2, None)
 
 
+# -- texts that are not padded ------------------------------------------------------------------
+
+ALONE: dict[str, list[Any]] = {
+    "maximum": [layers.Conv1D(4, 3, padding="same"), layers.GlobalMaxPooling1D()],
+    "average": [layers.GlobalAveragePooling1D()],
+    "causal": [layers.Conv1D(4, 3, padding="causal", dilation_rate=2), layers.LSTM(3)],
+    "bidirectional": [layers.Bidirectional(layers.GRU(3))],
+    "simple": [layers.SimpleRNN(3, go_backwards=True)],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "mask"),
+    [
+        ("maximum", False),
+        ("bidirectional", True),
+        *(
+            pytest.param(name, mask, marks=pytest.mark.nightly)
+            for name, mask in [
+                *(("average", False), ("causal", False), ("simple", True)),
+                *(("maximum", True), ("average", True), ("bidirectional", False)),
+            ]
+        ),
+    ],
+)
+def test_texts_of_any_length_are_computed_one_by_one(
+    name: str, mask: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layer = vectorizer(output_sequence_length=None, max_tokens=20)
+    made = [type(each).from_config(each.get_config()) for each in ALONE[name]]
+    model = whole(layer, with_random_weights(sequential(*made, mask=mask, length=None), 0.7))
+    model.save(tmp_path / "model.keras")
+    bundle = export(tmp_path / "model.keras", tmp_path / "out", "--max-tokens", "50")
+    assert "path alone" in capsys.readouterr().out
+    assert bundle.manifest.inputs.layout is Layout.ALONE
+    assert bundle.manifest.same_bits
+    texts = [text for text in TEXTS if text.strip(" '")]  # Keras fails on texts without words
+    wanted = np.concatenate([answers_of(model, [text]) for text in texts])
+    assert np.abs(bundle.predict(texts).probabilities[:, 1:] - wanted).max() <= 1e-5
+    assert np.isfinite(bundle.predict(TEXTS).probabilities).all()
+
+
+def test_a_masked_lstm_alone_takes_the_lengths_of_texts_of_any_length(tmp_path: Path) -> None:
+    layer = vectorizer(output_sequence_length=None, max_tokens=20)
+    inner = with_random_weights(sequential(layers.LSTM(3), mask=True, length=None), 0.7)
+    model, path = whole(layer, inner), tmp_path / "model.keras"
+    model.save(path)
+    with pytest.raises(ExportError, match="has no output_sequence_length, so that it cuts no text"):
+        export(path, tmp_path / "out")
+    bundle = export(path, tmp_path / "out", "--max-tokens", "50")
+    assert bundle.manifest.inputs.layout is Layout.LENGTHS
+    texts = [text for text in TEXTS if text.strip(" '")]
+    found = bundle.predict(texts).probabilities[:, 1:]
+    assert np.abs(found - answers_of(model, texts)).max() <= 1e-5
+
+
+@pytest.mark.parametrize(
+    "middle", [[layers.Conv1D(4, 3)], [layers.MaxPooling1D(2)]], ids=["convolution", "pooling"]
+)
+def test_a_model_that_reads_more_steps_than_a_text_may_have_is_refused(
+    middle: list[Any], tmp_path: Path
+) -> None:
+    layer = vectorizer(output_sequence_length=None)
+    model = sequential(*middle, layers.GlobalMaxPooling1D(), mask=False, length=None)
+    whole(layer, model).save(tmp_path / "model.keras")
+    with pytest.raises(ExportError, match="steps at a time, and a text that is not padded may"):
+        export(tmp_path / "model.keras", tmp_path / "out", "--max-tokens", "50")
+
+
 # -- models -------------------------------------------------------------------------------------
 
 

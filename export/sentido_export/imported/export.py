@@ -38,6 +38,7 @@ from sentido_export.imported.check import (
 )
 from sentido_export.imported.differing import difference
 from sentido_export.imported.graph.build import (
+    build_alone,
     build_steps,
     gives_steps,
     is_masked,
@@ -46,6 +47,7 @@ from sentido_export.imported.graph.build import (
 from sentido_export.imported.head import Head, find_head
 from sentido_export.imported.inputs import (
     GivenSides,
+    is_alone_of,
     length_of,
     refuse_several_inputs,
     sides_of,
@@ -55,7 +57,7 @@ from sentido_export.imported.labels import labels_for, task_for
 from sentido_export.imported.model_file.read import read_model
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.imported.other_vocabularies import other_ids
-from sentido_export.imported.path import Path, choose_path
+from sentido_export.imported.path import Path, alone_path, choose_path
 from sentido_export.imported.same_bits import gives_same_bits
 from sentido_export.imported.sample import read_sample
 from sentido_export.imported.sides import Sides
@@ -85,6 +87,7 @@ class _Read:
     sample: Sequence[str]
     labelled: Labelled | None
     cleaner: Cleaner | None
+    is_alone: bool  # texts are not padded at all
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -115,9 +118,13 @@ def export_own_model(options: OwnModelOptions, *, is_fixed: bool = False) -> Bun
     settle_keras()  # not before: the words of keras-imdb are in the user's KERAS_HOME
     from sentido_export.imported.rebuilt import Rebuilt
 
-    rebuilt = Rebuilt(read.head, read.length, _last_step(read.head))
+    length = None if read.is_alone else read.length
+    rebuilt = Rebuilt(read.head, length, _last_step(read.head))
     sides = _sides(read, rebuilt)
-    path = choose_path(read.head, read.length, Padding(sides.padding), is_fixed=is_fixed)
+    if read.is_alone:
+        path = alone_path(read.head)
+    else:
+        path = choose_path(read.head, read.length, Padding(sides.padding), is_fixed=is_fixed)
     _say(path.note)
     print("Comparing ONNX with Keras ...", flush=True)
     model = _adapt(read, rebuilt, sides, path)
@@ -154,17 +161,22 @@ def _read(options: OwnModelOptions) -> _Read:
     labels = labels_for(head, options.labels)
     task = task_for(options.task, labels, options.thresholds)
     vocabulary = options.vocabulary.read(_rows(architecture), layer)
-    is_read = not is_masked(head) or reads_padding(head, length)
+    is_alone = layer is not None and is_alone_of(layer, architecture) and not gives_steps(head)
+    if is_alone:
+        build_alone(head)  # raises for a model that needs one length
+    is_read = not is_alone and (not is_masked(head) or reads_padding(head, length))
+    given = options.padding, options.truncating
     read = _Read(
         options,
         head,
         length,
         vocabulary,
-        sides_of(layer, options.padding, options.truncating, needs_padding=is_read),
+        sides_of(layer, architecture, *given, needs_padding=is_read),
         read_answers(options.check) if options.check else None,
         _sample(options),
         read_labelled(options, labels, task.kind, _say),
         read_cleaning(options.cleaning),
+        is_alone,
     )
     for note in (*architecture.notes, *vocabulary.notes, *_notes(read)):
         _say(note)
@@ -226,8 +238,8 @@ def _adapt(read: _Read, rebuilt: "Rebuilt", sides: Sides, path: Path) -> Adapted
     head, words = read.head, read.vocabulary.words()
     padding, truncation = Padding(sides.padding), Truncation(sides.truncating)
     fixed, built = Inputs(Layout.FIXED, read.length, truncation, padding), path.built
-    is_short = path.layout is Layout.LENGTHS
-    inputs = Inputs(Layout.LENGTHS, read.length, truncation) if is_short else fixed
+    is_fixed, is_short = path.layout is Layout.FIXED, path.layout is Layout.LENGTHS
+    inputs = fixed if is_fixed else Inputs(path.layout, read.length, truncation)
     steps = build_steps(head) if is_short and gives_steps(head) else None
     same_bits = gives_same_bits(built.model, inputs, len(words))
     if not same_bits:

@@ -61,11 +61,21 @@ def refuse_several_inputs(architecture: Architecture, same_ids: bool) -> None:
         )
 
 
+def is_alone_of(layer: TextLayer, architecture: Architecture) -> bool:
+    """Return whether neither a TextVectorization nor the model says how many ids a text has."""
+    return layer.length is None and all(entry.length is None for entry in architecture.inputs)
+
+
 def sides_of(
-    layer: TextLayer | None, padding: str | None, truncating: str | None, *, needs_padding: bool
+    layer: TextLayer | None,
+    architecture: Architecture,
+    padding: str | None,
+    truncating: str | None,
+    *,
+    needs_padding: bool,
 ) -> GivenSides:
     """Return the sides that were given, or those of a TextVectorization. Raises ExportError."""
-    if layer is None or layer.length is None:
+    if layer is None or (layer.length is None and not is_alone_of(layer, architecture)):
         return GivenSides(padding, truncating, needs_padding)
     for flag, side in (("--padding", padding), ("--truncating", truncating)):
         if side not in (None, _ON_THE_RIGHT):
@@ -99,6 +109,12 @@ def length_of(
             " flag out"
         )
     length = fixed[0] if fixed else max_tokens
+    if length is None and layer is not None:
+        raise ExportError(
+            f"the TextVectorization {layer.name!r} has no output_sequence_length, so that it cuts"
+            " no text: give the most tokens that a text may have with --max-tokens; what is longer"
+            " is cut on the right"
+        )
     if length is None:
         raise ExportError(
             "the model reads any number of ids: give the one that your program pads and cuts to"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sentido_bundle import Layout, Padding, bounds
 
-from sentido_export.imported.graph.build import Built, build_fixed, is_masked
+from sentido_export.imported.graph.build import Built, build_alone, build_fixed, is_masked
 from sentido_export.imported.graph.short import NeedsPadding, build_short
 from sentido_export.imported.head import Head
 
@@ -15,13 +15,23 @@ _MOST_BYTES = bounds.WEIGHTS_BYTES - (1 << 20)  # of weights and tables; the res
 class Path:
     """A graph, and how it comes to the answers for padded texts.
 
-    `name`: masked, states, counted or fixed. `note`: why that one, and what it costs.
+    `name`: masked, states, counted, fixed or alone. `note`: why that one, and what it costs.
     """
 
     name: str
     layout: Layout
     built: Built
     note: str
+
+
+def alone_path(head: Head) -> Path:
+    """Build the graph for texts that are not padded at all."""
+    note = (
+        "path alone: without output_sequence_length a text is not padded, and so it is computed by"
+        " itself, as model.predict does for one text; in Keras' batches padding to the longest text"
+        " changes the answers to the others"
+    )
+    return Path("alone", Layout.ALONE, build_alone(head), note)
 
 
 def choose_path(head: Head, length: int, padding: Padding, *, is_fixed: bool = False) -> Path:

@@ -22,12 +22,13 @@ _BATCH = 64  # texts
 class Rebuilt:
     """A Keras model of the user's layers; used to answer the texts that a graph is compared on."""
 
-    def __init__(self, head: Head, length: int, last_step: str | None = None) -> None:
+    def __init__(self, head: Head, length: int | None, last_step: str | None = None) -> None:
         """Build it for ids of shape (texts, length). Raises ExportError if Keras cannot.
 
+        Without a length each text is answered by itself, without its padding, on the right.
         `last_step`: a layer whose output is an answer, too.
         """
-        self._head = head
+        self._head, self._is_alone = head, length is None
         self._outputs = _outputs(head, last_step)
         try:
             self._ids, self._tensors = _tensors(head, length)
@@ -73,9 +74,15 @@ class Rebuilt:
         return found
 
     def _all(self, ids: NDArray[np.int32]) -> dict[str, NDArray[np.float32]]:
-        found = [self._run(ids[start : start + _BATCH]) for start in range(0, len(ids), _BATCH)]
+        found = [self._run(batch) for batch in self._batches(ids)]
         whole = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return dict(zip(self._outputs, whole, strict=True))
+
+    def _batches(self, ids: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
+        if self._is_alone:
+            yield from (row[None, : max(1, np.count_nonzero(row))] for row in ids)
+        else:
+            yield from (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
 
 
 def _outputs(head: Head, last_step: str | None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import Layer
 from sentido_export.imported.graph import merging, pointwise, recurrent, steps
 from sentido_export.imported.graph.nodes import Nodes
-from sentido_export.imported.graph.value import Mask, Value
+from sentido_export.imported.graph.value import ANY_LENGTH, Mask, Value
 from sentido_export.imported.head import Head
 
 Build = Callable[[Nodes, Layer, Sequence[Value]], Value]
@@ -65,6 +65,13 @@ def build_fixed(head: Head, length: int, padding: Padding) -> Built:
     nodes = Nodes()
     values = add_layers(nodes, head, length, padding)
     return finish(nodes, head, values, {"token_ids": ["batch", length]})
+
+
+def build_alone(head: Head) -> Built:
+    """Build a graph that reads `token_ids` (batch, time) of one text, or of texts of one length."""
+    nodes = Nodes()
+    values = add_layers(nodes, head, ANY_LENGTH, Padding.POST)
+    return finish(nodes, head, values, {"token_ids": ["batch", "time"]})
 
 
 def reads_padding(head: Head, length: int) -> bool:

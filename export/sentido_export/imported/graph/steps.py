@@ -7,7 +7,7 @@ from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import Layer
 from sentido_export.imported.graph.activations import activate
 from sentido_export.imported.graph.nodes import Nodes
-from sentido_export.imported.graph.value import Value
+from sentido_export.imported.graph.value import ANY_LENGTH, Value
 
 
 def convolution(nodes: Nodes, layer: Layer, inputs: Sequence[Value]) -> Value:
@@ -59,7 +59,9 @@ def global_average(nodes: Nodes, layer: Layer, inputs: Sequence[Value]) -> Value
     product, since ONNX Runtime's reductions round otherwise for a single text.
     """
     (value,), axis = inputs, nodes.axes(1)
-    if value.mask is None:
+    if value.mask is None and value.shape[0] == ANY_LENGTH:
+        average = nodes.add("ReduceMean", value.name, axis, keepdims=1)
+    elif value.mask is None:
         total = nodes.add(
             "MatMul", nodes.store(np.ones((1, value.shape[0]), np.float32)), value.name
         )
@@ -75,15 +77,19 @@ def global_average(nodes: Nodes, layer: Layer, inputs: Sequence[Value]) -> Value
     return Value(nodes.add("Squeeze", average, axis), (value.units,))
 
 
-def flatten(nodes: Nodes, _: Layer, inputs: Sequence[Value]) -> Value:
+def flatten(nodes: Nodes, layer: Layer, inputs: Sequence[Value]) -> Value:
     """Add a Flatten."""
     (value,) = inputs
+    if value.shape[0] == ANY_LENGTH:
+        raise ExportError(f"layer {layer.name}: it needs texts of one length")
     return Value(nodes.add("Flatten", value.name, axis=1), (int(np.prod(value.shape)),))
 
 
 def _padding(layer: Layer, value: Value, window: int) -> tuple[int, int, int]:
     """Return the steps to add before and behind, as TensorFlow does, and the length afterwards."""
     length, stride, padding = value.shape[0], layer.fields["strides"], layer.fields["padding"]
+    if length == ANY_LENGTH:
+        return *_padding_of_any(layer, window), ANY_LENGTH
     before = after = 0
     if padding == "causal":
         before = window - 1
@@ -97,3 +103,16 @@ def _padding(layer: Layer, value: Value, window: int) -> tuple[int, int, int]:
             " is smaller than in training"
         )
     return before, after, steps
+
+
+def _padding_of_any(layer: Layer, window: int) -> tuple[int, int]:
+    """Return the steps to add before and behind, where they are the same for every length."""
+    padding = layer.fields["padding"]
+    if padding == "causal":
+        return window - 1, 0
+    if padding == "same" and layer.fields["strides"] == 1:
+        return (window - 1) // 2, window // 2
+    raise ExportError(
+        f"layer {layer.name}: it reads {window} steps at a time, and a text that is not padded may"
+        " have fewer: give the TextVectorization an output_sequence_length"
+    )

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from sentido_bundle import Padding
 from sentido_export.imported.graph.nodes import Nodes
 
+ANY_LENGTH = 0
+"""In the place of the number of steps in a shape, where texts decide it."""
+
 
 @dataclass(frozen=True)
 class Mask:
