@@ -33,7 +33,6 @@ class Classic:
     loss: str = "binary_crossentropy"
     labels: int = 1  # of a text, each by itself
     whole: Any = None  # what is kept instead of the model: it takes texts
-    sent: Callable[[str], str] = str  # what callers of the bundle send of a text
 
 
 def _imdb(keras: Any, texts: list[str], words: int, length: int) -> dict[str, Any]:
@@ -197,15 +196,22 @@ def _text_scratch(keras: Any, layers: Any, texts: list[str]) -> Classic:
         layers.Dense(1, activation="sigmoid", name="predictions"),
     )
     inputs = keras.Input(shape=(1,), dtype="string")
+    steps = [
+        {"lower": "ascii"},
+        {"replace": "<br />", "with": " "},
+        {"replace": f"[{re.escape(string.punctuation)}]", "with": ""},
+    ]
+
+    def save(path: Path) -> None:
+        path.with_suffix(".words.json").write_text(json.dumps(vectorize.get_vocabulary()))
+        path.with_suffix(".steps.json").write_text(json.dumps(steps))
+
     return Classic(
         "text_scratch",
         model,
         lambda text: np.asarray(vectorize(tf.constant([text]))),
-        lambda path: path.with_suffix(".words.json").write_text(
-            json.dumps(vectorize.get_vocabulary())
-        ),
+        save,
         whole=keras.Model(inputs, model(vectorize(inputs))),
-        sent=lambda text: custom_standardization(tf.constant(text)).numpy().decode(),
     )
 
 
@@ -263,7 +269,7 @@ def write(classic: Classic, folder: Path, texts: list[str], labels: Any, *, is_t
     with (folder / f"{classic.name}.jsonl").open("w") as file:
         for text, answer in zip(shown, answers, strict=True):
             row = {
-                "text": classic.sent(text),
+                "text": text,
                 "probabilities": [float(number) for number in answer],
             }
             file.write(json.dumps(row) + "\n")

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import evaluating
 import numpy as np
 import pytest
 from sentido_bundle import (
@@ -249,6 +250,16 @@ def test_a_scored_file_has_an_error_in_the_row_that_grows_too_long(tmp_path: Pat
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["error"] is None for row in rows] == [True, False, True]
     assert "grows to 5,000 characters in cleaning step 1 (replace 'a')" in rows[1]["error"]
+
+
+def test_an_evaluation_leaves_out_the_row_that_grows_too_long(tmp_path: Path) -> None:
+    folder = with_cleaning(tmp_path / "bundle", [{"replace": "@", "with": "x" * 1000}])
+    rows = [("Wonderful!", "positive"), ("@" * 5000, "negative"), ("Awful.", "negative")]
+    labelled = evaluating.write(tmp_path / "rows.csv", rows)
+    code, out, err = evaluating.run(labelled, "--bundle", folder, "--json")
+    assert code == 3
+    assert json.loads(out)["rows"] == {"evaluated": 2, "errors": 1}
+    assert "grows to 5,000,000 characters in cleaning step 1 (replace '@')" in err
 
 
 def test_texts_that_are_equal_when_cleaned_are_duplicates(tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def flags_of(path: Path) -> list[str | Path]:
     )
     if words.exists():
         is_lost = path.suffix == ".h5"
-        return [*(["--vocabulary", words] if is_lost else ()), "--cleaned-by-caller"]
+        steps = ["--cleaning", path.with_suffix(".steps.json")]
+        return [*(["--vocabulary", words] if is_lost else ()), *steps]
     if layer.exists():
         return ["--tokenizer", layer, "--task", "multi_label"]
     if imdb.exists():
