@@ -49,14 +49,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--stream-texts",
         type=int,
-        default=200_000,
+        default=100_000,
         metavar="N",
         help="texts that the tests of a stream's memory send (default: %(default)s)",
     )
     parser.addoption(
         "--score-rows",
         type=int,
-        default=10_000,
+        default=5_000,
         metavar="N",
         help="rows that the test of scoring's memory scores (default: %(default)s)",
     )

@@ -11,7 +11,7 @@ from processes import resident, server
 from sentido_client import Client
 
 GROWTH = 12  # MiB that either side may grow by between a quarter of the stream and its end
-FILLER = "." * 100  # nothing to tokenize, but seen if texts are kept: 15 MiB of 150,000 of them
+FILLER = "." * 200  # nothing to tokenize, but seen if texts are kept: 15 MiB of 75,000 of them
 
 
 @pytest.mark.parametrize("verb", ["predict", "embed"])

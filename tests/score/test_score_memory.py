@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -51,15 +52,14 @@ def test_memory_does_not_grow_with_the_input(
     out, part_rows = tmp_path / "out", min(65_536, rows // 20)
     command = [SCORE, str(tmp_path / "in"), "--out", f"{out}/", "--part-rows", str(part_rows)]
     began = time.monotonic()
-    seen: list[tuple[float, float]] = []  # share of the parts, MiB
+    seen: list[float] = []  # MiB, from the first part on
     with subprocess.Popen(command) as process:
         while process.poll() is None:
             time.sleep(min(1.0, rows / 1_000_000))
-            done = len(list(out.glob("part-*"))) / (rows / part_rows)
-            if (mib := resident(process)) is not None and (done > 0 or not seen):
-                seen.append((done, mib))
+            if (mib := resident(process)) is not None and next(out.glob("part-*"), None):
+                seen.append(mib)
     assert process.returncode == 0
-    thirds = [max(mib for done, mib in seen if low <= done < low + 0.34) for low in (0, 0.33, 0.66)]
+    thirds = [max(third) for third in np.array_split(seen, 3)]
     shown = " ".join(f"{mib:.0f}" for mib in thirds)
     pace = rows / (time.monotonic() - began)
     print(f"\n{rows:,} rows, {pace:,.0f}/s; most MiB in each third: {shown}")
