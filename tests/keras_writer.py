@@ -166,7 +166,8 @@ def write(model: Any, path: Path, random: np.random.Generator) -> None:
         for name, values in by_name(model)
         for number, value in enumerate(values)
     }
-    answers = np.asarray(model([ids, ids][: len(model.inputs)], training=False), "f4")
+    given = ids if len(model.inputs) == 1 else [ids, ids]
+    answers = np.asarray(model(given, training=False), "f4")
     np.savez(path.with_suffix(".npz"), **{"ids:": ids, "answers:": answers, **weights})
 
 

@@ -16,6 +16,7 @@ TOGETHER = {
         "tests/values/test_own_model",
         "tests/values/test_training_export.py",
         "tests/process/test_own_models.py",
+        "tests/process/test_keras_files.py",
     ),
 }
 # The groups that take longest, to begin with: else one worker ends long after the others.
