@@ -111,6 +111,11 @@ class Load:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
+    def hurry(self) -> None:
+        """Let every caller have a call in flight until the next report."""
+        assert self._process.stdin is not None
+        print("hurry", file=self._process.stdin, flush=True)
+
     def after(self, calls: int) -> Counter[str]:
         """Wait for so many more calls; give how all went since the last time."""
         assert self._process.stdin is not None

@@ -1,9 +1,10 @@
 """Calls without end, from inside a client's container; run by test_scaling.py.
 
 Each line on standard input is a number: once so many more calls of the client were answered, a line
-on standard output says how all calls went since the last one. Two kinds of callers, each with one
-call in flight: those of `sentido_client`, and those of plain gRPC, which spread their calls too and
-retry nothing.
+on standard output says how all calls went since the last one. Two kinds of callers: those of
+`sentido_client`, and those of plain gRPC, which spread their calls too and retry nothing. Between
+calls they pause, so that other tests have the CPUs; from a line "hurry" to the next report they do
+not, and each has one call in flight.
 """
 
 import json
@@ -19,7 +20,8 @@ from sentido.v1 import prediction_pb2
 from sentido_client import Client, SentidoError
 
 CALLERS = 8  # of each kind
-TEXT = "a wonderful little film that nobody will forget " * 40
+PAUSE = 0.1  # seconds between two calls of a caller
+TEXT = "a wonderful little film that nobody will forget " * 10
 PREDICT = "/sentido.v1.PredictionService/Predict"
 ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
@@ -30,6 +32,7 @@ class Tally:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._ends: Counter[str] = Counter()
+        self.hurry = threading.Event()
 
     def call_for_ever(self, call: Callable[[], str]) -> None:
         while True:
@@ -37,12 +40,14 @@ class Tally:
             with self._changed:
                 self._ends[end] += 1
                 self._changed.notify()
+            self.hurry.wait(PAUSE)
 
     def after(self, calls: int) -> Counter[str]:
         with self._changed:
             wanted = self._ends["client: OK"] + calls
             self._changed.wait_for(lambda: self._ends["client: OK"] >= wanted)
             ends, self._ends = self._ends, Counter()
+            self.hurry.clear()
             return ends
 
 
@@ -75,7 +80,10 @@ def main() -> None:
     for call in [with_client, plain] * CALLERS:
         threading.Thread(target=tally.call_for_ever, args=(call,), daemon=True).start()
     for line in sys.stdin:
-        print(json.dumps(tally.after(int(line))), flush=True)
+        if line == "hurry\n":
+            tally.hurry.set()
+        else:
+            print(json.dumps(tally.after(int(line))), flush=True)
     os._exit(0)  # callers have no end
 
 

@@ -20,7 +20,7 @@ def scaled() -> Iterator[Project]:
 @pytest.fixture(scope="module")
 def load(scaled: Project) -> Iterator[Load]:
     with scaled.load() as load:
-        load.after(200)
+        load.after(100)
         yield load
 
 
@@ -43,7 +43,7 @@ def test_the_command_calls_them_by_their_name(scaled: Project) -> None:
 
 
 def test_all_three_answer(scaled: Project, load: Load) -> None:
-    assert not failed(load.after(600))
+    assert not failed(load.after(200))
     counts = [calls(container) for container in scaled.containers()]
     assert min(counts) > sum(counts) / REPLICAS / 2
 
@@ -51,8 +51,10 @@ def test_all_three_answer(scaled: Project, load: Load) -> None:
 def test_a_replica_that_is_killed_fails_no_call_of_the_client(
     scaled: Project, load: Load, figures: dict[str, str]
 ) -> None:
-    docker("kill", max(scaled.containers(), key=calls))
-    ends = load.after(1000)
+    killed = max(scaled.containers(), key=calls)
+    load.hurry()
+    docker("kill", killed)
+    ends = load.after(400)
     figures["calls failed during kill"] = (
         f"{sum(failed(ends).values())} of {ends['client: OK']} calls"
         f" (without retries {sum(failed(ends, 'plain').values())}, each UNAVAILABLE)"
@@ -67,7 +69,7 @@ def test_a_replica_that_comes_back_fails_no_call(
     scaled: Project, load: Load, figures: dict[str, str]
 ) -> None:
     scale(scaled)
-    ends = load.after(600)
+    ends = load.after(200)
     figures["calls failed during scale"] = f"{sum(failed(ends).values())} of {ends['client: OK']}"
     assert not failed(ends)  # plain callers, who ask for no health, may meet it while it loads
 
@@ -77,7 +79,7 @@ def test_a_replica_that_is_stopped_drains_and_fails_no_call(
 ) -> None:
     stopped = max(scaled.containers(), key=calls)
     docker("stop", "--time=45", stopped)
-    ends = load.after(600)
+    ends = load.after(200)
     figures["calls failed during stop"] = f"{sum(failed(ends).values())} of {ends['client: OK']}"
     assert not failed(ends)
     assert inspect(stopped)["State"]["ExitCode"] == 0
