@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import fields
 from importlib.metadata import version
 
 from sentido_bundle import Precision
@@ -94,24 +95,8 @@ def _sentence(error: Exception) -> str:
 
 
 def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
-    columns = arguments.columns
-    options = Options(
-        text_column=arguments.text_column,
-        delimiter=arguments.delimiter,
-        input_format=arguments.input_format,
-        format=arguments.format,
-        columns=None if columns is None else tuple(name.strip() for name in columns.split(",")),
-        prefix=arguments.prefix,
-        embed=arguments.embed,
-        all_probabilities=arguments.all_probabilities,
-        precision=arguments.precision,
-        max_run_bytes=arguments.max_run_bytes,
-        max_run_multiplications=arguments.max_run_multiplications,
-        max_text_characters=arguments.max_text_characters,
-        partitions=not arguments.no_partitions,
-        part_rows=arguments.part_rows,
-        memory=arguments.memory,
-    )
+    given = vars(arguments)
+    options = Options(**{field.name: given[field.name] for field in fields(Options)})
     return score(
         arguments.source,
         arguments.bundle,
@@ -180,7 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     given.add_argument(
         "--no-partitions",
-        action="store_true",
+        dest="partitions",
+        action="store_false",
         help="make no columns of folders such as year=2023/",
     )
     given.add_argument(
@@ -201,7 +187,10 @@ def _parser() -> argparse.ArgumentParser:
         "--format", choices=TABLES, help="default: by the output's name, or as the input"
     )
     output.add_argument(
-        "--columns", metavar="A,B", help="write these of the input's and the results only"
+        "--columns",
+        type=_names,
+        metavar="A,B",
+        help="write these of the input's and the results only",
     )
     output.add_argument("--prefix", default="", help="of the results' names")
     output.add_argument(
@@ -304,6 +293,10 @@ def _parser() -> argparse.ArgumentParser:
         help="of ray: a cluster's (default: this machine)",
     )
     return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _bytes(text: str) -> int:
