@@ -22,12 +22,13 @@ TOGETHER = {
 # The groups that take longest, to begin with: else one worker ends long after the others.
 LONGEST = (
     "engine",
-    "tests/score/test_engines.py",
-    "tests/score/test_killing.py",
-    "tests/house/test_documents.py",
-    "tests/process/test_installing.py",
     "keras",
+    "tests/score/test_engines.py",
     "tests/process/test_export.py",
+    "tests/process/test_installing.py",
+    "tests/score/test_killing.py",
+    "tests/hostile/test_hogs.py",
+    "tests/hostile/test_hogs.py native",
 )
 
 
