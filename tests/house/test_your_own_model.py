@@ -48,7 +48,7 @@ class Model:
 def test_the_cell_writes_answers_that_show_the_sides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (cell,) = re.findall(r"<!-- the cell.*?-->\n```python\n(.*?)^```", PAGE, re.M | re.S)
+    (cell,) = re.findall(r"<!-- the cell: .*?-->\n```python\n(.*?)^```", PAGE, re.M | re.S)
     tokenizer, length = fitted(), 5
     model = Model(length, 60)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -363,6 +364,42 @@ def test_answers_of_another_vocabulary_are_refused_with_what_would_fit(
     assert not (tmp_path / "out").exists()
     flags.remove("--no-lower")
     assert export(path, tmp_path / "out", *flags).manifest.parity.against is Against.CHECK
+
+
+def test_the_first_layer_that_differs_is_named_where_the_program_wrote_its_layers_down(
+    tmp_path: Path, word_index: Path
+) -> None:
+    page = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
+    (cell,) = re.findall(r"<!-- the cell of details.*?-->\n```python\n(.*?)^```", page, re.M | re.S)
+    model = sequential(
+        layers.LSTM(4), layers.Dense(3, activation="relu", name="between"), mask=False
+    )
+    path, answers = saved(model, tmp_path), tmp_path / "answers.jsonl"
+    weights = model.get_layer("between").get_weights()
+    model.get_layer("between").set_weights([weights[0] * 1.5 + 0.1, weights[1] + 1])
+
+    class Tokens:
+        def texts_to_sequences(self, texts: list[str]) -> Any:
+            return [
+                [WORDS.index(word) + 1 for word in text.split() if word in WORDS] for text in texts
+            ]
+
+    program: dict[str, Any] = {
+        "keras": keras,
+        "model": model,
+        "tokenizer": Tokens(),
+        "maxlen": LENGTH,
+    }
+    program["pad_sequences"] = keras.utils.pad_sequences
+    exec(cell, program)
+    rows = answers_of(model, TEXTS).tolist()
+    lines = [
+        json.dumps({"text": text, "probabilities": row, **program["details"](text)})
+        for text, row in zip(TEXTS, rows, strict=True)
+    ]
+    answers.write_text("\n".join(lines))
+    with pytest.raises(ExportError, match="the first layer that differs is 'between'"):
+        export(path, tmp_path / "out", "--word-index", word_index, *SIDES, "--check", answers)
 
 
 def test_a_vocabulary_of_another_model_is_refused(files: dict[str, Path], tmp_path: Path) -> None:

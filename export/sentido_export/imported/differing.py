@@ -39,9 +39,15 @@ def _ids_differ(theirs: tuple[int, ...], words: Sequence[tuple[str, int]], lengt
     bare = _without_padding(theirs)
     if bare in (ours, ours[:length], ours[-length:]):
         return ""
-    shift = len(ours) - len(bare) if len(theirs) == length and ours[-1:] == bare[-1:] else 0
-    words = words[max(0, shift) :]
-    for (word, id), other in zip(words, bare, strict=False):
+    count = len(bare)
+    if count and bare in (ours[:count], ours[-count:]):
+        return (
+            f"the ids are the same, but your program gives the model {count} of the text's"
+            f" {len(ours)}, and the export {min(length, len(ours))}: compare --max-tokens,"
+            f" {length}, with maxlen in your program"
+        )
+    is_end = ours[-1:] == bare[-1:]  # of a text that was cut at its beginning
+    for (word, id), other in zip(words[max(0, len(ours) - count) * is_end :], bare, strict=False):
         if id != other:
             return (
                 f"the ids differ: {word!r:.60} is {id} here and {other} in your program (it reads"

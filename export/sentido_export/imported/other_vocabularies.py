@@ -4,23 +4,24 @@ Tried only where a check has failed, so that its message can name the mistake: e
 then two at once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 
-import numpy as np
-from numpy.typing import NDArray
-from sentido_bundle import Tokenizer, TokenizerKind
+from sentido_bundle import Tokenizer, TokenizerKind, TokenizerRules
 from sentido_bundle.text_vectorization import PUNCTUATION
 
-from sentido_export.errors import ExportError
-from sentido_export.imported.vocabulary import KERAS_FILTERS, Vocabulary, vocabulary_of
+from sentido_export.imported.vocabulary import KERAS_FILTERS, Vocabulary
 
 _WHITE_SPACE = "\t\n\r\f\v"
 _SHIFTS = (1, -1, 2, 3, -3)
 _IMDB_UNKNOWN = 5  # of programs that add 3 to the id of unknown words, too
-_NUM_WORDS = (*(1000, 2000, 3000, 5000, 8000), *(10_000, 15_000, 20_000, 25_000, 30_000, 50_000))
-"""What programs give as num_words, beside the number of rows."""
+_NUM_WORDS = (
+    *(1000, 2000, 3000, 5000, 8000, 10_000, 15_000, 20_000, 25_000, 30_000, 40_000, 50_000),
+    *(500, 300, 200, 100),
+)
+"""What programs give as num_words, beside the number of rows; likely ones first."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,27 @@ class Change:
 
 def other_ids(
     vocabulary: Vocabulary, rows: int, texts: Sequence[str]
-) -> Iterator[tuple[str, list[NDArray[np.int32]]]]:
+) -> Iterator[tuple[str, list[list[int]]]]:
     """Return the ids of texts by each other vocabulary, which a model of so many rows may have.
 
     Each comes with a clause that follows "its answers are those of a program that".
     """
+    split: dict[TokenizerRules, list[list[str]]] = {}
     for what, other in other_vocabularies(vocabulary, rows):
-        if other.largest_id < rows:
-            tokenizer = Tokenizer(other.words(), other.rules())
-            yield what, [encoding.ids for encoding in tokenizer.encode_all(texts)]
+        rules = other.options.rules()
+        if rules not in split:
+            tokenizer = Tokenizer([None], rules)
+            split[rules] = [tokenizer.words(text) for text in texts]
+        ids = [_numbered(other, words) for words in split[rules]]
+        if max((id for row in ids for id in row), default=0) < rows:
+            yield what, ids
+
+
+def _numbered(vocabulary: Vocabulary, words: Iterable[str]) -> list[int]:
+    """Return the ids of words, as a Tokenizer gives them, without the cost of making one."""
+    start = [] if vocabulary.start_id is None else [vocabulary.start_id]
+    known = (vocabulary.ids.get(word, vocabulary.oov_id) for word in words)
+    return [*start, *(id for id in known if id is not None)]
 
 
 def other_vocabularies(vocabulary: Vocabulary, rows: int) -> Iterator[tuple[str, Vocabulary]]:
@@ -79,21 +92,19 @@ def _limits(vocabulary: Vocabulary, rows: int) -> Iterator[Change]:
     """Return other num_words, as far as the words that were left out are known."""
     own, most = vocabulary.options.num_words, max(vocabulary.index.values(), default=0)
     near = () if not own else (own + 1, own - 1)
-    for limit in dict.fromkeys((*near, rows, rows - 1, *_NUM_WORDS)):
+    for limit in dict.fromkeys((rows, *_NUM_WORDS, rows - 1, *near)):
         if limit != own and 1 < limit <= min(rows, most):
             yield Change(f"has num_words={limit} (give --num-words {limit})", _limiting(limit))
     if own and own <= most:
         yield Change("has no num_words", _limiting(None))
 
 
-def _limiting(limit: int | None) -> Callable[[Vocabulary], Vocabulary | None]:
-    def of(vocabulary: Vocabulary) -> Vocabulary | None:
-        options = replace(vocabulary.options, num_words=limit)
-        try:
-            found = vocabulary_of("", vocabulary.index, options)
-        except ExportError:
-            return None
-        return replace(found, start_id=vocabulary.start_id, oov_id=vocabulary.oov_id)
+def _limiting(limit: int | None) -> Callable[[Vocabulary], Vocabulary]:
+    most = sys.maxsize if limit is None else limit
+
+    def of(vocabulary: Vocabulary) -> Vocabulary:
+        ids = {word: id for word, id in vocabulary.index.items() if 0 < id < most}
+        return replace(vocabulary, ids=ids)
 
     return of
 

@@ -6,7 +6,7 @@ letter, also where a word index was changed by hand.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sentido_bundle import bounds
 from sentido_bundle.sections import TokenizerKind, TokenizerRules
@@ -29,6 +29,18 @@ class TextOptions:
     char_level: bool = False
     oov_token: str | None = None
     kind: TokenizerKind = TokenizerKind.KERAS
+
+    def rules(self) -> TokenizerRules:
+        """Return how texts are split, with no words."""
+        return TokenizerRules(
+            kind=self.kind,
+            lower=self.lower,
+            filters=self.filters,
+            split=self.split,
+            num_words=None,
+            oov_token=None,
+            char_level=self.char_level,
+        )
 
     def may_give(self, word: str) -> bool:
         """Whether a text can hold this word after these rules have been applied."""
@@ -82,14 +94,10 @@ class Vocabulary:
         """Return what the manifest of a bundle says of this vocabulary."""
         options = self.options
         is_whole = not options.num_words or self.largest_id >= options.num_words
-        return TokenizerRules(
-            kind=options.kind,
-            lower=options.lower,
-            filters=options.filters,
-            split=options.split,
+        return replace(
+            options.rules(),
             num_words=None if is_whole else options.num_words,
             oov_token=None if self.oov_id is None else options.oov_token or "",
-            char_level=options.char_level,
             start_id=self.start_id,
         )
 
