@@ -12,7 +12,7 @@ from rich.console import Console
 from sentido_bundle import Bundle, BundleError, Manifest, cpus
 from sentido_bundle.manifest import CLEANING
 from sentido_bundle.strict_json import parse_json
-from sentido_score.engines.local import compute, encode
+from sentido_score.engines.local import Run, compute, encode
 from sentido_score.formats.window import Position
 
 from sentido_evaluate.answers import Answers, Counted
@@ -32,11 +32,15 @@ _LACKS = (TypeError, KeyError, ValueError, IndexError, AttributeError, Arithmeti
 
 
 def evaluate_texts(
-    bundle: Bundle, texts: Sequence[str], truth: Sequence[Held], suites: Sequence[Suite] = ()
+    bundle: Bundle,
+    texts: Sequence[str],
+    truth: Sequence[Held],
+    suites: Sequence[Suite] = (),
+    run: Run | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a bundle on texts in memory; `truth`: of each text."""
+    """Evaluate a bundle on texts in memory; `truth`: of each text, `run`: gives its answers."""
     counted = Counted(bundle)
-    for answers in answered(bundle, texts, truth):
+    for answers in answered(bundle, texts, truth, run):
         counted.add(answers)
     rows = {"evaluated": len(texts), "errors": 0}
     evaluation: dict[str, Any] = {"format": FORMAT, "model": model_facts(bundle), "rows": rows}
@@ -59,12 +63,14 @@ def best_thresholds(
     return counted.thresholds()
 
 
-def answered(bundle: Bundle, texts: Sequence[str], truth: Sequence[Held]) -> Iterator[Answers]:
-    """Let a bundle answer texts in memory, some at a time."""
+def answered(
+    bundle: Bundle, texts: Sequence[str], truth: Sequence[Held], run: Run | None = None
+) -> Iterator[Answers]:
+    """Let a bundle answer texts in memory, some at a time; `run`: gives its answers."""
     threads = cpus.granted()
     for begin in range(0, len(texts), _ROWS):
         part = list(texts[begin : begin + _ROWS])
-        scores = compute(bundle, encode(bundle, part), None, threads)
+        scores = compute(bundle, encode(bundle, part), None, threads, run)
         kept = np.arange(len(part), dtype=np.int64)
         held = list(truth[begin : begin + _ROWS])
         yield Answers(part, [], held, (scores,), kept, [], Position())

@@ -40,6 +40,7 @@ from sentido_export.labels import listed
 from sentido_export.machine import check_memory, check_room, memory_in_words
 from sentido_export.package import Adapted, Facts, Judged, package
 from sentido_export.recipe import Recipe
+from sentido_export.remembered import Answer, Remembered
 from sentido_export.report import check_report, write_report
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Trained:
     """What training gave: a Keras model, its vocabulary, and what was measured of it."""
 
     layers: "Layers"
+    answer: Answer  # what the layers give
     tokenizer: Tokenizer
     inputs: Inputs
     parts: data.Split
@@ -148,7 +150,8 @@ def train(options: Options) -> Trained:
     layers.model.summary()
     weights = parts.train.balanced() if options.class_weights == "balanced" else None
     course = training.train(layers, tokenizer, parts, recipe, seed, weights)
-    metrics = training.evaluate(layers, tokenizer, parts.test)
+    answer = Remembered(layers.answer)
+    metrics = training.evaluate(answer, tokenizer, parts.test)
     if metrics["accuracy"] < options.min_accuracy:
         raise ExportError(
             f"accuracy is {metrics['accuracy']:.4f} on {len(parts.test)} held-out texts,"
@@ -162,7 +165,9 @@ def train(options: Options) -> Trained:
         tools={"tensorflow": tensorflow.__version__},
     )
     curves = {"kept": [*course.kept], "epochs": course.epochs}
-    return Trained(layers, tokenizer, inputs, parts, facts, curves, options.cleaned_by_caller)
+    return Trained(
+        layers, answer, tokenizer, inputs, parts, facts, curves, options.cleaned_by_caller
+    )
 
 
 def adapt(trained: Trained) -> Adapted:
@@ -178,7 +183,7 @@ def adapt(trained: Trained) -> Adapted:
         vocabulary=tokenizer.vocabulary,
         inputs=trained.inputs,
         graphs=convert(layers),
-        answer=layers.answer,
+        answer=trained.answer,
         against=Against.KERAS,
         same_bits=True,
         cleaned_by_caller=trained.cleaned_by_caller,

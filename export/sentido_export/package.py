@@ -29,6 +29,7 @@ from sentido_bundle import (
     Tokenizer,
     TokenizerRules,
     Vectors,
+    cpus,
     pack_bundle,
     write_bundle,
 )
@@ -40,6 +41,7 @@ from sentido_export import verify
 from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
 from sentido_export.machine import created
+from sentido_export.remembered import Answer, Remembered
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Adapted:
     vocabulary: Sequence[str | None]  # index = id; None: an id without a word, 0 among them
     inputs: Inputs
     graphs: Graphs  # `int8` is made by `package`
-    answer: verify.Answer  # Keras' own, for every output of `graphs.model`, and LAST_STEP
+    answer: Answer  # Keras' own, for every output of `graphs.model`, and LAST_STEP
     against: Against
     same_bits: bool
     cleaned_by_caller: bool = False
@@ -102,20 +104,23 @@ def package(
     evaluated. `choose`: chooses thresholds by the bundle's answers. Raises ExportError or
     BundleError, and writes nothing then.
     """
+    keras = Remembered(model.answer)
     golden = verify.golden_answers(
-        model.answer, Tokenizer(model.vocabulary, model.tokenizer, model.inputs, model.cleaner)
+        keras, Tokenizer(model.vocabulary, model.tokenizer, model.inputs, model.cleaner)
     )
     manifest = _manifest(model, facts)
     unproven = Bundle.parse(_packed(model, manifest, model.graphs, golden))
-    parity = verify.compare(model.answer, unproven, texts, model.against)
+    threads = cpus.granted()
+    onnx = Remembered(lambda ids: unproven.run(ids, threads=threads).arrays)
+    parity = verify.compare(keras, onnx, unproven.tokenizer, texts, model.against)
     task = model.task if choose is None else choose(unproven)
     manifest, graphs = replace(manifest, parity=parity, task=task), model.graphs
     if held_out is not None and int8:
         print("Quantizing to int8 and comparing with fp32 ...")
-        manifest, graphs = _add_int8(manifest, model, golden, held_out)
+        manifest, graphs = _add_int8(manifest, model, golden, held_out, onnx)
     files = _packed(model, manifest, graphs, golden)
     if judged is not None:
-        section, data = _evaluated(Bundle.parse(files), judged)
+        section, data = _evaluated(Bundle.parse(files), judged, onnx)
         manifest = replace(manifest, evaluation=section)
         files = _packed(model, manifest, graphs, golden, data)
     return write_bundle(out, files)
@@ -132,9 +137,12 @@ def _packed(
     return pack_bundle(manifest, model.vocabulary, graphs, golden, evaluation, cleaning)
 
 
-def _evaluated(bundle: Bundle, judged: Judged) -> tuple[Evaluation, bytes]:
-    """Evaluate a bundle; return what its manifest and its evaluation.json say of that."""
-    evaluation = evaluate_texts(bundle, judged.texts, judged.truth, judged.suites)
+def _evaluated(bundle: Bundle, judged: Judged, onnx: Answer) -> tuple[Evaluation, bytes]:
+    """Evaluate a bundle; return what its manifest and its evaluation.json say of that.
+
+    `onnx`: what the bundle answers.
+    """
+    evaluation = evaluate_texts(bundle, judged.texts, judged.truth, judged.suites, onnx)
     evaluation |= judged.more
     accuracy, macro_f1 = evaluation["accuracy"]["value"], evaluation["macro_f1"]
     section = Evaluation(len(judged.texts), accuracy, macro_f1)
@@ -171,7 +179,11 @@ def _manifest(model: Adapted, facts: Facts) -> Manifest:
 
 
 def _add_int8(
-    manifest: Manifest, model: Adapted, golden: Sequence[GoldenText], held_out: Dataset
+    manifest: Manifest,
+    model: Adapted,
+    golden: Sequence[GoldenText],
+    held_out: Dataset,
+    fp32: Answer,
 ) -> tuple[Manifest, Graphs]:
     """Add the int8 twin and what it gives up; or nothing but a line that says why not."""
     from sentido_export import quantize
@@ -181,7 +193,7 @@ def _add_int8(
         with_twin = replace(graphs, int8=quantize.quantize(graphs))
         unmeasured = replace(manifest, int8=quantize.UNMEASURED)
         files = _packed(model, unmeasured, with_twin, golden)
-        fp32, int8 = Bundle.parse(files), Bundle.parse(files, Precision.INT8)
+        int8 = Bundle.parse(files, Precision.INT8)
         found = quantize.measure(fp32, int8, held_out, golden, manifest.metrics["accuracy"])
     except (BundleError, ExportError) as error:
         print(f"The bundle will hold no int8 twin: {error}")

@@ -7,11 +7,12 @@ activations and adds pairs in 16 bits, which CPUs without VNNI would saturate fo
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
 from sentido_bundle import Bundle, GoldenText, Graphs, Int8, Outputs
@@ -19,6 +20,7 @@ from sentido_bundle.sections import MOST_INT8_TOLERANCE
 
 from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
+from sentido_export.remembered import Answer
 
 _MARGIN = 2  # of the tolerance over what was measured: another CPU rounds some activations else
 _LEAST_TOLERANCE = 1e-4  # golden answers are Keras', which fp32 itself meets within 1e-5
@@ -50,18 +52,18 @@ def quantize(graphs: Graphs) -> bytes:
 
 
 def measure(
-    fp32: Bundle, int8: Bundle, held_out: Dataset, golden: Sequence[GoldenText], accuracy: float
+    fp32: Answer, int8: Bundle, held_out: Dataset, golden: Sequence[GoldenText], accuracy: float
 ) -> Int8:
-    """Compare a bundle's two precisions on the texts on which `accuracy` was measured.
+    """Compare a bundle's two precisions on the texts on which fp32's `accuracy` was measured.
 
     The tolerance leaves room over what is found here on held-out and golden texts. Raises
     ExportError if it would be over the most that a bundle may have.
     """
-    ids = [fp32.tokenizer.encode(text).ids for text in held_out.texts]
-    exact, quantized = fp32.run(ids), int8.run(ids)
-    differences = _differences(quantized, exact)
+    ids = [int8.tokenizer.encode(text).ids for text in held_out.texts]
+    quantized = int8.run(ids)
+    differences = _differences(quantized, fp32(ids))
     golden_ids = [text.ids for text in golden]
-    of_golden = _differences(int8.run(golden_ids), fp32.run(golden_ids))
+    of_golden = _differences(int8.run(golden_ids), fp32(golden_ids))
     tolerance = _MARGIN * max(*differences.values(), *of_golden.values())
     if not tolerance <= MOST_INT8_TOLERANCE:  # not: NaN is not within it
         raise ExportError(
@@ -79,7 +81,7 @@ def measure(
     )
 
 
-def _differences(a: Outputs, b: Outputs) -> dict[str, float]:
+def _differences(a: Outputs, b: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
     """Return the largest difference of each output."""
     return {name: float(np.abs(rows - b[name]).max()) for name, rows in a.arrays.items()}
 

@@ -38,7 +38,7 @@ def of_texts(texts: Sequence[str], words: Callable[[str], Sequence[str]]) -> Ite
 def _is_unsegmented(words: Sequence[str], texts: int) -> bool:
     """Whether words seem to be whole sentences."""
     letters = sum(map(len, words))
-    foreign = sum(len(_WITHOUT_SPACES.findall(word)) for word in words)
+    foreign = len(_WITHOUT_SPACES.findall(" ".join(words)))
     is_long = 2 * foreign > letters and letters > _WORD * len(words)
     return is_long or (bool(words) and 2 * len(words) < 3 * texts)
 

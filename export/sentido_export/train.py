@@ -23,6 +23,7 @@ from sentido_export.data import Dataset, Split
 from sentido_export.errors import ExportError
 from sentido_export.model import Layers
 from sentido_export.recipe import Recipe
+from sentido_export.remembered import Answer
 
 _JITTER = 0.1  # texts this much longer or shorter may meet in a batch
 _Batch = tuple[NDArray[np.int32], NDArray[np.int32]]  # ids (batch, time) and labels (batch,)
@@ -189,10 +190,10 @@ class _Snapshots(keras.callbacks.Callback):  # type: ignore[misc]
         return [np.mean(arrays, axis=0) for arrays in zip(*self._weights, strict=True)]
 
 
-def evaluate(layers: Layers, tokenizer: Tokenizer, data: Dataset) -> dict[str, float]:
+def evaluate(answer: Answer, tokenizer: Tokenizer, data: Dataset) -> dict[str, float]:
     """Measure on texts that training never saw: accuracy with its 95 % interval, and the loss."""
     encoded = encode(tokenizer, data)
-    probabilities = layers.answer(encoded.sequences)["probabilities"]  # (texts, labels)
+    probabilities = answer(encoded.sequences)["probabilities"]  # (texts, labels)
     of_label = probabilities[np.arange(len(data)), encoded.labels]
     right = int((probabilities.argmax(axis=1) == encoded.labels).sum())
     low, high = wilson(right, len(data))

@@ -1,19 +1,15 @@
 """Parity: that ONNX Runtime repeats what Keras answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-from sentido_bundle import Against, Bundle, GoldenText, Parity, Tokenizer
+from sentido_bundle import Against, GoldenText, Parity, Tokenizer
 from sentido_bundle.proving import largest_difference
 
 from sentido_export.errors import ExportError
 from sentido_export.golden_texts import GOLDEN_TEXTS
+from sentido_export.remembered import Answer
 
 TOLERANCE = 1e-5
-
-Answer = Callable[[Sequence[NDArray[np.int32]]], Mapping[str, NDArray[np.float32]]]
-"""Lets Keras answer ids, (tokens,) each: by the name of the output, (texts, size) each."""
 
 
 def golden_answers(answer: Answer, tokenizer: Tokenizer) -> list[GoldenText]:
@@ -26,16 +22,18 @@ def golden_answers(answer: Answer, tokenizer: Tokenizer) -> list[GoldenText]:
     ]
 
 
-def compare(answer: Answer, bundle: Bundle, texts: Sequence[str], against: Against) -> Parity:
-    """Compare Keras and the bundle on the golden texts and on `texts`.
+def compare(
+    keras: Answer, onnx: Answer, tokenizer: Tokenizer, texts: Sequence[str], against: Against
+) -> Parity:
+    """Compare what Keras and ONNX Runtime answer to the golden texts and to `texts`.
 
     Raises ExportError if a value of any output differs by more than the tolerance.
     """
     texts = [*GOLDEN_TEXTS, *texts]
-    sequences = [bundle.tokenizer.encode(text).ids for text in texts]
-    wanted, outputs = answer(sequences), bundle.run(sequences)
+    sequences = [tokenizer.encode(text).ids for text in texts]
+    wanted = keras(sequences)
     difference = max(
-        largest_difference(rows, wanted[name]) for name, rows in outputs.arrays.items()
+        largest_difference(rows, wanted[name]) for name, rows in onnx(sequences).items()
     )
     if not difference <= TOLERANCE:  # not: NaN is no match
         raise ExportError(

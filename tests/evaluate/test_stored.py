@@ -21,7 +21,8 @@ def stored(bundle: Bundle) -> bytes:
     """What an exporter writes of the default bundle on some texts."""
     texts = [text for text, _ in TEXTS]
     truth = [frozenset((LABELS.index(label),)) for _, label in TEXTS]
-    evaluation = evaluate_texts(bundle, texts, truth, [read_suite("film-reviews")])
+    suites = [read_suite("film-reviews")]
+    evaluation = evaluate_texts(bundle, texts, truth, suites, lambda ids: bundle.run(ids).arrays)
     return dump(evaluation, bundle.manifest)
 
 

@@ -1,12 +1,13 @@
 """The engine of one machine: the bundle in this process, on all CPUs."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sentido_bundle import (
     Bundle,
     BundleError,
@@ -26,6 +27,9 @@ from sentido_score.options import Options
 from sentido_score.ordered import in_order, read_ahead
 
 _TURN = 0.0005  # seconds
+
+Run = Callable[[Sequence[NDArray[np.int32]]], Mapping[str, NDArray[np.float32]]]
+"""Answers ids, (tokens,) each: by the name of the output, (texts, size) each."""
 
 
 def load(bundle: str | Path, options: Options) -> Bundle:
@@ -73,9 +77,16 @@ _NOTHING = Encoding(np.empty(0, np.int32), 0, 0, 0)
 
 
 def compute(
-    bundle: Bundle, tried: Sequence[Encoding | CleaningError], embed: str | None, threads: int
+    bundle: Bundle,
+    tried: Sequence[Encoding | CleaningError],
+    embed: str | None,
+    threads: int,
+    run: Run | None = None,
 ) -> Scores:
-    """Run the model on what was tokenized; no texts at all are no scores."""
+    """Run the model on what was tokenized; no texts at all are no scores.
+
+    `run`: gives what the bundle answers, in the place of the bundle.
+    """
     errors = {i: str(found) for i, found in enumerate(tried) if isinstance(found, CleaningError)}
     encodings = [_NOTHING if isinstance(found, CleaningError) else found for found in tried]
     sequences, kind = [encoding.ids for encoding in encodings], vectors_of(bundle, embed)
@@ -83,7 +94,7 @@ def compute(
         name: np.empty((0, size), np.float32) for name, size in bundle.manifest.outputs().items()
     }
     if sequences:
-        outputs |= bundle.run(sequences, threads=threads).arrays
+        outputs |= run(sequences) if run else bundle.run(sequences, threads=threads).arrays
     vectors = None
     if kind is not None and kind.output is not None:
         vectors = outputs[kind.output]
