@@ -9,20 +9,22 @@ from numpy.typing import NDArray
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-BINS = 2000
+BINS = 50_000
 """Of log-odds, in equal steps: as fine near 0 and 1, where most probabilities are, as between."""
 
+_LEAST_BINS = 2000
+_ALL_BINS = 1_000_000  # of all labels together: 16 MB of counts
 _MOST_LOG_ODDS = 17.0  # beyond what float32 tells from 0 and 1
 _Z = 1.96
 _AT_ONCE = 1_000_000  # probabilities
 
 
-def bins_of(probabilities: NDArray[Any]) -> NDArray[np.int64]:
+def bins_of(probabilities: NDArray[Any], bins: int = BINS) -> NDArray[np.int64]:
     """Return the bin of each probability; a larger one is in the same bin or a later one."""
     clipped = np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-9)
     log_odds = np.log(clipped) - np.log1p(-clipped)
-    steps = (log_odds + _MOST_LOG_ODDS) * (BINS / (2 * _MOST_LOG_ODDS))
-    return np.clip(steps.astype(np.int64), 0, BINS - 1)
+    steps = (log_odds + _MOST_LOG_ODDS) * (bins / (2 * _MOST_LOG_ODDS))
+    return np.clip(steps.astype(np.int64), 0, bins - 1)
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:
@@ -48,7 +50,7 @@ def share(right: int, count: int) -> float | None:
 def roc_auc(positive: Counts, negative: Counts) -> tuple[float, float] | None:
     """Return the area under the ROC curve, and how far it is at most from the exact one.
 
-    `positive`, `negative`: (BINS,), how many of each there are in every bin. Two probabilities in
+    `positive`, `negative`: (bins,), how many of each there are in every bin. Two probabilities in
     one bin count as equal, which is the only error. None where one of both is missing.
     """
     plus, minus = positive.astype(np.float64), negative.astype(np.float64)
@@ -63,7 +65,7 @@ def roc_auc(positive: Counts, negative: Counts) -> tuple[float, float] | None:
 def best_threshold(positive: Counts, negative: Counts) -> float | None:
     """Return the probability from which on it is best to say that a text has a label: largest F1.
 
-    `positive`, `negative`: (BINS,), as for `roc_auc`. A threshold is an edge of a bin; of several
+    `positive`, `negative`: (bins,), as for `roc_auc`. A threshold is an edge of a bin; of several
     neighbours that are equally good it is the middle one. None if no text has the label.
     """
     if not positive.any():
@@ -74,7 +76,7 @@ def best_threshold(positive: Counts, negative: Counts) -> float | None:
     runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
     longest = max(runs, key=len)
     edge = int(longest[len(longest) // 2])
-    log_odds = edge * (2 * _MOST_LOG_ODDS / BINS) - _MOST_LOG_ODDS
+    log_odds = edge * (2 * _MOST_LOG_ODDS / len(positive)) - _MOST_LOG_ODDS
     return float(f"{1 / (1 + math.exp(-log_odds)):.6g}")
 
 
@@ -82,7 +84,8 @@ class PerLabel:
     """How the probabilities of each label are spread, with and without the label. For one run."""
 
     def __init__(self, labels: int) -> None:
-        self._counts = np.zeros((2, labels, BINS), np.int64)
+        self._bins = min(BINS, max(_LEAST_BINS, _ALL_BINS // labels))
+        self._counts = np.zeros((2, labels, self._bins), np.int64)
 
     def add(self, probabilities: NDArray[np.float32], truth: NDArray[np.bool_]) -> None:
         """Count rows, (rows, labels) each."""
@@ -91,9 +94,8 @@ class PerLabel:
         for begin in range(0, rows, step):
             part = slice(begin, begin + step)
             kinds = truth[part] * labels + np.arange(labels)
-            places = kinds * BINS + bins_of(probabilities[part])
-            counts = np.bincount(places.ravel(), minlength=self._counts.size)
-            self._counts += counts.reshape(self._counts.shape)
+            places = kinds * self._bins + bins_of(probabilities[part], self._bins)
+            np.add.at(self._counts.reshape(-1), places.ravel(), 1)
 
     def thresholds(self) -> list[float | None]:
         """Return what `best_threshold` says of each label."""

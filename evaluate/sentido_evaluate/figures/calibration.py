@@ -71,8 +71,8 @@ class Coverage:
     def add(self, confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> None:
         """Count rows, (rows,) each."""
         places = bins_of(confidence)
-        self._rows += np.bincount(places, minlength=BINS)
-        self._right += np.bincount(places[right], minlength=BINS)
+        np.add.at(self._rows, places, 1)
+        np.add.at(self._right, places[right], 1)
 
     def figures(self) -> list[dict[str, float]]:
         """Return points of the curve, from the surest answers to all of them."""

@@ -5,7 +5,7 @@ from typing import Any
 from sentido_evaluate.page import charts
 from sentido_evaluate.page.parts import figure, paragraph, section
 
-_SAYS = "Solid: training texts. Dashed: validation texts, which it does not learn from."
+_SAYS = "Solid: training texts. Dashed: validation texts, from which it does not learn."
 
 
 def training(course: dict[str, Any]) -> str:
