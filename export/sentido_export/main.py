@@ -90,6 +90,7 @@ def _print_result(bundle: Bundle, out: Path) -> None:
         "labels": ", ".join(manifest.labels),
         "vocabulary": f"{manifest.vocabulary_size:,} ids",
         "inputs": f"{inputs.length:,} ids at most, truncated {inputs.truncation}{padded}",
+        **({"cleaning": _cleaning(bundle)} if bundle.tokenizer.cleaner else {}),
         "parity": f"Keras and ONNX differ by {parity.largest_difference:.1e} at most,"
         f" over {parity.texts:,} texts",
         "int8": "left out",
@@ -109,6 +110,14 @@ def _print_result(bundle: Bundle, out: Path) -> None:
     if bundle.manifest.evaluation is not None:
         print(f"How good it is, to look at: {report_of(out)}")
     print(f"Written to {out}. Serve it: sentido-server --bundle {out}")
+
+
+def _cleaning(bundle: Bundle) -> str:
+    cleaner = bundle.tokenizer.cleaner
+    assert cleaner is not None
+    steps = f"{len(cleaner)} steps before the tokenizer"
+    slow = cleaner.engines.count("automaton")
+    return steps + (f"; {slow} patterns are not run by re, but several times slower" * bool(slow))
 
 
 def _options(arguments: argparse.Namespace, out: Path, name: str) -> Options:

@@ -20,7 +20,7 @@ from sentido_export.imported.options import OwnModelOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-WORDS = ("film", "was", "good", "bad", "not", "very", "it", "can")
+WORDS = ("film", "br", "was", "good", "bad", "not", "very", "it", "can")
 STEPS = [
     {"replace": "<.*?>", "with": " "},
     {"lower": True},
@@ -62,6 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def export(folder: Path, out: Path, *flags: str) -> Bundle:
     files = ["--from-keras", f"{folder}/model.keras", "--word-index", f"{folder}/words.json"]
     checked = ["--check", f"{folder}/answers.jsonl", "--padding", "pre", "--truncating", "pre"]
+    checked += ["--check-tolerance", "1e-5"]
     return export_own_model(OwnModelOptions.of(parse([*files, *checked, *flags]), out, "mine"))
 
 
@@ -75,6 +76,25 @@ def test_a_model_from_elsewhere_is_held_to_its_program_with_the_steps(
     assert np.abs(bundle.predict(TEXTS).probabilities[:, 1] - wanted).max() <= 1e-5
     with pytest.raises(ExportError, match="does not give these answers"):
         export(folder, tmp_path / "without")
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        (STEPS[1:], r'takes the step {"replace": "<[^>]+>", "with": " "} first'),
+        (STEPS[:2] + STEPS[3:], r'takes the step {"replace": "[^a-zA-Z]+", "with": " "} last'),
+        ([*STEPS, {"remove_words": ["was"]}], "does without cleaning step 5"),
+        ([STEPS[0], STEPS[2], STEPS[1], STEPS[3]], "takes cleaning step 3 before step 2"),
+    ],
+    ids=["tags", "letters", "stop words", "order"],
+)
+def test_a_check_names_the_step_that_is_wrong(
+    folder: Path, tmp_path: Path, steps: list[object], message: str
+) -> None:
+    (tmp_path / "steps.json").write_text(json.dumps(steps))
+    with pytest.raises(ExportError, match="its answers are those of a program that") as error:
+        export(folder, tmp_path / "out", "--cleaning", f"{tmp_path}/steps.json")
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(

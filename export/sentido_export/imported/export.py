@@ -1,6 +1,6 @@
 """The export of a model that was trained elsewhere: read its files, build, check, package."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -56,6 +56,7 @@ from sentido_export.imported.labelled import Labelled, read_labelled, thresholds
 from sentido_export.imported.labels import labels_for, task_for
 from sentido_export.imported.model_file.read import read_model
 from sentido_export.imported.options import OwnModelOptions
+from sentido_export.imported.other_cleanings import other_cleanings
 from sentido_export.imported.other_vocabularies import other_ids
 from sentido_export.imported.path import Path, alone_path, choose_path
 from sentido_export.imported.same_bits import gives_same_bits
@@ -94,9 +95,14 @@ class _Read:
         """What gives ids to texts and cuts nothing."""
         return Tokenizer(self.vocabulary.words(), self.vocabulary.rules(), cleaner=self.cleaner)
 
-    def cleaned(self, texts: Sequence[str]) -> list[str]:
-        """Return texts as they come to the tokenizer's own rules."""
-        return list(map(self.cleaner.clean, texts)) if self.cleaner else list(texts)
+    def others(self, texts: Sequence[str]) -> Iterator[tuple[str, Sequence[Sequence[int]]]]:
+        """Return the ids of texts by what is easily mistaken for this, each with its name."""
+        tokenizer = Tokenizer(self.vocabulary.words(), self.vocabulary.rules())
+        for what, cleaner in other_cleanings(self.cleaner):
+            encodings = tokenizer.encode_all([_cleaned(text, cleaner) for text in texts])
+            yield what, [encoding.ids.tolist() for encoding in encodings]
+        cleaned = [_cleaned(text, self.cleaner) for text in texts]
+        yield from other_ids(self.vocabulary, _rows(self.head.architecture), cleaned)
 
     def numbered(self, text: str) -> list[tuple[str, int]]:
         """Return the words of a text with their ids."""
@@ -183,6 +189,10 @@ def _read(options: OwnModelOptions) -> _Read:
     return read
 
 
+def _cleaned(text: str, cleaner: Cleaner | None) -> str:
+    return text if cleaner is None else cleaner.clean(text)
+
+
 def _say(note: str) -> None:
     print(f"Note: {note.rstrip('.')}.", flush=True)
 
@@ -223,9 +233,7 @@ def _sides(read: _Read, rebuilt: "Rebuilt") -> Sides:
         padding=padding,
         truncating=truncating,
         tolerance=LARGEST_DIFFERENCE if tolerance is None else tolerance,
-        others=lambda texts: other_ids(
-            read.vocabulary, _rows(read.head.architecture), read.cleaned(texts)
-        ),
+        others=read.others,
         explain=partial(difference, read.answers, read.length, read.numbered, rebuilt.sizes),
     )
     for note in checked.notes:
