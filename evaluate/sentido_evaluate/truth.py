@@ -92,6 +92,14 @@ class Truth:
                 f" column for each label is needed; {hint}"
             )
 
+    @property
+    def flag(self) -> str:
+        """Return the flag that names where the labels are."""
+        if self._columns.labels:
+            return "--label-columns"
+        several = ", or a column of 0 and 1 for each label with --label-columns"
+        return "--label-column" + (several if self._many else "")
+
     def check(self, reader: Reader) -> None:
         """Raise ScoreError unless the input has the columns."""
         if reader.format == "text":
@@ -99,12 +107,9 @@ class Truth:
                 "lines of text have no labels: give a table, or name its format with --input-format"
             )
         refuse_doubles(reader.names, [self._columns.text, *self._columns.names], hint="")
-        flag = "--label-columns" if self._columns.labels else "--label-column"
-        if self._many and not self._columns.labels:
-            flag += ", or a column of 0 and 1 for each label with --label-columns"
         if reader.format != "jsonl":  # whose columns are those of objects that may be bad
             for name in self._columns.names:
-                refuse_column(reader.files[0], reader.names, name, flag=flag)
+                refuse_column(reader.files[0], reader.names, name, flag=self.flag)
 
     def of(self, reader: Reader, rows: Rows) -> list[Held | str]:
         """Return the labels of each row, or what is wrong with them."""

@@ -29,6 +29,7 @@ class Table:
     only: tuple[str, str] | None = None  # a column, and what it must hold in the rows to read
     may_lack_labels: bool = False
     label_columns: tuple[str, ...] = ()  # in the place of `label_column`
+    label_flag: str = "--label-column"  # what names them
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -75,9 +76,8 @@ def opened(table: Table, say: Say) -> Reader:
 
 def _refuse_label(table: Table, reader: Reader) -> None:
     """Raise ScoreError unless each of the label columns is there, once."""
-    flag = "--label-columns" if table.label_columns else "--label-column"
     for name in table.labels:
-        refuse_column(reader.files[0], reader.names, name, flag=flag)
+        refuse_column(reader.files[0], reader.names, name, flag=table.label_flag)
 
 
 def _rows(table: Table, reader: Reader, say: Say) -> Iterator[tuple[str, str | None]]:

@@ -218,6 +218,12 @@ REFUSED: dict[str, tuple[Sequence[str], Sequence[Sequence[object]], Sequence[str
         ["text", *LABELS],
         "--label-columns is for models that give several labels",
     ),
+    "several columns without their flag": (
+        SEVERAL,
+        SEVERAL_EACH,
+        ["text", *LABELS],
+        "or a column of 0 and 1 for each label with --label-columns",
+    ),
     "a column is missing": (
         (*SEVERAL, "--label-columns", "rude,dull"),
         SEVERAL_EACH,

@@ -75,6 +75,7 @@ def _rows(
         options.delimiter,
         options.input_format,
         label_columns=options.label_columns,
+        label_flag=truth.flag,
     )
     return _of_table(tables.opened(table, say), truth, say)
 
