@@ -1,7 +1,7 @@
-"""Twenty pairs of a program and an export that do not fit: a check names the mistake in each."""
+"""Pairs of a program and an export that do not fit: a check names the mistake in each."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sentido_bundle import Tokenizer, TokenizerKind
+from sentido_bundle import Cleaner, Tokenizer, TokenizerKind
 from sentido_bundle.text_vectorization import PUNCTUATION
 from sentido_export.errors import ExportError
 from sentido_export.imported.answers import read_answers
 from sentido_export.imported.check import check, labels_of
 from sentido_export.imported.differing import difference
+from sentido_export.imported.other_cleanings import other_cleanings
 from sentido_export.imported.other_vocabularies import other_ids
 from sentido_export.imported.sides import Sides, pad
 from sentido_export.imported.vocabulary import TextOptions, Vocabulary, vocabulary_of
@@ -34,9 +35,18 @@ class Program:
     sides: Sides = PRE
     table: NDArray[np.float64] = field(default_factory=lambda: TABLE)
     length: int = LENGTH
+    steps: Sequence[Mapping[str, Any]] = ()  # of cleaning
+
+    @property
+    def cleaner(self) -> Cleaner | None:
+        return Cleaner(self.steps) if self.steps else None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.vocabulary.words(), self.vocabulary.rules(), cleaner=self.cleaner)
 
     def rows(self, texts: Iterable[str]) -> NDArray[np.int32]:
-        tokenizer = Tokenizer(self.vocabulary.words(), self.vocabulary.rules())
+        tokenizer = self.tokenizer
         return pad([tokenizer.encode(text).ids for text in texts], self.length, self.sides)
 
     def layers(self, rows: NDArray[np.int32]) -> dict[str, NDArray[np.float64]]:
@@ -97,6 +107,14 @@ def shifted(make: Made, by: int) -> Made:
         return replace(made, vocabulary=replace(made.vocabulary, ids=ids))
 
     return of
+
+
+def cleaned(*steps: Mapping[str, Any], sides: Sides = PRE) -> Made:
+    return lambda words: replace(program(sides)(words), steps=steps)
+
+
+LETTERS: dict[str, Any] = {"replace": "[^a-zA-Z]", "with": " "}
+STOP: dict[str, Any] = {"remove_words": ["the", "a", "of", "is"]}
 
 
 def reversed_words(words: dict[str, int]) -> Program:
@@ -190,6 +208,26 @@ PAIRS: dict[str, tuple[Made, Made, str]] = {  # the program, the export, what na
         program(),
         "gives unknown words the id 1 .* and has every id 1 higher",
     ),
+    "a step of cleaning that is forgotten": (
+        cleaned(LETTERS),
+        program(),
+        r"takes the step {\"replace\": \"\[\^a-zA-Z\]\+\", .* first \(give it with --cleaning\)",
+    ),
+    "a step behind the others that is forgotten, and sides": (
+        cleaned({"lower": True}, STOP, LETTERS, sides=Sides("post", "post")),
+        cleaned({"lower": True}, STOP),
+        "takes the step .* last .* with padding='post', truncating='post'",
+    ),
+    "a step of cleaning too many": (
+        cleaned(LETTERS),
+        cleaned(LETTERS, STOP),
+        "does without cleaning step 2, with",
+    ),
+    "cleaning that the program has not": (
+        program(),
+        cleaned(LETTERS, STOP),
+        "takes no cleaning step",
+    ),
     "another model's vocabulary": (
         reversed_words,
         program(),
@@ -233,13 +271,17 @@ def test_a_check_names_what_does_not_fit(
 
 def checked(export: Program, path: Path) -> None:
     """Hold an export to answers, as the command does."""
-    answers, tokenizer = (
-        read_answers(path),
-        Tokenizer(export.vocabulary.words(), export.vocabulary.rules()),
-    )
+    answers, tokenizer, cleaner = read_answers(path), export.tokenizer, export.cleaner
 
     def read(text: str) -> list[tuple[str, int]]:
         return [(token.text, token.id) for token in tokenizer.read_tokens(text)]
+
+    def others(texts: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+        for what, other in other_cleanings(cleaner):
+            ids = replace(export, steps=other.facts if other else ()).tokenizer
+            yield what, [ids.encode(text).ids for text in texts]
+        cleaned = [cleaner.clean(text) for text in texts] if cleaner else texts
+        yield from other_ids(export.vocabulary, ROWS, cleaned)
 
     check(
         answers,
@@ -249,7 +291,7 @@ def checked(export: Program, path: Path) -> None:
         labels_of(),
         padding=export.sides.padding,
         truncating=export.sides.truncating,
-        others=partial(other_ids, export.vocabulary, ROWS),
+        others=others,
         explain=partial(difference, answers, LENGTH, read, export.sizes),
     )
 

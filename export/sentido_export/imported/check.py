@@ -28,6 +28,7 @@ _FEW_DIGITS = 3
 _BATCH_ROWS = 64
 _SCREENED = 24  # answers that other vocabularies are tried on
 _FIRST = 4  # every so many of them first
+_CONFIRMED = 200  # answers that must fit, too
 
 Predict = Callable[[NDArray[np.int32]], NDArray[np.float32]]
 """What the model gives for padded ids: (texts, length) -> (texts, outputs)."""
@@ -197,21 +198,28 @@ def _name_other_vocabulary(
     decide: Decide,
 ) -> None:
     """Raise ExportError if the answers are those that another vocabulary gives, on any sides."""
-    few, seen = answers.some(_SCREENED), set[bytes]()
-    exact = max(_EXACT, few.rounding)
+    few, more = answers.some(_SCREENED), answers.some(_CONFIRMED)
+    exact, known = max(_EXACT, answers.rounding), dict[bytes, bool]()
+
+    def fits(some: Answers, rows: NDArray[np.int32]) -> bool:
+        key = rows.tobytes()
+        if key not in known:
+            first = np.abs(predict(rows[::_FIRST]) - some.outputs[::_FIRST])
+            known[key] = bool(first.max() <= exact) and (
+                _trial(some, rows, (), predict, decide).largest <= exact
+            )
+        return known[key]
+
+    whole: dict[str, Sequence[Ids]] = {}
     for what, ids in others(few.texts):
-        for rows, sides in candidates(ids, length, None, None):
-            if rows.tobytes() in seen:
-                continue
-            seen.add(rows.tobytes())
-            first = np.abs(predict(rows[::_FIRST]) - few.outputs[::_FIRST])
-            if first.max() > exact:
-                continue
-            if _trial(few, rows, sides, predict, decide).largest <= exact:
-                raise ExportError(
-                    f"{answers.path}: its answers are those of a program that {what}, with"
-                    f" {sides[0]}"
-                )
+        if any(fits(few, rows) for rows, _ in candidates(ids, length, None, None)):
+            whole = whole or dict(others(more.texts))
+            for rows, sides in candidates(whole.get(what, ()), length, None, None):
+                if what in whole and fits(more, rows):
+                    raise ExportError(
+                        f"{answers.path}: its answers are those of a program that {what}, with"
+                        f" {sides[0]}"
+                    )
 
 
 def _notes(

@@ -36,6 +36,8 @@ def other_cleanings(cleaner: Cleaner | None) -> Iterator[tuple[str, Cleaner | No
     for number in range(len(steps)):
         rest = steps[:number] + steps[number + 1 :]
         yield f"does without cleaning step {number + 1}", Cleaner(rest) if rest else None
+    if len(steps) > 1:
+        yield "takes no cleaning step (leave out --cleaning)", None
     for one, other in pairwise(range(len(steps))):
         turned = [*steps[:one], steps[other], steps[one], *steps[other + 1 :]]
         yield f"takes cleaning step {other + 1} before step {one + 1}", Cleaner(turned)
