@@ -4,11 +4,14 @@ Used by `sentido-server`, `sentido-export`, `sentido-score` and `sentido-evaluat
 """
 
 import argparse
+import dataclasses
 import difflib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+_Options = TypeVar("_Options")
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,6 +49,13 @@ class Parser(argparse.ArgumentParser):
     @property
     def _flags(self) -> list[str]:
         return list(self._option_string_actions)
+
+
+def options_of(kind: type[_Options], arguments: argparse.Namespace, **others: Any) -> _Options:
+    """Make a dataclass of the arguments that have the names of its fields, and of the others."""
+    given = vars(arguments) | others
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: given[name] for name in names})
 
 
 def flushed() -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 from sentido_bundle import Precision
-from sentido_bundle.command_line import Parser, flushed
+from sentido_bundle.command_line import Parser, flushed, options_of
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.formats.flags import add_table_flags
 from sentido_score.progress import Progress
@@ -90,10 +90,10 @@ def _tell(message: str) -> None:
 
 
 def _asked(arguments: argparse.Namespace) -> Asked:
-    return Asked(
+    return options_of(
+        Asked,
+        arguments,
         source=arguments.source or None,
-        bundle=arguments.bundle,
-        compare=arguments.compare,
         columns=Columns(
             text=arguments.text_column,
             label=arguments.label_column,
@@ -101,10 +101,6 @@ def _asked(arguments: argparse.Namespace) -> Asked:
             renamed=dict(arguments.rename),
         ),
         suites=[read_suite(name) for name in arguments.checks],
-        precision=arguments.precision,
-        delimiter=arguments.delimiter,
-        input_format=arguments.input_format,
-        texts=arguments.texts,
     )
 
 

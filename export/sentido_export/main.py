@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sentido_bundle import Bundle, BundleError, CleaningError, check_plain_name
-from sentido_bundle.command_line import flushed
+from sentido_bundle.command_line import flushed, options_of
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
@@ -124,27 +124,13 @@ def _options(arguments: argparse.Namespace, out: Path, name: str) -> Options:
     recipe = RECIPES[arguments.recipe]
     fields = {field.name for field in dataclasses.fields(Recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in fields and v is not None}
-    return Options(
-        data=arguments.data,
-        text_column=arguments.text_column,
-        label_column=arguments.label_column,
+    return options_of(
+        Options,
+        arguments,
         out=out,
         name=name,
-        model_version=arguments.model_version,
         recipe_name=arguments.recipe,
         recipe=dataclasses.replace(recipe, **given),
-        limit=arguments.limit,
-        validation=arguments.validation,
-        min_accuracy=arguments.min_accuracy,
-        int8=arguments.int8,
-        seed=arguments.seed,
-        split_seed=arguments.split_seed,
-        class_weights=arguments.class_weights,
-        delimiter=arguments.delimiter,
-        input_format=arguments.input_format,
-        normalize_labels=arguments.normalize_labels,
-        cleaning=arguments.cleaning,
-        cleaned_by_caller=arguments.cleaned_by_caller,
     )
 
 

@@ -9,11 +9,10 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import fields
 from importlib.metadata import version
 
 from sentido_bundle import Precision
-from sentido_bundle.command_line import Parser
+from sentido_bundle.command_line import Parser, options_of
 
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.files.locations import STANDARD
@@ -95,13 +94,11 @@ def _sentence(error: Exception) -> str:
 
 
 def _score(arguments: argparse.Namespace, progress: Progress) -> Report:
-    given = vars(arguments)
-    options = Options(**{field.name: given[field.name] for field in fields(Options)})
     return score(
         arguments.source,
         arguments.bundle,
         out=arguments.out,
-        options=options,
+        options=options_of(Options, arguments),
         engine=arguments.engine,
         servers=_servers(arguments),
         ray_address=arguments.ray_address,

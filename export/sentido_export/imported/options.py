@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sentido_bundle.command_line import options_of
 from sentido_evaluate.flags import add_label_flags
 
 from sentido_export.errors import ExportError
@@ -54,33 +55,16 @@ class OwnModelOptions:
         """Return what stands in the arguments that `add_own_model_options` declared, and others."""
         if arguments.check_tolerance is not None and arguments.check is None:
             raise ExportError("--check-tolerance is of --check, which was not given")
-        return cls(
+        return options_of(
+            cls,
+            arguments,
             model=arguments.from_keras,
-            weights=arguments.weights,
             vocabulary=VocabularyOptions.of(arguments),
-            max_tokens=arguments.max_tokens,
-            padding=arguments.padding,
-            truncating=arguments.truncating,
             labels=_labels(arguments.labels),
-            task=arguments.task,
             thresholds=dict(arguments.threshold),
-            head=arguments.head,
-            same_ids=arguments.same_ids,
-            cleaning=arguments.cleaning,
-            cleaned_by_caller=arguments.cleaned_by_caller,
-            check=arguments.check,
-            check_tolerance=arguments.check_tolerance,
-            sample=arguments.sample,
-            data=arguments.data,
-            text_column=arguments.text_column,
-            label_column=arguments.label_column,
-            label_columns=arguments.label_columns,
             renamed=dict(arguments.rename),
-            delimiter=arguments.delimiter,
-            input_format=arguments.input_format,
             out=out,
             name=name,
-            model_version=arguments.model_version,
         )
 
 

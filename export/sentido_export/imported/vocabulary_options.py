@@ -5,6 +5,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from sentido_bundle.command_line import options_of
+
 from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import TextLayer
 from sentido_export.imported.keras_imdb import read_keras_imdb
@@ -40,9 +42,7 @@ class VocabularyOptions:
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> "VocabularyOptions":
         """Return what stands in the arguments that `add_vocabulary_options` declared."""
-        return cls(
-            **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(cls)}
-        )
+        return options_of(cls, arguments)
 
     def text_layer(self, of_model: TextLayer | None) -> TextLayer | None:
         """Return the TextVectorization that numbers words, if it is one: the model's, or a file's.
