@@ -5,7 +5,9 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -19,9 +21,12 @@ import pytest
 from keras import layers
 from numpy.typing import NDArray
 from own_models import IDS, functional, read_back, sequences, sequential, with_random_weights
+from random_architecture import random_architecture
 from sentido_bundle import Inputs, Layout, Padding, Truncation
 from sentido_bundle.graphs import BATCH, TIME, Shape, check_graph
 from sentido_bundle.layouts import BatchLayout, Fixed, Ids, Lengths
+from sentido_export.errors import ExportError
+from sentido_export.imported.graph.build import reads_padding
 from sentido_export.imported.graph.short import NeedsPadding, build_short
 from sentido_export.imported.head import find_head
 from sentido_export.imported.path import Path, choose_path
@@ -197,6 +202,15 @@ def test_where_padding_must_be_computed_it_is_said_which_layer_needs_it(
     assert re.search(f"path fixed: every text costs 6 tokens, since .*{reason}", path.note)
 
 
+def test_a_bidirectional_layer_whose_first_half_reads_backwards_needs_padding() -> None:
+    architecture = read_back(_MODELS["bidirectional"](True))
+    embedding, reader, *others = architecture.layers
+    fields = {**reader.fields, "layer": {**reader.fields["layer"], "go_backwards": True}}
+    turned = (embedding, replace(reader, fields=fields), *others)
+    head = find_head(replace(architecture, layers=turned))
+    assert "from the last to the first" in choose_path(head, LENGTH, Padding.PRE).note
+
+
 def test_tables_that_are_too_large_or_hold_huge_numbers_are_not_made() -> None:
     head = find_head(read_back(with_random_weights(_MODELS["lstm"](False), 0.7)))
     rows, states, units = LENGTH + 1, 2, 4
@@ -221,3 +235,25 @@ def test_a_text_gives_the_same_bits_on_any_path(name: str, mask: bool) -> None:
 def test_the_path_that_computes_padding_can_be_asked_for() -> None:
     head = find_head(read_back(_MODELS["lstm"](True)))
     assert choose_path(head, LENGTH, Padding.PRE, is_fixed=True).name == "fixed"
+
+
+def test_models_of_random_layers_answer_on_their_path_as_where_padding_is_computed(
+    pytestconfig: pytest.Config,
+) -> None:
+    taken = Counter[str]()
+    for seed in range(pytestconfig.getoption("--random-graphs")):
+        try:
+            head = find_head(random_architecture(seed, IDS, LENGTH))
+            reads_padding(head, LENGTH)
+        except ExportError:  # two masks that are not one
+            continue
+        for padding in Padding:
+            path = choose_path(head, LENGTH, padding)
+            taken[path.name] += 1
+            if path.layout is Layout.LENGTHS:
+                fixed = choose_path(head, LENGTH, padding, is_fixed=True)
+                found, wanted = (
+                    _answer(one, TEXTS, padding, Truncation.PRE) for one in (path, fixed)
+                )
+                assert np.abs(found - wanted).max() <= 1e-5, f"seed {seed}, {padding}"
+    assert {"fixed", "masked"} <= set(taken)
