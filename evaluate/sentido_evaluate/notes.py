@@ -36,8 +36,12 @@ def _of_labels(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         support, hits = row["support"], round((row["recall"] or 0) * row["support"])
         if support and not hits:
-            yield f"None of the {support:,} texts labelled {row['label']!r} is found."
+            if support == 1:
+                yield f"The only text labelled {row['label']!r} is not found."
+            else:
+                yield f"None of the {support:,} texts labelled {row['label']!r} is found."
         elif not support:
             yield f"No text is labelled {row['label']!r}: nothing is known of that label."
         elif support < _FEW:
-            yield f"Only {support:,} texts are labelled {row['label']!r}: its figures are rough."
+            texts = "1 text is" if support == 1 else f"{support:,} texts are"
+            yield f"Only {texts} labelled {row['label']!r}: its figures are rough."

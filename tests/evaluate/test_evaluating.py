@@ -139,7 +139,7 @@ def test_a_useless_model_is_said_to_be_one(tmp_path: Path) -> None:
     rows = [("A dull, lifeless mess.", "negative")] * 99 + [("A dull mess.", "positive")]
     notes = found(write(tmp_path / "a.csv", rows))["notes"]
     assert any("not clearly better than always answering 'negative'" in note for note in notes)
-    assert any("None of the 1 texts labelled 'positive' is found" in note for note in notes)
+    assert "The only text labelled 'positive' is not found." in notes
 
 
 @pytest.fixture(scope="module")
