@@ -102,7 +102,7 @@ def test_roc_auc_is_exact_where_all_probabilities_are_equal_or_apart() -> None:
     counter = SingleLabel(("a", "b"))
     half = np.full((4, 2), 0.5, np.float32)
     counter.add(half, np.array([0, 1, 0, 1]), np.ones(4, np.int64), np.zeros(4, np.int64))
-    assert counter.figures()["roc_auc"]["value"] == 0.5
+    assert counter.figures()["roc_auc"] == {"value": 0.5, "error": 0.0}
     apart = SingleLabel(("a", "b"))
     sure = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
     apart.add(sure, np.array([0, 1]), np.ones(2, np.int64), np.zeros(2, np.int64))

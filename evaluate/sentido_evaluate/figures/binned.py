@@ -13,7 +13,7 @@ BINS = 50_000
 """Of log-odds, in equal steps: as fine near 0 and 1, where most probabilities are, as between."""
 
 _LEAST_BINS = 2000
-_ALL_BINS = 1_000_000  # of all labels together: 16 MB of counts
+_ALL_BINS = 1_000_000  # of all labels together: 24 MB
 _MOST_LOG_ODDS = 17.0  # beyond what float32 tells from 0 and 1
 _Z = 1.96
 _AT_ONCE = 1_000_000  # probabilities
@@ -47,19 +47,22 @@ def share(right: int, count: int) -> float | None:
     return right / count if count else None
 
 
-def roc_auc(positive: Counts, negative: Counts) -> tuple[float, float] | None:
+def roc_auc(
+    positive: Counts, negative: Counts, mixed: NDArray[np.bool_]
+) -> tuple[float, float] | None:
     """Return the area under the ROC curve, and how far it is at most from the exact one.
 
-    `positive`, `negative`: (bins,), how many of each there are in every bin. Two probabilities in
-    one bin count as equal, which is the only error. None where one of both is missing.
+    `positive`, `negative`: (bins,), how many of each there are in every bin; `mixed`: whether they
+    differ within it. Two probabilities in one bin count as equal, which is the only error. None
+    where one of both is missing.
     """
     plus, minus = positive.astype(np.float64), negative.astype(np.float64)
     pairs = plus.sum() * minus.sum()
     if pairs == 0:
         return None
     below = np.cumsum(minus) - minus
-    ties = float((plus * minus).sum()) / 2
-    return (float((plus * below).sum()) + ties) / pairs, ties / pairs
+    ties = plus * minus / 2
+    return float((plus * below + ties).sum()) / pairs, float(ties[mixed].sum()) / pairs
 
 
 def best_threshold(positive: Counts, negative: Counts) -> float | None:
@@ -86,6 +89,8 @@ class PerLabel:
     def __init__(self, labels: int) -> None:
         self._bins = min(BINS, max(_LEAST_BINS, _ALL_BINS // labels))
         self._counts = np.zeros((2, labels, self._bins), np.int64)
+        self._least = np.full((labels, self._bins), np.inf, np.float32)
+        self._most = np.full((labels, self._bins), -np.inf, np.float32)
 
     def add(self, probabilities: NDArray[np.float32], truth: NDArray[np.bool_]) -> None:
         """Count rows, (rows, labels) each."""
@@ -93,9 +98,13 @@ class PerLabel:
         step = max(1, _AT_ONCE // labels)
         for begin in range(0, rows, step):
             part = slice(begin, begin + step)
-            kinds = truth[part] * labels + np.arange(labels)
-            places = kinds * self._bins + bins_of(probabilities[part], self._bins)
-            np.add.at(self._counts.reshape(-1), places.ravel(), 1)
+            values = probabilities[part].ravel()
+            places = np.tile(np.arange(labels), len(truth[part])) * self._bins
+            places += bins_of(values, self._bins)
+            np.minimum.at(self._least.reshape(-1), places, values)
+            np.maximum.at(self._most.reshape(-1), places, values)
+            of_kind = truth[part].ravel() * (labels * self._bins)
+            np.add.at(self._counts.reshape(-1), places + of_kind, 1)
 
     def thresholds(self) -> list[float | None]:
         """Return what `best_threshold` says of each label."""
@@ -103,4 +112,7 @@ class PerLabel:
 
     def roc_auc(self) -> list[tuple[float, float] | None]:
         """Return what `roc_auc` says of each label against all others."""
-        return [roc_auc(plus, minus) for minus, plus in zip(*self._counts, strict=True)]
+        mixed = self._least < self._most
+        return [
+            roc_auc(plus, minus, m) for minus, plus, m in zip(*self._counts, mixed, strict=True)
+        ]

@@ -79,7 +79,7 @@ def _headline(evaluation: dict[str, Any]) -> str:
     if not is_single:
         tiles.append(tile("micro F1", number(evaluation["micro_f1"]), "over all answers"))
     if area is not None:
-        tiles.append(tile("ROC AUC", number(area["value"]), f"± {max(area['error'], 0.0001):.4f}"))
+        tiles.append(tile("ROC AUC", number(area["value"]), _within(area["error"])))
     tiles.append(tile("Brier score", number(evaluation["brier"]), "0 is perfect"))
     calibration = evaluation["calibration"]
     by_chance = f"if calibrated: below {calibration['ece_if_calibrated_95']:.4f}"
@@ -87,6 +87,10 @@ def _headline(evaluation: dict[str, Any]) -> str:
     said = "".join(f"<li>{escape(note)}</li>" for note in evaluation["notes"])
     listed = f'<ul class="notes">{said}</ul>' if said else ""
     return f'<div class="tiles">{"".join(tiles)}</div>{listed}'
+
+
+def _within(error: float) -> str:
+    return f"± {max(error, 0.0001):.4f}" if error else "exact"
 
 
 def _labels(evaluation: dict[str, Any]) -> str:
