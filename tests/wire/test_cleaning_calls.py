@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from both import Both
+from click.testing import CliRunner
 from conftest import config, running
 from sentido_bundle import Bundle
 from sentido_client import Client, InvalidRequestError
+from sentido_client.shell import sentido
 from variants import with_cleaning
 
 STEPS: list[dict[str, Any]] = [
@@ -74,3 +76,6 @@ def test_a_model_says_that_it_cleans_and_that_callers_must(both: Both) -> None:
     model = both("model")
     assert model.capabilities[-1] == "cleaning"
     assert model.cleaned_by_caller
+    shown = CliRunner().invoke(sentido, ["--address", both.address, "--table", "model"])
+    assert "It cleans texts itself, as the texts were that it learned from." in shown.output
+    assert "Send it cleaned texts: cleaned as those were that it learned from." in shown.output
