@@ -18,6 +18,9 @@ from sentido_bundle.cleaning.automaton import END, START, Automaton, State
 from sentido_bundle.cleaning.errors import StepError
 from sentido_bundle.cleaning.syntax import Parsed
 
+_PIECE = 50_000
+"""Characters that are read in one step, which other threads have to wait for."""
+
 
 class LinearPattern:
     """A pattern that is run by its automaton. Any thread may use it."""
@@ -39,14 +42,22 @@ class LinearPattern:
             return
         first = found.start()  # nothing matches before
         rest = kinds[first:]
-        states = list(accumulate(reversed(rest), getitem, initial=self._automaton.end))
-        states.reverse()  # of the places from `first` on, the end of the text among them
+        states = self._states(rest)
         before = self._before(kinds, first)
         end = 0
         for begin in np.flatnonzero(self._is_first[np.frombuffer(rest, np.uint8)]).tolist():
             if begin >= end and states[begin].begins >> before[begin] & 1:
                 end = self._end(states, before, begin)
                 yield first + begin, first + end
+
+    def _states(self, kinds: bytes) -> list[State]:
+        """Return the state of each place, that behind the last character among them."""
+        states = [self._automaton.end]
+        for stop in range(len(kinds), 0, -_PIECE):
+            piece = kinds[max(0, stop - _PIECE) : stop]
+            states += accumulate(reversed(piece), getitem, initial=states.pop())
+        states.reverse()
+        return states
 
     def _before(self, kinds: bytes, first: int) -> bytes:
         """Return what stands before each place from `first` on, if the pattern asks for it."""
