@@ -119,12 +119,14 @@ def _complete(
     parts: NDArray[np.int8], rows_of: list[Numbers], labels: NDArray[np.int32], names: Sequence[str]
 ) -> None:
     """Give each part all labels, by moving small groups: large ones may have found no room."""
-    pairs = np.bincount(parts * (size := labels.max() + 1) + labels, minlength=3 * size)
-    held = pairs.reshape(3, size)  # (parts, labels)
-    for label, part in np.argwhere(held.T == 0):
-        for rows in reversed(rows_of):
+    size = labels.max() + 1
+    held = np.bincount(parts * size + labels, minlength=3 * size).reshape(3, size)
+    lacking = np.argwhere(held.T == 0)
+    small_first = _rows_by_label(rows_of[::-1], labels) if len(lacking) else {}
+    for label, part in lacking:
+        for rows in small_first[label]:
             needed, source = np.bincount(labels[rows], minlength=size), parts[rows[0]]
-            if needed[label] and (held[source] > needed)[needed > 0].all():
+            if (held[source] > needed)[needed > 0].all():
                 held[source] -= needed
                 held[part] += needed
                 parts[rows] = part
@@ -135,6 +137,15 @@ def _complete(
                 " cannot be in all three, to train on, to choose the epoch by and to report"
                 " figures of: leave out of the texts what many of them share, such as a signature"
             )
+
+
+def _rows_by_label(rows_of: list[Numbers], labels: NDArray[np.int32]) -> dict[int, list[Numbers]]:
+    """Return the groups in which each label is, in their order."""
+    found: dict[int, list[Numbers]] = {}
+    for rows in rows_of:
+        for label in set(labels[rows].tolist()):
+            found.setdefault(label, []).append(rows)
+    return found
 
 
 def _check(

@@ -169,6 +169,13 @@ def test_groups_too_large_for_a_part_are_trained_on_and_a_rare_label_is_in_every
         assert parts[0] == TRAIN
 
 
+def test_a_thousand_labels_of_few_texts_in_pairs_are_each_in_every_part() -> None:
+    of_texts = np.repeat(np.arange(3000), 2)
+    labels = np.repeat(np.arange(1000, dtype=np.int32), 6)
+    parts = held_out(of_texts, labels, 0.1, 0)
+    assert len(np.unique(np.stack([parts, labels]), axis=1).T) == 3000
+
+
 @pytest.mark.parametrize(
     ("of_texts", "labels", "message"),
     [
