@@ -116,7 +116,10 @@ class TokenizerRules:
             ("char_level", self.char_level, False),
             ("start_id", self.start_id, None),
         ):
-            require(value == only, f"{name} is {quoted(value)}, which text_vectorization has not")
+            require(
+                value == only,
+                f"{name} is {quoted(value)}, of text_vectorization it must be {quoted(only)}",
+            )
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,18 @@ def multi_label(*thresholds: Any) -> dict[str, Any]:
         (lambda m: m["tokenizer"].update(kind="bytes"), "tokenizer.kind is 'bytes', not one of"),
         (lambda m: m["tokenizer"].update(char_level=1), "tokenizer.char_level is 1, true or false"),
         (lambda m: m["tokenizer"].update(analyzer="x"), "unknown field tokenizer.analyzer"),
+        (
+            lambda m: m["tokenizer"].update(kind="text_vectorization", filters="!?"),
+            "tokenizer.filters are '!?': of text_vectorization they are all ASCII punctuation",
+        ),
+        (
+            lambda m: m["tokenizer"].update(kind="text_vectorization", filters="", start_id=1),
+            "tokenizer.start_id is 1, of text_vectorization it must be None",
+        ),
+        (
+            lambda m: m["tokenizer"].update(kind="text_vectorization", filters="", split=","),
+            "tokenizer.split is ',', of text_vectorization it must be ' '",
+        ),
         (lambda m: m["tokenizer"].update(num_words=0), "tokenizer.num_words is 0, it must be 1"),
         (lambda m: m["inputs"].update(layout="ragged"), "inputs.layout is 'ragged', not one of"),
         (lambda m: m["inputs"].update(padding="pre"), "inputs.padding is pre, but in the layout"),
@@ -125,6 +137,7 @@ def test_what_it_must_not_say_is_refused_by_its_field(
         (lambda m: m.update(metrics={}, tools={}, training={}), None),
         (evaluated, ("hidden", "steps", "word_vectors", "int8", "evaluation")),
         (lambda m: m["tokenizer"].update(oov_token="", num_words=None, char_level=True), None),
+        (lambda m: m["tokenizer"].update(kind="text_vectorization", filters=""), None),
         (lambda m: m.update(cleaned_by_caller=True, same_bits=False), None),
         (lambda m: m.update(task=multi_label(0, 1)), None),
         (lambda m: m.update(task=multi_label(0.5), labels=["toxic"]), None),
