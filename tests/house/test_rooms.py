@@ -37,7 +37,17 @@ ROOMS = {  # what each room imports besides itself, rooms and modules
     },
     "sentido_export": {
         "imported": {  # labelled texts and how they are held out, but nothing that trains
-            *("cleaning", "data", "errors", "machine", "package", "split", "tables", "weights"),
+            *(
+                "cleaning",
+                "data",
+                "errors",
+                "machine",
+                "package",
+                "report",
+                "split",
+                "tables",
+                "weights",
+            ),
         },
     },
     "sentido_evaluate": {
