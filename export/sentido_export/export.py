@@ -36,12 +36,14 @@ from sentido_score.files.names import shown
 from sentido_export import data, remarks
 from sentido_export.cleaning import read_cleaning
 from sentido_export.errors import ExportError
+from sentido_export.further import Further, split_further
 from sentido_export.labels import listed
 from sentido_export.machine import check_memory, check_room, memory_in_words
 from sentido_export.package import Adapted, Facts, Judged, package
 from sentido_export.recipe import Recipe
 from sentido_export.remembered import Answer, Remembered
 from sentido_export.report import check_report, write_report
+from sentido_export.templates import Templates
 
 if TYPE_CHECKING:
     from sentido_export.model import Layers
@@ -76,6 +78,9 @@ class Options:
     normalize_labels: bool = False
     cleaning: Path | None = None
     cleaned_by_caller: bool = False
+    more_data: Sequence[str] = ()  # further sources
+    more_held_out: float | None = None  # share of each of them; None: as `validation`
+    templates: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -127,44 +132,59 @@ def _judged(options: Options, trained: Trained) -> Judged:
 
 def train(options: Options) -> Trained:
     """Load, split, fit a vocabulary, train and evaluate."""
-    recipe, seed, cleaner = options.recipe, options.seed, read_cleaning(options.cleaning)
+    recipe, cleaner = options.recipe, read_cleaning(options.cleaning)
     rules = keras_rules(recipe.words)
     inputs = Inputs(Layout.LENGTHS, recipe.max_tokens, Truncation.PRE)
     _check_sizes(inputs, recipe)
-    parts = _load(options, Tokenizer([None], rules, cleaner=cleaner))
-    vocabulary, found = fit_vocabulary(parts.train.texts, rules, cleaner)
+    splitting = Tokenizer([None], rules, cleaner=cleaner)
+    parts = _load(options, splitting)
+    labels = parts.train.label_names
+    templates = Templates.read(options.templates, labels) if options.templates else None
+    more = [_further(options, source, parts, splitting) for source in options.more_data]
+    trained_on = [parts.train, *(further.train for further in more)]
+    texts = [text for source in trained_on for text in source.texts]
+    vocabulary, found = fit_vocabulary(texts, rules, cleaner)
     print(f"Found {found:,} unique tokens.", flush=True)
     if found == 0:
         raise ExportError(f"{options.data}: the training texts hold no word")
-    _check_data(options, parts.train.label_names, vocabulary)
+    _check_data(options, labels, vocabulary)
     tokenizer = Tokenizer(vocabulary, rules, inputs, cleaner)
 
     print("Starting TensorFlow ...", flush=True)  # only now: what is wrong is said at once
     import tensorflow
 
-    from sentido_export import train as training
-    from sentido_export.model import build, set_seed
+    from sentido_export.fitting import Material, fit
+    from sentido_export.train import evaluate
 
-    set_seed(seed)
-    layers = build(recipe, len(vocabulary), len(parts.train.label_names))
-    layers.model.summary()
     weights = parts.train.balanced() if options.class_weights == "balanced" else None
-    course = training.train(layers, tokenizer, parts, recipe, seed, weights)
-    answer = Remembered(layers.answer)
-    metrics = training.evaluate(answer, tokenizer, parts.test)
+    material = Material(tokenizer, parts, more, templates, weights)
+    fitted = fit(material, recipe, options.seed)
+    layers, answer = fitted.layers, Remembered(fitted.layers.answer)
+    metrics = evaluate(answer, tokenizer, parts.test)
     if metrics["accuracy"] < options.min_accuracy:
         raise ExportError(
             f"accuracy is {metrics['accuracy']:.4f} on {len(parts.test)} held-out texts,"
             f" --min-accuracy asks for {options.min_accuracy:g}: no bundle was written"
         )
+    further = {
+        source.name: {"train": len(source.train), **evaluate(answer, tokenizer, source.test)}
+        for source in more
+    }
     facts = Facts(
         name=options.name,
         version=options.model_version,
-        training=_training_facts(options, parts, found, course.weights_of),
+        training={
+            **_training_facts(options, parts, found),
+            **({"more_data": further} if further else {}),
+            **({"templates": options.templates.name} if options.templates else {}),
+            **fitted.facts,
+            "weights": f"epoch {fitted.course.kept}",
+        },
         metrics=metrics,
         tools={"tensorflow": tensorflow.__version__},
     )
-    curves = {"kept": [*course.kept], "epochs": course.epochs}
+    course = fitted.course
+    curves = {"kept": [course.kept, course.kept], "epochs": course.epochs}
     return Trained(
         layers, answer, tokenizer, inputs, parts, facts, curves, options.cleaned_by_caller
     )
@@ -234,9 +254,9 @@ def keras_rules(num_words: int) -> TokenizerRules:
     )
 
 
-def _load(options: Options, tokenizer: Tokenizer) -> data.Split:
+def _read(options: Options, source: str) -> data.Dataset:
     texts = data.load(
-        options.data,
+        source,
         options.text_column,
         options.label_column,
         delimiter=options.delimiter,
@@ -244,11 +264,20 @@ def _load(options: Options, tokenizer: Tokenizer) -> data.Split:
         normalize_labels=options.normalize_labels,
         say=print,
     )
-    print(f"Loaded {len(texts):,} texts from {shown(options.data)} ({listed(texts.counts)}).")
-    words, clean = tokenizer.words, tokenizer.cleaner.clean if tokenizer.cleaner else str
-    for sentence in remarks.of_texts(texts.texts, words):
+    print(f"Loaded {len(texts):,} texts from {shown(source)} ({listed(texts.counts)}).")
+    return texts
+
+
+def _distinct(texts: data.Dataset, tokenizer: Tokenizer) -> tuple[data.Dataset, int]:
+    clean = tokenizer.cleaner.clean if tokenizer.cleaner else str
+    return data.drop_duplicates(texts, tokenizer.words, clean)
+
+
+def _load(options: Options, tokenizer: Tokenizer) -> data.Split:
+    texts = _read(options, options.data)
+    for sentence in remarks.of_texts(texts.texts, tokenizer.words):
         print(f"Note: {sentence}.")
-    distinct, conflicts = data.drop_duplicates(texts, words, clean)
+    distinct, conflicts = _distinct(texts, tokenizer)
     if len(distinct) < len(texts):
         dropped = f"Dropped {len(texts) - len(distinct):,} that have the words of another one"
         print(dropped + (f", {conflicts:,} of them with another label." if conflicts else "."))
@@ -268,9 +297,14 @@ def _load(options: Options, tokenizer: Tokenizer) -> data.Split:
     return data.split(distinct, options.validation, options.split_seed, print)
 
 
-def _training_facts(
-    options: Options, parts: data.Split, found: int, weights_of: str
-) -> dict[str, object]:
+def _further(options: Options, source: str, parts: data.Split, tokenizer: Tokenizer) -> Further:
+    found, _ = _distinct(_read(options, source), tokenizer)
+    share = options.validation if options.more_held_out is None else options.more_held_out
+    first = [parts.train, parts.validation, parts.test]
+    return split_further(source, found, first, share, options.split_seed)
+
+
+def _training_facts(options: Options, parts: data.Split, found: int) -> dict[str, object]:
     return {
         "data": options.data if options.data == data.REVIEWS else Path(options.data).name,
         "texts": {
@@ -285,5 +319,4 @@ def _training_facts(
         "class_weights": options.class_weights,
         "seed": options.seed,
         "split_seed": options.split_seed,
-        "weights": weights_of,
     }

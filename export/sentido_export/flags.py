@@ -11,7 +11,7 @@ from sentido_score.formats.flags import add_table_flags
 
 from sentido_export.data import REVIEWS
 from sentido_export.imported.options import add_own_model_options
-from sentido_export.recipe import RECIPES
+from sentido_export.recipe import MOST_SPANS, RECIPES, Teacher
 
 _DESCRIPTION = """\
 Train the classic Keras text classifier, Embedding -> LSTM -> Dense, and write it as a bundle
@@ -38,6 +38,8 @@ time in manifest.json, which SOURCE_DATE_EPOCH sets. Elsewhere the weights diffe
 _OF_TRAINING = (
     *("normalize_labels", "limit", "validation", "seed", "split_seed", "recipe", "class_weights"),
     *("words", "dimensions", "units", "epochs", "batch_size", "min_accuracy", "explain_embedding"),
+    *("teacher", "hard_share", "spans", "word_dropout", "more_data", "more_held_out", "templates"),
+    *("sentences", "calibrate"),
 )
 _OF_DATA = ("label_column", "label_columns", "rename")
 
@@ -84,7 +86,8 @@ def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
     source.add_argument(
         "--data",
         metavar="SOURCE",
-        help="'reviews' (25,000 labelled IMDB reviews); a table that sentido-score reads, such as"
+        help="'reviews' (25,000 labelled IMDB reviews) or 'sentences' (8,530 short ones of others);"
+        " a table that sentido-score reads, such as"
         " a .csv, .tsv, .jsonl or .parquet file, also .gz and .zst; or a folder with a folder of"
         " .txt files per label (default: reviews). With --from-keras the texts that the model is"
         " evaluated on, and without it there is no evaluation",
@@ -163,13 +166,15 @@ def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
         ("epochs", 1, 10_000, "passes over the training texts"),
         ("batch_size", 1, 100_000, "texts a training step"),
     ):
-        values = ", ".join(f"{name}: {getattr(recipe, flag)}" for name, recipe in RECIPES.items())
         model.add_argument(
             "--" + flag.replace("_", "-"),
             type=_whole(least, most),
             metavar="N",
-            help=f"{text} ({values})",
+            help=f"{text} ({_in_recipes(flag)})",
         )
+
+    _add_parts_of_a_recipe(model)
+    _add_more_texts(source)
 
     result = parser.add_argument_group("result")
     result.add_argument(
@@ -206,6 +211,78 @@ def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
         help="leave out the int8 twin, model.int8.onnx, which sentido-server --precision int8 runs",
     )
     return parser, add_own_model_options(parser)
+
+
+def _add_more_texts(source: argparse._ArgumentGroup) -> None:
+    source.add_argument(
+        "--more-data",
+        action="append",
+        default=[],
+        metavar="SOURCE",
+        help="train on this source, too, which has the same columns and labels; again for more. Its"
+        " figures on what is held out of it are recorded beside those of --data",
+    )
+    source.add_argument(
+        "--more-held-out",
+        type=_share(open_ends=True),
+        metavar="SHARE",
+        help="of each --more-data (default: as --validation)",
+    )
+    source.add_argument(
+        "--templates",
+        type=Path,
+        metavar="FILE",
+        help="train on sentences that are made from templates, too: a file in the form of the"
+        " checks of sentido-evaluate, with texts and what is expected of them",
+    )
+
+
+def _add_parts_of_a_recipe(model: argparse._ArgumentGroup) -> None:
+    model.add_argument(
+        "--teacher",
+        choices=[str(teacher) for teacher in Teacher],
+        help="learn from the answers of linear models of word pairs and triples beside the labels;"
+        " auto: train with and without, keep what is better on the validation texts"
+        f" ({_in_recipes('teacher')})",
+    )
+    model.add_argument(
+        "--hard-share",
+        type=_share(open_ends=False),
+        metavar="SHARE",
+        help="of the label in what is learned; the rest is the teacher's answer"
+        f" ({_in_recipes('hard_share')})",
+    )
+    model.add_argument(
+        "--spans",
+        type=_whole(0, MOST_SPANS),
+        metavar="N",
+        help="random parts of each long text per epoch, which the teacher labels"
+        f" ({_in_recipes('spans')})",
+    )
+    model.add_argument(
+        "--word-dropout",
+        type=_share(open_ends=False),
+        metavar="SHARE",
+        help="leave out this share of the words of each long text, others in every epoch, but no"
+        f" negators ({_in_recipes('word_dropout')})",
+    )
+    model.add_argument(
+        "--sentences",
+        type=_whole(0, 10_000_000),
+        metavar="N",
+        help=f"made from --templates per epoch ({_in_recipes('sentences')})",
+    )
+    model.add_argument(
+        "--calibrate",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="fit a temperature on the validation texts and fold it into the last layer, so that"
+        f" probabilities can be believed ({_in_recipes('calibrate')})",
+    )
+
+
+def _in_recipes(field: str) -> str:
+    return ", ".join(f"{name}: {getattr(recipe, field)}" for name, recipe in RECIPES.items())
 
 
 def _whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:

@@ -16,7 +16,7 @@ from sentido_export.flags import parse
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.link import check_link, set_link
 from sentido_export.machine import created, settle_keras
-from sentido_export.recipe import RECIPES, Recipe
+from sentido_export.recipe import RECIPES, Recipe, Teacher
 from sentido_export.report import report_of
 
 
@@ -124,6 +124,8 @@ def _options(arguments: argparse.Namespace, out: Path, name: str) -> Options:
     recipe = RECIPES[arguments.recipe]
     fields = {field.name for field in dataclasses.fields(Recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in fields and v is not None}
+    if "teacher" in given:
+        given["teacher"] = Teacher(given["teacher"])
     return options_of(
         Options,
         arguments,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -54,8 +55,9 @@ class Layers:
             return output  # a softmax
         return tf.concat([1 - output, output], axis=-1)  # the sigmoid is the second label's
 
-    def answer(self, sequences: Sequence[NDArray[np.int32]]) -> Answers:
-        """Let Keras, with its mask, answer: `probabilities` and `hidden`, a row per text."""
+    @cached_property
+    def _run(self) -> Any:
+        """The three layers as one function: (batch, time) ids -> hidden, probabilities."""
 
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[tf.TensorSpec([None, None], tf.int32)]
@@ -65,12 +67,16 @@ class Layers:
             hidden = self.lstm(vectors, mask=self.embedding.compute_mask(token_ids))
             return hidden, self.probabilities(hidden)
 
+        return run
+
+    def answer(self, sequences: Sequence[NDArray[np.int32]]) -> Answers:
+        """Let Keras, with its mask, answer: `probabilities` and `hidden`, a row per text."""
         hidden = np.empty((len(sequences), self.lstm.units), np.float32)
         probabilities = np.empty((len(sequences), self.label_count), np.float32)
         order = np.argsort([len(ids) for ids in sequences], kind="stable")
         for start in range(0, len(order), 64):
             rows = order[start : start + 64]
-            hidden[rows], probabilities[rows] = run(pad([sequences[i] for i in rows]))
+            hidden[rows], probabilities[rows] = self._run(pad([sequences[i] for i in rows]))
         return {"probabilities": probabilities, "hidden": hidden}
 
 

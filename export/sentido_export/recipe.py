@@ -1,6 +1,18 @@
 """What to build and how to train it: two recipes, whose fields the flags override one by one."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+MOST_SPANS = 4
+"""Of each text: so many are drawn beforehand, of which every epoch takes others."""
+
+
+class Teacher(StrEnum):
+    """Whether a model learns from a teacher's answers, too."""
+
+    OFF = "off"
+    ON = "on"
+    AUTO = "auto"  # train with and without, keep what is better on the validation texts
 
 
 @dataclass(frozen=True)
@@ -14,12 +26,20 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float
-    final_learning_rate: float  # of the last step, reached by equal factors
+    final_learning_rate: float  # of the last step, reached along a cosine
     clip_norm: float | None  # longest gradient, for each weight matrix; None: any
-    word_dropout: float  # share of the words left out in training, others in every epoch
+    patience: int  # epochs without a better validation loss before training stops
     spatial_dropout: float  # share of a text's vector elements dropped for all of its words
     dropout: float  # share of the LSTM's final state dropped
-    averaged_epochs: int  # the weights may be the mean of those after so many last epochs
+    word_dropout: float = 0.0  # share of the words of long texts left out, others in every epoch
+    long_text: int = 20  # words; longer texts lose words and have spans, others do not
+    negators: tuple[str, ...] = ()  # never left out; the teacher marks the words behind them
+    turns: tuple[str, ...] = ()  # never left out, either
+    teacher: Teacher = Teacher.OFF
+    hard_share: float = 0.3  # of the label in a target; the rest is the teacher's answer
+    spans: int = 0  # random parts of each long text per epoch, with the teacher's answers to them
+    sentences: int = 0  # made from templates per epoch, where there are templates
+    calibrate: bool = False  # whether to fold a temperature into the last layer
 
 
 TUTORIAL = Recipe(
@@ -32,10 +52,9 @@ TUTORIAL = Recipe(
     learning_rate=1e-3,
     final_learning_rate=1e-3,
     clip_norm=None,
-    word_dropout=0.0,
+    patience=2,
     spatial_dropout=0.0,
     dropout=0.0,
-    averaged_epochs=1,
 )
 """The classic tutorial: quick, good enough to see that everything works."""
 
@@ -43,16 +62,30 @@ BEST = Recipe(
     words=20_000,
     max_tokens=500,
     dimensions=32,
-    units=100,
-    epochs=5,
+    units=64,
+    epochs=12,
     batch_size=64,
-    learning_rate=2e-3,
-    final_learning_rate=2.5e-4,
+    learning_rate=3e-3,
+    final_learning_rate=1e-4,
     clip_norm=1.0,
-    word_dropout=0.4,
-    spatial_dropout=0.5,
-    dropout=0.3,
-    averaged_epochs=3,
+    patience=12,
+    spatial_dropout=0.3,
+    dropout=0.2,
+    word_dropout=0.3,
+    negators=(
+        *("not", "no", "never", "nor", "neither", "none", "nothing", "nobody", "nowhere"),
+        *("without", "hardly", "barely", "scarcely", "cannot", "isn't", "aren't", "wasn't"),
+        *("weren't", "don't", "doesn't", "didn't", "can't", "couldn't", "won't", "wouldn't"),
+        *("haven't", "hasn't", "hadn't", "shouldn't", "needn't", "mustn't", "ain't"),
+        *("isnt", "arent", "wasnt", "werent", "dont", "doesnt", "didnt", "cant", "couldnt"),
+        *("wont", "wouldnt", "havent", "hasnt", "hadnt", "shouldnt", "aint"),
+    ),
+    turns=("but", "although", "despite"),
+    teacher=Teacher.ON,
+    hard_share=0.3,
+    spans=1,
+    sentences=12_000,
+    calibrate=True,
 )
 """What the default bundle is trained with."""
 

@@ -5,7 +5,6 @@ import math
 import signal
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,50 +18,31 @@ from sentido_bundle import Tokenizer
 from sentido_bundle.layouts import pad
 from sentido_evaluate.figures.binned import wilson
 
-from sentido_export.data import Dataset, Split
+from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
+from sentido_export.lessons import Encoded, Lessons, encode
 from sentido_export.model import Layers
 from sentido_export.recipe import Recipe
 from sentido_export.remembered import Answer
 
 _JITTER = 0.1  # texts this much longer or shorter may meet in a batch
-_Batch = tuple[NDArray[np.int32], NDArray[np.int32]]  # ids (batch, time) and labels (batch,)
+_Batch = tuple[NDArray[np.int32], NDArray[np.float32]]  # (batch, time) ids, (batch, labels) targets
 
 _EVALUATED = 64  # texts a batch when nothing is trained
-_PATIENCE = 2  # epochs without a better validation loss before training stops
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A data set as ids."""
-
-    sequences: list[NDArray[np.int32]]  # (tokens,) each
-    labels: NDArray[np.int32]  # (texts,)
 
 
 @dataclass(frozen=True)
 class Course:
     """How a training went."""
 
-    kept: tuple[int, int]  # the first and the last epoch, from 1, whose weights the model has
+    kept: int  # the epoch, from 1, whose weights the model has
     epochs: list[dict[str, float]]  # loss and accuracy of each, of training and validation
-
-    @property
-    def weights_of(self) -> str:
-        """Return whose weights the model has: "epoch 3", or "mean of epochs 3 to 5"."""
-        first, last = self.kept
-        return f"epoch {first}" if first == last else f"mean of epochs {first} to {last}"
-
-
-def encode(tokenizer: Tokenizer, data: Dataset) -> Encoded:
-    """Turn every text into the ids that the model reads."""
-    return Encoded([tokenizer.encode(text).ids for text in data.texts], data.labels)
 
 
 def train(
     layers: Layers,
-    tokenizer: Tokenizer,
-    split: Split,
+    lessons: Lessons,
+    validation: Encoded,
     recipe: Recipe,
     seed: int,
     label_weights: NDArray[np.float32] | None = None,
@@ -71,47 +51,34 @@ def train(
 
     `label_weights`: how much a text of each label counts, in training and validation alike.
     After each epoch the validation loss is taken, and training stops when it has not improved for
-    a while. The model keeps the weights with the lowest: those of one epoch or, if the recipe
-    allows, the mean of those of its last ones, which often generalizes better.
+    a while. The model keeps the weights with the lowest.
     """
-    train_set, validation_set = encode(tokenizer, split.train), encode(tokenizer, split.validation)
-    steps = math.ceil(len(split.train) / recipe.batch_size)
-    rate = keras.optimizers.schedules.ExponentialDecay(
-        recipe.learning_rate,
-        decay_steps=steps * recipe.epochs,
-        decay_rate=recipe.final_learning_rate / recipe.learning_rate,
-    )
     model, is_binary = layers.model, layers.dense.units == 1
+    epochs = itertools.count()
+
+    def batches() -> Iterator[_Batch]:
+        generator = np.random.default_rng((seed, next(epochs)))
+        return _training_batches(lessons, recipe, generator)
+
+    steps = math.ceil(lessons.size / recipe.batch_size)
     model.compile(
-        optimizer=keras.optimizers.Adam(rate, clipnorm=recipe.clip_norm),
-        loss="binary_crossentropy" if is_binary else "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        optimizer=keras.optimizers.Adam(_rate(recipe, steps), clipnorm=recipe.clip_norm),
+        loss="binary_crossentropy" if is_binary else "categorical_crossentropy",
+        metrics=[accuracy],
     )
-    validation = _dataset(
-        lambda: _batches_by_length(validation_set), math.ceil(len(split.validation) / _EVALUATED)
-    )
-    validation = _weighted(validation, label_weights)
-    stopping = keras.callbacks.EarlyStopping(patience=_PATIENCE, restore_best_weights=True)
-    snapshots = _Snapshots(recipe.averaged_epochs)
-    numbers = itertools.count()
-    batches = _dataset(lambda: _training_batches(train_set, recipe, (seed, next(numbers))), steps)
+    stopping = keras.callbacks.EarlyStopping(patience=recipe.patience, restore_best_weights=True)
+    count = math.ceil(len(validation) / _EVALUATED)
+    validating = _dataset(lambda: _batches_by_length(validation), count, layers, label_weights)
     with _interrupted_between_batches() as interrupts:
         history = model.fit(
-            _weighted(batches, label_weights),
+            _dataset(batches, steps, layers, label_weights),
             epochs=recipe.epochs,
-            validation_data=validation,
-            callbacks=[_FiniteLoss(), snapshots, stopping, interrupts],
+            validation_data=validating,
+            callbacks=[_FiniteLoss(), stopping, interrupts],
             shuffle=False,  # the batches are
             verbose=1 if sys.stdout.isatty() else 2,  # a bar, or a line per epoch
         )
-    epochs = _curves(history.history)
-    if recipe.averaged_epochs > 1:
-        best = model.get_weights()
-        model.set_weights(snapshots.mean())
-        if model.evaluate(validation, verbose=0)[0] < stopping.best:
-            return Course((snapshots.first, snapshots.last), epochs)
-        model.set_weights(best)
-    return Course((stopping.best_epoch + 1, stopping.best_epoch + 1), epochs)
+    return Course(stopping.best_epoch + 1, _curves(history.history))
 
 
 def _curves(history: dict[str, list[float]]) -> list[dict[str, float]]:
@@ -120,6 +87,23 @@ def _curves(history: dict[str, list[float]]) -> list[dict[str, float]]:
     names |= {f"val_{name}": f"validation_{name}" for name in names}
     columns = [[round(float(value), 6) for value in history[name]] for name in names]
     return [dict(zip(names.values(), row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _rate(recipe: Recipe, steps: int) -> Any:
+    """Return the rate of each step, along a cosine from the first one to the final one."""
+    return keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate,
+        decay_steps=steps * recipe.epochs,
+        alpha=recipe.final_learning_rate / recipe.learning_rate,
+    )
+
+
+def accuracy(targets: Any, answers: Any) -> Any:
+    """Return how many answers have the likeliest label of their target."""
+    if targets.shape[-1] == 1:
+        return keras.ops.cast((targets > 0.5) == (answers > 0.5), "float32")
+    agree = keras.ops.argmax(targets, -1) == keras.ops.argmax(answers, -1)
+    return keras.ops.cast(agree, "float32")
 
 
 class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
@@ -170,32 +154,12 @@ def _interrupted_between_batches() -> Iterator[_Interrupts]:
         raise KeyboardInterrupt
 
 
-class _Snapshots(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the weights after each of the last epochs."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self._weights: deque[list[Any]] = deque(maxlen=count)
-        self.last = 0  # epoch, from 1
-
-    @property
-    def first(self) -> int:
-        return self.last - len(self._weights) + 1
-
-    def on_epoch_end(self, epoch: int, _: Any = None) -> None:
-        self._weights.append(self.model.get_weights())
-        self.last = epoch + 1
-
-    def mean(self) -> list[Any]:
-        return [np.mean(arrays, axis=0) for arrays in zip(*self._weights, strict=True)]
-
-
 def evaluate(answer: Answer, tokenizer: Tokenizer, data: Dataset) -> dict[str, float]:
     """Measure on texts that training never saw: accuracy with its 95 % interval, and the loss."""
     encoded = encode(tokenizer, data)
     probabilities = answer(encoded.sequences)["probabilities"]  # (texts, labels)
-    of_label = probabilities[np.arange(len(data)), encoded.labels]
-    right = int((probabilities.argmax(axis=1) == encoded.labels).sum())
+    of_label = probabilities[np.arange(len(data)), data.labels]
+    right = int((probabilities.argmax(axis=1) == data.labels).sum())
     low, high = wilson(right, len(data))
     return {
         "accuracy": right / len(data),
@@ -206,9 +170,11 @@ def evaluate(answer: Answer, tokenizer: Tokenizer, data: Dataset) -> dict[str, f
     }
 
 
-def _training_batches(data: Encoded, recipe: Recipe, seed: tuple[int, int]) -> Iterator[_Batch]:
-    """Give one epoch: batches of near length, in random order, some words left out at random."""
-    generator = np.random.default_rng(seed)
+def _training_batches(
+    lessons: Lessons, recipe: Recipe, generator: np.random.Generator
+) -> Iterator[_Batch]:
+    """Yield one epoch: batches of near length, in random order, some words left out at random."""
+    data = lessons.epoch(generator)
     lengths = np.array([len(ids) for ids in data.sequences])
     jittered = lengths * generator.uniform(1 - _JITTER, 1 + _JITTER, len(lengths))
     order = np.argsort(jittered, kind="stable")
@@ -216,28 +182,33 @@ def _training_batches(data: Encoded, recipe: Recipe, seed: tuple[int, int]) -> I
         rows = order[start : start + recipe.batch_size]
         sequences = [data.sequences[i] for i in rows]
         if recipe.word_dropout:
-            sequences = [
-                ids[generator.random(len(ids)) >= recipe.word_dropout] for ids in sequences
-            ]
-        yield pad(sequences), data.labels[rows]
+            sequences = [lessons.thinned(ids, recipe, generator) for ids in sequences]
+        yield pad(sequences), data.targets[rows]
 
 
 def _batches_by_length(data: Encoded) -> Iterator[_Batch]:
     order = np.argsort([len(ids) for ids in data.sequences], kind="stable")
     for start in range(0, len(order), _EVALUATED):
         rows = order[start : start + _EVALUATED]
-        yield pad([data.sequences[i] for i in rows]), data.labels[rows]
+        yield pad([data.sequences[i] for i in rows]), data.targets[rows]
 
 
-def _dataset(batches: Callable[[], Iterator[_Batch]], count: int) -> Any:
+def _dataset(
+    batches: Callable[[], Iterator[_Batch]],
+    count: int,
+    layers: Layers,
+    label_weights: NDArray[np.float32] | None,
+) -> Any:
     """Make a tf.data.Dataset of batches whose size and time differ, so that nothing retraces."""
-    signature = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32))
+    labels, outputs = layers.label_count, layers.dense.units
+    signature = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, labels], tf.float32))
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return dataset.prefetch(4).apply(tf.data.experimental.assert_cardinality(count))
 
+    def as_loss_wants(ids: Any, targets: Any) -> tuple[Any, ...]:
+        wanted = targets[:, -outputs:]  # a sigmoid is the second label's
+        if label_weights is None:
+            return ids, wanted
+        return ids, wanted, tf.linalg.matvec(targets, label_weights)
 
-def _weighted(dataset: Any, label_weights: NDArray[np.float32] | None) -> Any:
-    """Give each text the weight of its label, as Keras' `class_weight` does in training alone."""
-    if label_weights is None:
-        return dataset
-    return dataset.map(lambda ids, labels: (ids, labels, tf.gather(label_weights, labels)))
+    ready = dataset.map(as_loss_wants).prefetch(4)
+    return ready.apply(tf.data.experimental.assert_cardinality(count))

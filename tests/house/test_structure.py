@@ -32,7 +32,8 @@ PACKAGES = {
         *("sentido", "sentido_client", "sentido_command"),
     },
     "export/sentido_export": {
-        *("h5py", "keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx"),
+        *("h5py", "keras", "numpy", "onnx", "onnxruntime", "scipy", "sklearn", "tensorflow"),
+        "tf2onnx",
         *("sentido_bundle", "sentido_evaluate", "sentido_export", "sentido_score"),
     },
     "evaluate/sentido_evaluate": {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BIN, config, running
+from conftest import BIN, UNITS, config, running
 from sentido_bundle import Bundle
 from variants import of_three_labels
 
@@ -103,7 +103,7 @@ def test_a_terminal_gets_tables_without_asking(address: str) -> None:
 
 
 def test_every_subcommand_prints_json(sentido: Run) -> None:
-    assert len(lines(sentido("embed", "good"))[0]["embedding"]) == 100  # type: ignore[arg-type]
+    assert len(lines(sentido("embed", "good"))[0]["embedding"]) == UNITS  # type: ignore[arg-type]
     mean = lines(sentido("embed", "--kind", "mean", "good"))
     assert len(mean[0]["embedding"]) == 32  # type: ignore[arg-type]
     (tokens,) = lines(sentido("tokens", "A Good zzxqv film"))
@@ -225,7 +225,7 @@ def test_a_text_is_shown_as_it_is_and_never_obeyed(sentido: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "fact", "size"), [("predict", "scores", 2), ("embed", "embedding", 100)]
+    ("verb", "fact", "size"), [("predict", "scores", 2), ("embed", "embedding", UNITS)]
 )
 def test_texts_of_a_slow_source_are_answered_as_they_come(
     address: str, verb: str, fact: str, size: int
@@ -326,7 +326,7 @@ def test_health_of_a_model_that_is_not_loaded_is_not_serving(sentido: Run) -> No
 
 def test_a_narrow_terminal_cuts_the_text_and_no_label(sentido: Run) -> None:
     text = "A wonderful little film that goes on and on and on and on and on."
-    for verb, shown in (("predict", "positive"), ("embed", "100"), ("nearest", "wonderful")):
+    for verb, shown in (("predict", "positive"), ("embed", str(UNITS)), ("nearest", "wonderful")):
         texts = [text, "日本語" * 30] if verb != "nearest" else ["wonderful"]
         for columns in ("60", "20"):
             result = sentido(verb, "--table", *texts, COLUMNS=columns)

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BIN, NODE_MODULES, ROOT
+from conftest import BIN, NODE_MODULES, ROOT, UNITS
 from sentido_client import Client
 
 # Environments with older libraries: what they hold is in the root's pyproject.toml.
@@ -163,7 +163,7 @@ asyncio.run(main())
     assert result.stdout.splitlines() == [
         OLDER[environment],
         probability,
-        "(2, 100) 99",
+        f"(2, {UNITS}) 99",
         "texts[1]: has 2000000 characters, at most 1000000 are allowed",
         probability,
     ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from conftest import UNITS
 from sentido_bundle import Bundle, BundleError, check_target, default_bundle, write_bundle
 from sentido_bundle.manifest import FILES as ALWAYS
 from sentido_bundle.manifest import INT8_MODEL, STEPS_MODEL
@@ -17,6 +18,7 @@ from sentido_bundle.session import open_session
 
 Files = dict[str, bytes]
 FILES = (*ALWAYS, STEPS_MODEL, INT8_MODEL)
+WEIGHTS_BYTES = (default_bundle() / "weights.bin").stat().st_size
 
 
 @pytest.fixture
@@ -278,7 +280,7 @@ def test_steps_need_no_hidden_state_but_something_in_which_they_end(copy: Path) 
     rename_hidden(copy, "last_step")
     bundle = Bundle.load(copy)
     assert bundle.capabilities == ("steps", "word_vectors")
-    assert bundle.run_steps(np.array([5], np.int32)).shape == (1, 100)
+    assert bundle.run_steps(np.array([5], np.int32)).shape == (1, UNITS)
 
 
 def test_the_last_step_is_compared_where_a_golden_text_has_one(copy: Path) -> None:
@@ -334,11 +336,11 @@ def test_external_data_cannot_be_anywhere_else(copy: Path, name: str, location: 
     ("key", "value"),
     [
         *(("offset", "10000000000"), ("offset", "-4"), ("offset", "1_0"), ("offset", "2")),
-        *(("offset", "2774396"), ("length", "10000000000"), ("length", "")),
+        *(("offset", str(WEIGHTS_BYTES - 4)), ("length", "10000000000"), ("length", "")),
     ],
 )
 def test_external_data_cannot_be_outside_its_file(copy: Path, key: str, value: str) -> None:
-    assert (copy / "weights.bin").stat().st_size == 2774400
+    assert (copy / "weights.bin").stat().st_size == WEIGHTS_BYTES
     edit_graph(copy, "model.onnx", lambda g: set_external(tensor(g), key, value))
     assert "tensor 'embedding_matrix'" in refusal(copy)
 
@@ -526,7 +528,9 @@ def test_a_graph_that_cannot_be_run_is_an_error_and_not_a_crash(copy: Path) -> N
         lstm.input[1], lstm.input[2] = lstm.input[2], lstm.input[1]
 
     edit_graph(copy, "model.onnx", swap)
-    assert "input W has the shape (1, 400, 100), (1, 400, 32) is needed" in refusal(copy)
+    rows = 4 * UNITS
+    said = f"input W has the shape (1, {rows}, {UNITS}), (1, {rows}, 32) is needed"
+    assert said in refusal(copy)
 
 
 def test_a_graph_that_onnx_runtime_would_refuse_is_an_error(copy: Path) -> None:

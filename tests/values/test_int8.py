@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from conftest import UNITS
 from onnx import helper, numpy_helper
 from sentido_bundle import Bundle, Graphs, Precision, default_bundle, pack_bundle
 from sentido_bundle.golden import parse_golden
@@ -115,7 +116,7 @@ def test_a_model_with_initial_states_is_quantized_with_them(bundle: Bundle) -> N
     lstm = next(node for node in model.graph.node if node.op_type == "LSTM")
     lstm.input.extend(["initial_h", "initial_c"])
     axis = numpy_helper.from_array(np.array([0], np.int64), "axis")
-    states = np.random.default_rng(1).uniform(-0.5, 0.5, (501, 100)).astype(np.float32)
+    states = np.random.default_rng(1).uniform(-0.5, 0.5, (501, UNITS)).astype(np.float32)
     model.graph.initializer.extend([axis, numpy_helper.from_array(states, "states")])
     for node in (
         helper.make_node("Unsqueeze", ["rows", "axis"], ["initial_c"]),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import second_model
+from conftest import UNITS
 from sentido_bundle import (
     Bundle,
     BundleError,
@@ -212,7 +213,7 @@ def test_what_a_bundle_lacks_is_one_error_in_process() -> None:
     ):
         with pytest.raises(MissingCapabilityError, match=f"model 'imdb' has no .*{capability}"):
             ask()
-    assert bundle.text_vectors("hidden").of(np.array([5], np.int32)).shape == (100,)
+    assert bundle.text_vectors("hidden").of(np.array([5], np.int32)).shape == (UNITS,)
 
 
 def test_a_missing_twin_is_that_error_with_what_to_do_and_survives_a_pickle(

@@ -13,11 +13,13 @@ import tensorflow
 from exporting import SMALL, export_here
 from readme import commands, labelled
 from sentido_bundle import Against, Bundle, Inputs, Layout, Tokenizer, Truncation
-from sentido_export import data, train
+from sentido_export import data
 from sentido_export.errors import ExportError
 from sentido_export.export import keras_rules
+from sentido_export.fitting import Material, fit
+from sentido_export.flags import parse
 from sentido_export.machine import memory_in_words
-from sentido_export.model import build, set_seed
+from sentido_export.model import build
 from sentido_export.recipe import TUTORIAL
 from sentido_export.verify import compare
 
@@ -105,12 +107,121 @@ def test_balanced_weights_let_a_rare_label_count_as_much_as_a_common_one() -> No
     tokenizer = Tokenizer([None, "film"], rules, Inputs(Layout.LENGTHS, 9, Truncation.PRE))
     answers = []
     for weights in (None, parts.train.balanced()):
-        set_seed(0)
-        layers = build(recipe, 2, 2)
-        train.train(layers, tokenizer, parts, recipe, 0, weights)
+        layers = fit(Material(tokenizer, parts, label_weights=weights), recipe, 0).layers
         answers.append(layers.answer([np.array([1], np.int32)])["probabilities"][0, 1])
     assert answers[0] < 0.3
     assert 0.4 < answers[1] < 0.6
+
+
+MOODS = (("lovely", "good"), ("awful", "bad"))
+BEST = [
+    *("--recipe=best", "--epochs=2", "--words=200", "--dimensions=4", "--units=6", "--no-int8"),
+    *("--validation=0.2", "--spans=1"),
+]
+MADE = """
+[[check]]
+group = "a"
+form = "b"
+expect = "good"
+texts = ["not awful", "never awful"]
+[[check]]
+group = "a"
+form = "c"
+expect = "bad"
+texts = ["not lovely", "never lovely"]
+"""
+
+
+def test_the_best_recipe_takes_a_teacher_more_sources_and_templates(tmp_path: Path) -> None:
+    for name, size in (("first", 30), ("second", 1)):
+        rows = [
+            (f"{mood} {' '.join(f'w{n}x{place}' for place in range(size))} film", label)
+            for n in range(30)
+            for mood, label in MOODS
+        ]
+        path = tmp_path / f"{name}.csv"
+        path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    (tmp_path / "made.toml").write_text(MADE)
+    flags = ["--data=first.csv", "--more-data=second.csv", "--templates=made.toml", "--seed=3"]
+    result = export_here(*flags, *BEST, "--sentences=40", "--teacher=auto", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    losses = re.findall(
+        r"^Teacher (off|on): validation loss ([\d.]+), \d+ s\.$", result.stdout, re.M
+    )
+    assert [teacher for teacher, _ in losses] == ["off", "on"]
+    bundle = Bundle.load(tmp_path / "bundles" / "first")
+    training = bundle.manifest.training
+    best, _ = min(losses, key=lambda loss: float(loss[1]))
+    assert training["teacher"] == best
+    assert f"Kept the model with teacher {best}." in result.stdout
+    assert training["settings"]["sentences"] == 40
+    assert training["templates"] == "made.toml"
+    more = training["more_data"]["second.csv"]
+    assert (more["train"], more["texts"]) == (48, 12)
+    assert more["accuracy_low"] <= more["accuracy"] <= more["accuracy_high"]
+    calibration = training["calibration"]
+    assert 0.5 <= calibration["temperature"] <= 10
+    assert bundle.manifest.parity.largest_difference <= 1e-5  # with the temperature in it
+    assert "Temperature " in result.stdout
+
+
+def test_a_temperature_makes_answers_less_sure_and_changes_none(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(labelled("lovely", "awful"))
+    flags = ["--data=x.csv", "--label-column=sentiment", *SMALL, "--epochs=12"]
+    answers = []
+    for name in ("calibrate", "no-calibrate"):
+        result = export_here(*flags, f"--{name}", f"--name={name}", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        bundle = Bundle.load(tmp_path / "bundles" / name)
+        answers.append(
+            bundle.predict(["lovely", "awful film", "a", ""]).probabilities.astype(float)
+        )
+    temperature = Bundle.load(tmp_path / "bundles" / "calibrate").manifest.training["calibration"][
+        "temperature"
+    ]
+    folded, plain = (np.log(rows[:, 1] / rows[:, 0]) for rows in answers)
+    assert folded == pytest.approx(plain / temperature, rel=1e-3, abs=1e-4)
+    assert "calibration" not in bundle.manifest.training
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--more-data=other.csv"], "other.csv: the label 'fine' is none of 'bad', 'good'"),
+        (["--templates=none.toml"], "none.toml: No such file or directory"),
+        (["--templates=made.toml"], "made.toml: its checks expect the label 'fine'"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_parts_of_a_recipe_that_cannot_be_are_one_sentence(
+    flags: list[str], message: str, tmp_path: Path
+) -> None:
+    rows = "".join(f"{mood} film {n},{label}\n" for n in range(30) for mood, label in MOODS)
+    (tmp_path / "x.csv").write_text(f"text,label\n{rows}")
+    (tmp_path / "other.csv").write_text("text,label\na film,good\nno film,fine\n")
+    (tmp_path / "made.toml").write_text(MADE.replace('"good"', '"fine"'))
+    result = export_here("--data=x.csv", *BEST, *flags, cwd=tmp_path)
+    assert result.returncode > 0
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "bundles").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--spans=5", "'5' is not a whole number from 0 to 4"),
+        ("--teacher=maybe", "invalid choice: 'maybe'"),
+        ("--word-dropout=2", "'2' is not a number from 0 to 1"),
+        ("--more-held-out=0.5", "'0.5' is not a number between 0 and 0.5"),
+    ],
+)
+def test_a_part_of_a_recipe_has_its_limits(
+    flag: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse([flag])
+    assert message in capsys.readouterr().err
 
 
 def test_an_export_can_leave_the_twin_out_and_turns_a_link_and_replaces_nothing_else(
@@ -180,7 +291,7 @@ def test_a_training_that_comes_to_nothing_ends_with_what_to_do() -> None:
         data.Dataset(texts, np.tile([0, 1], 40).astype(np.int32), ("a", "b")), 0.1, 0
     )
     with pytest.raises(ExportError, match="the loss is not a number any more"):
-        train.train(build(recipe, 3, 2), tokenizer, parts, recipe, 0)
+        fit(Material(tokenizer, parts), recipe, 0)
     with pytest.raises(MemoryError, match="choose fewer --units"), memory_in_words():
         raise tensorflow.errors.ResourceExhaustedError(None, None, "OOM")
     with pytest.raises(MemoryError, match="choose fewer --units"), memory_in_words():

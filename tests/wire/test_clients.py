@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import sentido_client
 from both import Both, outcome, same
-from conftest import config, running
+from conftest import UNITS, config, running
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentido_bundle import Bundle, default_bundle
@@ -315,20 +315,20 @@ def test_a_list_with_something_else_than_texts_is_a_type_error(both: Both) -> No
 def test_no_texts_give_no_answers(both: Both) -> None:
     assert both("predict", []) == []
     assert list(both.client.predict(iter([]))) == []
-    assert both("embed", []).shape == (0, 100)
+    assert both("embed", []).shape == (0, UNITS)
     assert both("embed", [], kind="mean").shape == (0, 32)
     assert both("lookup", []) == []
 
 
 def test_vectors_come_as_arrays(both: Both, bundle: Bundle) -> None:
-    assert both("embed", "good film").shape == (100,)
+    assert both("embed", "good film").shape == (UNITS,)
     assert both("embed", ["good"] * 3, kind="mean").shape == (3, 32)
     unit = both("embed", ["good", ""], normalize=True)
     assert np.linalg.norm(unit, axis=1).tolist() == [pytest.approx(1), 0]
     tokens, vectors = both("embed_tokens", "A Good zzxqv film")
     assert [t.text for t in tokens] == ["a", "good", "film"]
     assert vectors.tobytes() == bundle.word_vectors.matrix[[t.id for t in tokens]].tobytes()
-    assert both("embed_tokens", "good film", kind="hidden").vectors.shape == (2, 100)
+    assert both("embed_tokens", "good film", kind="hidden").vectors.shape == (2, UNITS)
     assert vectors.flags.writeable
 
 
@@ -493,7 +493,7 @@ def test_calls_are_cut_by_the_servers_own_limits(transport: str) -> None:
         both = Both(address, client)
         texts = ["good film", "good " * 300] * 10
         assert both("predict", texts) == list(client.predict(iter(texts)))
-        assert both("embed", texts).shape == (20, 100)
+        assert both("embed", texts).shape == (20, UNITS)
         with pytest.raises(InvalidRequestError, match=r"texts\[20\]: has 2500 characters"):
             both("predict", [*texts, "good " * 500])
         with pytest.raises(TooLargeError):
@@ -561,7 +561,7 @@ def test_several_bundles_are_served_by_name(
         assert client.predict("good").model == "small"
         assert client.predict("good", model="imdb").bundle_digest == bundle.digest
         assert client.embed("good").shape == (12,)
-        assert client.embed(["good"], model="imdb").shape == (1, 100)
+        assert client.embed(["good"], model="imdb").shape == (1, UNITS)
         assert next(iter(client.predict(iter(["good"]), model="imdb"))).model == "imdb"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from conftest import config, running
+from conftest import UNITS, config, running
 from sentido.v1 import common_pb2, embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 from sentido.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from sentido.v1.model_pb2_grpc import ModelServiceStub
@@ -131,7 +131,7 @@ def test_stream_embed_gives_the_bits_of_batch_embed_message_by_message(
         )
     )
     assert [len(answer.results) for answer in answers] == [3, 0, 1, 1000]
-    dimension = 32 if kind == embedding_pb2.EMBEDDING_KIND_MEAN else 100
+    dimension = 32 if kind == embedding_pb2.EMBEDDING_KIND_MEAN else UNITS
     for texts, answer in zip(messages, answers, strict=True):
         assert tuple(answer.embeddings.shape) == (len(texts), dimension)
         assert answer.served_by.model == "imdb"
@@ -230,7 +230,7 @@ def test_the_server_says_what_it_is_and_what_it_has(channel: grpc.Channel, bundl
     assert model.bundle_digest == bundle.digest
     assert list(model.labels) == ["negative", "positive"]
     assert model.vocabulary_size == len(bundle.tokenizer.vocabulary)
-    assert (model.embedding_dimension, model.hidden_units) == (32, 100)
+    assert (model.embedding_dimension, model.hidden_units) == (32, UNITS)
     assert model.preprocessing.max_tokens == 500
     assert model.preprocessing.filters == bundle.manifest.tokenizer.filters
     assert dict(model.metrics) == bundle.manifest.metrics

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from conftest import UNITS
 from sentido.v1.prediction_pb2 import PredictRequest, StreamPredictRequest
 from sentido.v1.prediction_pb2_grpc import PredictionServiceStub
 from sentido_client import AsyncClient, Client, Timings, Word
@@ -86,7 +87,7 @@ def test_a_client_puts_them_on_predictions_and_tokenizations(address: str) -> No
         tokenization = client.tokenize("a good film")
         (streamed,) = client.predict(iter(["good"]))
         (word,) = client.lookup(["good"])
-        assert client.embed(["good"]).shape == (1, 100)
+        assert client.embed(["good"]).shape == (1, UNITS)
     assert isinstance(one.timings, Timings)
     assert one.timings.compute > 0
     assert many[0].timings == many[1].timings
@@ -107,7 +108,7 @@ def test_the_client_for_asyncio_puts_them_there_too(address: str) -> None:
                 assert prediction.timings.compute > 0
             tokenization = await client.tokenize("good")
             assert isinstance(tokenization.timings, Timings)
-            assert (await client.embed("good")).shape == (100,)
+            assert (await client.embed("good")).shape == (UNITS,)
 
     asyncio.run(main())
 

@@ -1,0 +1,192 @@
+"""What a model learns from: a teacher's answers, parts of texts, made sentences."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sentido_bundle import Inputs, Layout, Tokenizer, Truncation, fit_vocabulary
+from sentido_evaluate.behaviour.suite import parse_suite
+from sentido_export.data import Dataset
+from sentido_export.errors import ExportError
+from sentido_export.export import keras_rules
+from sentido_export.lessons import Lessons, Spans, lessons_of
+from sentido_export.ngrams import NGrams, marked, words_of
+from sentido_export.recipe import BEST, MOST_SPANS, Recipe, Teacher
+from sentido_export.split import folds, groups
+from sentido_export.teacher import Pupils, answers
+from sentido_export.temperature import Trust, fit_temperature, log_loss, log_probabilities
+from sentido_export.templates import Templates
+from sklearn.feature_extraction.text import CountVectorizer
+
+WORDS = ["good", "bad", "film", "it", "was", "plot", "!", "don't", "not", "ünïcode", "why"]
+TEMPLATES = b"""
+[words]
+good = ["good", "fine"]
+[[check]]
+group = "a"
+form = "b"
+expect = "pos"
+texts = ["truly {good}"]
+[[check]]
+group = "a"
+form = "c"
+expect = "neg"
+texts = ["hardly {good}"]
+"""
+
+
+def drawn(seed: int, count: int, least: int = 0, most: int = 30) -> list[str]:
+    generator = np.random.default_rng(seed)
+    sizes = generator.integers(least, most, count)
+    return [" ".join(generator.choice(WORDS, size)) for size in sizes]
+
+
+@pytest.mark.parametrize("longest", [1, 2, 3])
+def test_ngrams_are_counted_as_by_scikit_learn(longest: int) -> None:
+    texts, others = drawn(1, 60), [*drawn(2, 30), "", "new words only", "film new film"]
+    ours = NGrams(texts, words_of, longest, least=3)
+    theirs = CountVectorizer(
+        token_pattern=r"[\w']+|[!?]", ngram_range=(1, longest), min_df=3, dtype=np.float32
+    ).fit(texts)
+    for some in (texts, others):
+        want, found = theirs.transform(some).toarray(), ours.counts(some).toarray()
+        assert ours.count == want.shape[1] > 5
+        columns = [sorted(map(tuple, table.T)) for table in (want, found)]  # in another order
+        assert columns[0] == columns[1]
+
+
+def test_words_behind_a_negator_are_other_words() -> None:
+    mark = marked(("not", "isn't"))
+    assert mark("It isn't a good film at all. Good!") == [
+        *("it", "isn't", "not a", "not good", "not film", "not at", "all", "good", "!")
+    ]
+    assert mark("not not bad") == ["not", "not", "not bad"]
+    assert mark("a knot") == ["a", "knot"]
+
+
+def shaped(texts: Sequence[str], labels: Sequence[int], fold: np.ndarray) -> Pupils:
+    return Pupils(texts, np.array(labels, np.int32), fold)
+
+
+def test_a_teacher_has_seen_neither_a_text_that_it_answers_nor_a_near_copy() -> None:
+    generator = np.random.default_rng(3)
+    labels = np.repeat(generator.integers(0, 2, 60), 2)
+    # Labels by chance, which only the other copy gives away: by its words.
+    texts = [
+        " ".join(f"w{number}x{place}" for place in range(14)) + end
+        for number in range(60)
+        for end in (" one", " two")
+    ]
+    apart = folds(groups(texts), 5, seed=0)
+    (fair,) = answers([shaped(texts, labels.tolist(), apart)], 2, ())
+    assert (fair.argmax(axis=1) == labels).mean() < 0.75
+    (leaky,) = answers([shaped(texts, labels.tolist(), np.arange(120) % 2)], 2, ())
+    assert (leaky.argmax(axis=1) == labels).mean() > 0.95  # which is what is to be avoided
+
+
+def test_a_teacher_knows_any_number_of_labels_and_a_label_that_a_fold_lacks() -> None:
+    kinds = ["apple pear fruit", "dog cat animal", "red blue colour"]
+    texts = [f"{kinds[n % 3]} number {n % 7}" for n in range(90)] + ["a rare one"] * 2
+    labels = np.array([n % 3 for n in range(90)] + [3] * 2)
+    fold = np.array([n % 5 for n in range(90)] + [0] * 2)
+    (said,) = answers([shaped(texts, labels.tolist(), fold)], 4, ())
+    assert said.shape == (92, 4)
+    assert said.sum(axis=1) == pytest.approx(np.ones(92), abs=1e-5)
+    assert (said[:90].argmax(axis=1) == labels[:90]).all()
+    assert (said[90:].argmax(axis=1) != 3).all()  # no other fold has it
+    assert said[90:, 3].max() < said[90:].max()
+
+
+def test_a_teacher_without_words_in_common_says_what_to_do() -> None:
+    texts = ["one", "two", "three", "four"]
+    with pytest.raises(ExportError, match="--teacher off"):
+        answers([shaped(texts, [0, 1, 0, 1], np.arange(4))], 2, ())
+
+
+def test_spans_are_parts_of_long_texts_alone() -> None:
+    recipe = replace(BEST, long_text=20, spans=2)
+    texts = [*drawn(4, 20, 21, 300), *drawn(5, 20, 0, 21)]
+    spans = Spans.draw(texts, recipe, seed=1)
+    assert len(spans.texts) == MOST_SPANS * 20
+    assert spans.of.tolist() == [row for row in range(20) for _ in range(MOST_SPANS)]
+    shares = []
+    for span, row in zip(spans.texts, spans.of, strict=True):
+        assert f" {span} " in f" {texts[row]} "
+        shares.append(len(span.split()) / len(texts[row].split()))
+    assert 0.05 <= min(shares) < 0.2
+    assert 0.6 < max(shares) <= 0.8 + 1 / 21
+    assert Spans.draw(texts, replace(recipe, spans=0), seed=1).texts == []
+
+
+def lessons(recipe: Recipe) -> tuple[Lessons, Tokenizer, Dataset]:
+    texts = [f"{'good' if n % 2 else 'bad'} not {text}" for n, text in enumerate(drawn(6, 40, 25))]
+    texts[0] = "bad not film"
+    data = Dataset(texts, np.array([n % 2 for n in range(40)], np.int32), ("neg", "pos"))
+    rules = keras_rules(100)
+    vocabulary, _ = fit_vocabulary([*texts, "truly hardly fine"], rules)
+    tokenizer = Tokenizer(vocabulary, rules, Inputs(Layout.LENGTHS, 100, Truncation.PRE))
+    templates = Templates(parse_suite("x", TEMPLATES), ("neg", "pos"))
+    return lessons_of([data], tokenizer, recipe, templates, seed=0), tokenizer, data
+
+
+def test_an_epoch_has_all_texts_some_spans_and_sentences_and_is_the_same_for_a_seed() -> None:
+    recipe = replace(BEST, spans=3, sentences=50)
+    made, tokenizer, data = lessons(recipe)
+    first, again, other = (made.epoch(np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert len(first) == made.size == 40 + 3 * 39 + 50
+    assert all(map(np.array_equal, first.sequences, again.sequences))
+    assert not all(map(np.array_equal, first.sequences, other.sequences))
+    assert first.targets.sum(axis=1) == pytest.approx(np.ones(len(first)), abs=1e-5)
+    hard = np.eye(2)[data.labels]
+    soft = (first.targets[:40] - recipe.hard_share * hard) / (1 - recipe.hard_share)
+    assert ((soft > -1e-6) & (soft < 1 + 1e-6)).all()
+    assert np.abs(soft - hard).max() > 0.001
+    truly, hardly = (tokenizer.lookup(word) for word in ("truly", "hardly"))
+    for ids, target in zip(first.sequences[-50:], first.targets[-50:], strict=True):
+        assert target[1] == pytest.approx(0.95 if truly in ids else 0.05)
+        assert (truly in ids) != (hardly in ids)
+
+
+def test_without_a_teacher_labels_are_learned_as_they_are() -> None:
+    made, _, data = lessons(replace(BEST, teacher=Teacher.OFF, sentences=0))
+    epoch = made.epoch(np.random.default_rng(0))
+    assert len(epoch) == made.size == 40
+    assert (epoch.targets.argmax(axis=1) == data.labels).all()
+    assert set(epoch.targets.ravel()) == {0.0, 1.0}
+
+
+def test_words_are_left_out_of_long_texts_but_negators_and_turns_never() -> None:
+    recipe = replace(BEST, teacher=Teacher.OFF, word_dropout=0.9)
+    made, tokenizer, _ = lessons(recipe)
+    generator = np.random.default_rng(0)
+    long = np.array([tokenizer.lookup(word) for word in ["film", "not", "plot", "don't"] * 20])
+    left = [made.thinned(long, recipe, generator) for _ in range(20)]
+    for ids in left:
+        for kept in ("not", "don't"):
+            assert (ids == tokenizer.lookup(kept)).sum() == 20
+    assert 41 < np.mean([len(ids) for ids in left]) < 47
+    assert made.thinned(long[:20], recipe, generator) is not long
+    assert made.thinned(long[:20], recipe, generator).tolist() == long[:20].tolist()
+
+
+@pytest.mark.parametrize("labels", [2, 5])
+@pytest.mark.parametrize("temperature", [0.7, 1.0, 3.0])
+def test_a_temperature_undoes_what_made_answers_too_sure(labels: int, temperature: float) -> None:
+    generator = np.random.default_rng(7)
+    fair = generator.normal(0, 2, (6000, labels))
+    shares = np.exp(fair) / np.exp(fair).sum(axis=1, keepdims=True)
+    truth = (shares.cumsum(axis=1) > generator.random((6000, 1))).argmax(axis=1).astype(np.int32)
+    found = fit_temperature(fair * temperature, truth)
+    assert found == pytest.approx(temperature, rel=0.1)
+    assert log_loss(fair * temperature, truth, found) <= log_loss(fair, truth) + 1e-6
+    again = log_probabilities(shares.astype(np.float32))
+    assert fit_temperature(again, truth) == pytest.approx(1, rel=0.1)
+
+
+def test_how_far_answers_can_be_trusted_is_measured() -> None:
+    truth = np.tile([0, 1], 500).astype(np.int32)
+    sure = np.tile(np.array([[0.99, 0.01]], np.float32), (1000, 1))
+    assert Trust.of(sure, truth).ece == pytest.approx(0.49, abs=1e-6)
+    assert Trust.of(np.full((1000, 2), 0.5, np.float32), truth).ece == pytest.approx(0, abs=1e-6)
+    assert Trust.of(np.full((1000, 2), 0.5, np.float32), truth).brier == pytest.approx(0.25)
