@@ -394,3 +394,17 @@ def test_a_tokenizer_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path.write_bytes('{"é": 1}'.encode("latin-1"))
     with pytest.raises(ExportError, match="is not UTF-8 at byte 2"):
         read_tokenizer(path)
+
+
+def test_the_settings_of_a_text_vectorization_are_asked_for_as_the_layer(tmp_path: Path) -> None:
+    config = {"standardize": "lower", "output_mode": "int", "vocabulary": None, "name": "texts"}
+    path = tmp_path / "layer"
+    for data in (
+        pickle.dumps({"config": config, "weights": []}),
+        pickle.dumps(config),
+        json.dumps(config).encode(),
+        json.dumps({"class_name": "TextVectorization", "config": config}).encode(),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(ExportError, match=r"settings of a TextVectorization.*layer\.keras"):
+            read_tokenizer(path)

@@ -107,6 +107,7 @@ def _config(where: str, value: Any) -> Mapping[str, Any]:
             " words is given with --vocabulary"
         )
     config = value.get("config", value)
+    _refuse_vectorization(where, config)
     if isinstance(value.get("model"), dict):
         raise ExportError(
             f"{where}: is a tokenizer of Hugging Face, not of Keras: its models cannot be exported"
@@ -140,6 +141,8 @@ def _state(where: str, value: Any, notes: list[str]) -> Mapping[str, Any]:
             f"{where}: holds {len(found)} Tokenizers: save the one of this model alone, with"
             " tokenizer.to_json()"
         )
+    if isinstance(value, dict):
+        _refuse_vectorization(where, value.get("config", value))
     if isinstance(value, dict) and value and all(type(id) is int for id in value.values()):
         raise ExportError(f"{where}: holds words and ids, no Tokenizer: give it with --word-index")
     if isinstance(value, str) and is_json(value.encode("utf-8", "replace")):
@@ -147,6 +150,16 @@ def _state(where: str, value: Any, notes: list[str]) -> Mapping[str, Any]:
     raise ExportError(
         f"{where}: holds a {type(value).__name__}, no Tokenizer: save it with tokenizer.to_json()"
     )
+
+
+def _refuse_vectorization(where: str, config: Any) -> None:
+    """Raise ExportError for the settings of a TextVectorization, as get_config() returns them."""
+    if isinstance(config, Mapping) and {"standardize", "output_mode"} <= config.keys():
+        raise ExportError(
+            f"{where}: holds the settings of a TextVectorization, not the layer: where it was made,"
+            ' save it by keras.Sequential([keras.Input((1,), dtype="string"), layer])'
+            '.save("layer.keras"), and give that'
+        )
 
 
 def _tokenizers(value: Any, seen: set[int]) -> Iterator[PickledTokenizer]:
