@@ -1,214 +1,34 @@
-r"""The automaton of a pattern: which parts may follow each, and what can still match from where.
-
-Each character of the pattern is a *part*, numbered from 1; 0 stands for the beginning, and as what
-follows for the end of the match. What may follow a part is a list, the part that `re` would try
-first at its beginning, each with the surroundings (`^`, `$`, `\b`) in which it may. Repeats are
-written out.
+"""The automaton of a pattern: what can still match, from each place of a text.
 
 From the end of a text to its beginning, a *state* says which parts can begin a rest that matches.
 There are few of them, all computed here, or the pattern is refused: so a text costs a step per
 character, whatever it holds.
 """
 
-import importlib
-import re
-from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
 
-from sentido_bundle.cleaning.characters import (
-    Alphabet,
-    Spans,
-    others,
-    spans_of,
-    spans_of_codes,
+from sentido_bundle.cleaning.characters import Alphabet, spans_of
+from sentido_bundle.cleaning.parts import (
+    BESIDE,
+    END,
+    END_BEHIND,
+    LAST_LINE_END_BEHIND,
+    LINE_END,
+    LINE_END_BEHIND,
+    OTHER,
+    OTHER_BEHIND,
+    START,
+    WORD,
+    WORD_BEHIND,
+    Parts,
+    too_large,
 )
-from sentido_bundle.cleaning.errors import StepError
-from sentido_bundle.cleaning.syntax import (
-    CHARACTERS,
-    UNLIMITED,
-    Items,
-    Parsed,
-    local_flags,
-    source_of,
-)
+from sentido_bundle.cleaning.syntax import Parsed
 
-_constants = importlib.import_module("re._constants")
-
-END = 0
-_MOST_PARTS = 1000
 _MOST_STATES = 2000
 _MOST_WORK = 1_000_000  # what is looked at to make all states, and to take a step from each
-
-# What stands before a place of a text, and what stands behind it.
-START, LINE_END, WORD, OTHER = range(4)
-_AT_END, _LAST_LINE_END, _LINE_END, _WORD, _OTHER = range(5)
-_BESIDE = 5
-_ANYWHERE = (1 << 4 * _BESIDE) - 1
-
-_REFUSED = {
-    _constants.GROUPREF: "a back-reference",
-    _constants.GROUPREF_EXISTS: "a conditional group",
-    _constants.ATOMIC_GROUP: "an atomic group",
-    _constants.POSSESSIVE_REPEAT: "a possessive repeat",
-    _constants.FAILURE: "an empty negative look-ahead",
-}
-
-
-def _places(before: Sequence[int], behind: Sequence[int]) -> int:
-    """Return a bit for each pair of what stands before and behind a place."""
-    return reduce(or_, (1 << (b * _BESIDE + a) for b in before for a in behind), 0)
-
-
-_EVERY_BEFORE, _EVERY_BEHIND = range(4), range(5)
-_NOT_WORD_BEFORE, _NOT_WORD_BEHIND = (START, LINE_END, OTHER), (0, 1, 2, 4)
-_EDGE = _places([WORD], _NOT_WORD_BEHIND) | _places(_NOT_WORD_BEFORE, [_WORD])
-_AT = {
-    _constants.AT_BEGINNING: _places([START], _EVERY_BEHIND),
-    _constants.AT_BEGINNING_STRING: _places([START], _EVERY_BEHIND),
-    _constants.AT_END: _places(_EVERY_BEFORE, [_AT_END, _LAST_LINE_END]),
-    _constants.AT_END_STRING: _places(_EVERY_BEFORE, [_AT_END]),
-    _constants.AT_BOUNDARY: _EDGE,
-    _constants.AT_NON_BOUNDARY: _ANYWHERE & ~_EDGE,
-}
-_AT_LINES = {
-    _constants.AT_BEGINNING: _places([START, LINE_END], _EVERY_BEHIND),
-    _constants.AT_END: _places(_EVERY_BEFORE, [_AT_END, _LAST_LINE_END, _LINE_END]),
-}
-
-_Next = list[Any]  # parts, _If and lists of them, in the order in which they are tried
-
-
-class _If:
-    """What follows only at some places."""
-
-    def __init__(self, places: int, then: _Next) -> None:
-        self.places, self.then = places, then
-
-
-class Parts:
-    """The parts of a pattern and what follows each. Raises StepError for what it cannot say."""
-
-    def __init__(self, parsed: Parsed) -> None:
-        self.sets: dict[Spans, int] = {}
-        self.set_of = [-1]  # of each part
-        self.word_flags: set[int] = set()  # of what `\b` takes for a word
-        self.has_places = False
-        self._next: list[_Next] = [[]]
-        self._next[0] = self._sequence(parsed.items, parsed.flags, [END])
-        self.following: list[list[tuple[int, int]]] = [list(_flat(each)) for each in self._next]
-        if len(self.word_flags) > 1:
-            raise StepError(r"has \b of two kinds, with (?a:...) and without: use one of them")
-
-    def number(self, spans: Spans) -> int:
-        """Return the number of a set of characters."""
-        return self.sets.setdefault(spans, len(self.sets))
-
-    def _sequence(self, items: Items, flags: int, then: _Next) -> _Next:
-        for operation, argument in reversed(list(items)):
-            then = self._item(operation, argument, flags, then)
-        return then
-
-    def _item(self, operation: Any, argument: Any, flags: int, then: _Next) -> _Next:
-        if operation in CHARACTERS:
-            return self._part(_spans(operation, argument, flags), then)
-        if operation is _constants.BRANCH:
-            return [self._sequence(items, flags, then) for items in argument[1]]
-        if operation is _constants.SUBPATTERN:
-            _, add, remove, items = argument
-            return self._sequence(items, local_flags(flags, add, remove), then)
-        if operation in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
-            is_lazy = operation is _constants.MIN_REPEAT
-            return self._repeat(*argument, flags=flags, then=then, is_lazy=is_lazy)
-        if operation is _constants.AT:
-            return self._place(argument, flags, then)
-        raise StepError(
-            f"has {_refused(operation, argument)} that cannot be run in linear time: say it without"
-        )
-
-    def _part(self, spans: Spans, then: _Next) -> _Next:
-        if len(self._next) > _MOST_PARTS:
-            raise _too_large()
-        self.set_of.append(self.number(spans))
-        self._next.append(then)
-        return [len(self._next) - 1]
-
-    def _place(self, at: Any, flags: int, then: _Next) -> _Next:
-        self.has_places = True
-        if at in (_constants.AT_BOUNDARY, _constants.AT_NON_BOUNDARY):
-            self.word_flags.add(flags & re.ASCII)
-        lines = _AT_LINES if flags & re.MULTILINE else {}
-        return [_If(lines.get(at, _AT[at]), then)]
-
-    def _repeat(
-        self, least: int, most: int, items: Any, *, flags: int, then: _Next, is_lazy: bool
-    ) -> _Next:
-        if items.getwidth()[0] == 0:
-            raise StepError("repeats what can be empty: let each repeat hold a character at least")
-
-        def either(more: _Next) -> _Next:
-            return [then, more] if is_lazy else [more, then]
-
-        behind = then
-        if most == UNLIMITED:
-            loop: _Next = []
-            first = self._sequence(items, flags, loop)
-            loop += either(first)
-            behind, least = (loop, 0) if least == 0 else (first, least - 1)
-        else:
-            for _ in range(most - least):
-                behind = either(self._sequence(items, flags, behind))
-        for _ in range(least):
-            behind = self._sequence(items, flags, behind)
-        return behind
-
-
-def _spans(operation: Any, argument: Any, flags: int) -> Spans:
-    """Return the characters of a part; without asking `re` where they stand in the pattern."""
-    items = argument if operation is _constants.IN else [(operation, argument)]
-    is_other = items[0][0] in (_constants.NEGATE, _constants.NOT_LITERAL)
-    ranges = [
-        argument if name is _constants.RANGE else (argument, argument)
-        for name, argument in items
-        if name in (_constants.LITERAL, _constants.NOT_LITERAL, _constants.RANGE)
-    ]
-    if flags & re.IGNORECASE or len(ranges) < len(items) - (items[0][0] is _constants.NEGATE):
-        return spans_of(source_of(operation, argument), flags)
-    spans = spans_of_codes(ranges)
-    return others(spans) if is_other else spans
-
-
-def _flat(following: _Next) -> Iterator[tuple[int, int]]:
-    """Return parts with the places at which they may follow, in order, each place of each once."""
-    seen: set[tuple[int, int]] = set()
-    taken: dict[int, int] = {}
-    stack: list[tuple[Any, int]] = [(following, _ANYWHERE)]
-    while stack:
-        item, places = stack.pop()
-        if isinstance(item, int):
-            new = places & ~taken.get(item, 0)
-            if new:
-                taken[item] = taken.get(item, 0) | places
-                yield item, new
-        elif isinstance(item, _If):
-            stack.append((item.then, places & item.places))
-        elif (id(item), places) not in seen:
-            seen.add((id(item), places))
-            stack += [(each, places) for each in reversed(item)]
-
-
-def _refused(operation: Any, argument: Any) -> str:
-    if operation in (_constants.ASSERT, _constants.ASSERT_NOT):
-        direction = "look-ahead" if argument[0] > 0 else "look-behind"
-        return f"a {'negative ' * (operation is _constants.ASSERT_NOT)}{direction}"
-    return _REFUSED.get(operation, str(operation))
-
-
-def _too_large() -> StepError:
-    return StepError(
-        "is too large to be run in linear time: repeat less, or make several steps of it"
-    )
 
 
 class State(list[Any]):
@@ -266,7 +86,7 @@ class Automaton:
 
     def step(self, state: State, part: int, before: int) -> int:
         """Return the part that is taken behind another at a place, END where the match ends."""
-        place = 1 << (before * _BESIDE + state.behind)
+        place = 1 << (before * BESIDE + state.behind)
         for target, places in self._following[part]:
             if places & place and state.held >> target & 1:
                 return target
@@ -276,13 +96,13 @@ class Automaton:
         """Return the state at the end of a text, with all that lead from it."""
         kinds = self.alphabet.count
         each = kinds + sum(map(len, self._parts_of)) + sum(map(len, self._following))
-        end = State(1 << END, _AT_END if self.has_places else _OTHER, kinds)
+        end = State(1 << END, END_BEHIND if self.has_places else OTHER_BEHIND, kinds)
         states, waiting = {(end.held, end.behind): end}, [end]
         while waiting:
             state = waiting.pop()
             state.begins = self._begins(state)
             if len(states) > _MOST_STATES or len(states) * each > _MOST_WORK:
-                raise _too_large()
+                raise too_large()
             for kind in range(kinds):
                 held, behind = self._before(state, kind)
                 if (held, behind) not in states:
@@ -296,21 +116,21 @@ class Automaton:
         return sum(
             1 << before
             for before in befores
-            if self._reach(before * _BESIDE + state.behind)[0] & state.held
+            if self._reach(before * BESIDE + state.behind)[0] & state.held
         )
 
     def _before(self, state: State, kind: int) -> tuple[int, int]:
         """Return what can match from the character before a place, if it is of a kind."""
         before = self.before[kind]
-        reach, held = self._reach(before * _BESIDE + state.behind), 1 << END
+        reach, held = self._reach(before * BESIDE + state.behind), 1 << END
         for part in self._parts_of[kind]:
             if reach[part] & state.held:
                 held |= 1 << part
         if not self.has_places:
-            return held, _OTHER
+            return held, OTHER_BEHIND
         if before == LINE_END:
-            return held, _LAST_LINE_END if state.behind == _AT_END else _LINE_END
-        return held, _WORD if before == WORD else _OTHER
+            return held, LAST_LINE_END_BEHIND if state.behind == END_BEHIND else LINE_END_BEHIND
+        return held, WORD_BEHIND if before == WORD else OTHER_BEHIND
 
     def _reach(self, place: int) -> list[int]:
         """Return a bit for each part that may follow, for each part, at a place."""

@@ -14,8 +14,9 @@ from operator import getitem
 
 import numpy as np
 
-from sentido_bundle.cleaning.automaton import END, START, Automaton, State
+from sentido_bundle.cleaning.automaton import Automaton, State
 from sentido_bundle.cleaning.errors import StepError
+from sentido_bundle.cleaning.parts import END, START
 from sentido_bundle.cleaning.syntax import Parsed
 
 _PIECE = 50_000

@@ -3,7 +3,7 @@
 `re` tries a pattern at each character of a text. A try that fails must cost little, whatever the
 text: then all of them are linear, and `re` itself runs the pattern. What such a try can cost at
 most follows from the pattern's tree; a repeat without an end may only stand where nothing that
-follows it can fail. All other patterns are run by `automaton.py`, or refused.
+follows it can fail. All other patterns are run by `linear.py`, or refused.
 """
 
 import importlib
