@@ -24,7 +24,7 @@ def test_three(figures):
     figures["this"] = "3 s"
 """
 ALONE: list[str] = []
-SIDE_BY_SIDE = ["-n", "2", "--dist", "loadscope"]
+SIDE_BY_SIDE = ["-n", "1", "--dist", "loadscope"]
 
 
 def run(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
