@@ -96,7 +96,7 @@ bench-score: $(VENV)/ready  ## measure whole files, by each engine (about six mi
 bench-fairness: $(VENV)/ready  ## measure short calls beside callers who ask for too much (5 minutes)
 	@$(BIN)/python bench/bench.py --only fairness $(ARGS)
 
-bench-architectures: $(VENV)/ready  ## write the table of docs/your-own-model.md: each kind of model against Keras (15 minutes)
+bench-architectures: $(VENV)/ready  ## write the table of docs/your-own-model.md: each kind of model against Keras (6 minutes)
 	@$(BIN)/python bench/architectures.py
 
 bench-evaluate: $(VENV)/ready  ## measure sentido-evaluate beside sentido-score on a million rows; ARGS="--rows 50000" on fewer
