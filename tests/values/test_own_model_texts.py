@@ -228,9 +228,12 @@ WAYS: dict[str, tuple[str, ...]] = {
     "an h5 file and its words": ("whole.h5", "--vocabulary", "words.json"),
     "an h5 file and a text of words": ("whole.h5", "--vocabulary", "words.txt"),
 }
+AT_NIGHT = ("a chain of layers", "a layer in another model", "an h5 file and a text of words")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=pytest.mark.nightly if way in AT_NIGHT else ()) for way in WAYS]
+)
 def test_a_model_of_texts_answers_as_keras_does(way: str, files: Path, tmp_path: Path) -> None:
     model, *flags = (str(files / each) if "." in each else each for each in WAYS[way])
     bundle = export(Path(model), tmp_path / "out", *flags, "--check", files / "answers.jsonl")
