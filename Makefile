@@ -44,7 +44,7 @@ nightly-score: $(VENV)/ready-dev  ## score 5 million rows; kill and resume 60 ru
 	@$(BIN)/python -m pytest -m "" --timeout 14400 --score-rows 5000000 --score-kills 60 -s tests/score $(ARGS)
 
 nightly-hostile: $(VENV)/ready-dev  ## send what nobody should: 20,000 bundles, 3,000 graphs, a million requests, an hour of load
-	@$(BIN)/python -m pytest -m "" --timeout 14400 --bundle-mutations 20000 --model-mutations 20000 --random-graphs 3000 --stream-kills 200 --hostile-requests 1000000 --soak-seconds 1800 -s tests/hostile tests/values/test_graphs.py tests/process/test_stream_kills.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 14400 --bundle-mutations 20000 --model-mutations 20000 --random-graphs 3000 --stream-kills 200 --hostile-requests 1000000 --soak-seconds 1800 -s tests/hostile tests/values/test_graphs.py tests/values/test_own_model_paths.py tests/process/test_stream_kills.py $(ARGS)
 
 nightly-files: $(VENV)/ready-dev  ## score 10,000 hostile files; end and disturb 500 runs
 	@$(BIN)/python -m pytest -m "" --timeout 14400 --hostile-files 10000 --disturbed-runs 60 -s tests/hostile/test_files.py $(ARGS)
