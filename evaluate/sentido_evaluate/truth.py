@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sentido_score.files.names import quoted
+from sentido_score.format_names import TABLES
 from sentido_score.formats.columns import refuse_doubles
 from sentido_score.formats.labels import label_of
 from sentido_score.formats.reader import Reader
@@ -102,7 +103,7 @@ class Truth:
 
     def check(self, reader: Reader) -> None:
         """Raise ScoreError unless the input has the columns."""
-        if reader.format == "text":
+        if reader.format not in TABLES:
             raise EvaluateError(
                 "lines of text have no labels: give a table, or name its format with --input-format"
             )

@@ -13,7 +13,7 @@ from sentido_bundle.encodings import ENCODING_BYTES, why_not_text
 from sentido_score.callbacks import Say
 from sentido_score.files.locations import format_of
 from sentido_score.files.names import quoted, shown
-from sentido_score.formats.flags import TABLES
+from sentido_score.format_names import TABLES
 from sentido_score.formats.labels import label_of
 from sentido_score.formats.texts import check
 from sentido_score.options import Options

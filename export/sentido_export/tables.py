@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sentido_score.callbacks import Say
 from sentido_score.errors import ScoreError
+from sentido_score.format_names import TABLES
 from sentido_score.formats.columns import blind_to_case, refuse_doubles
 from sentido_score.formats.labels import label_of
 from sentido_score.formats.opening import open_source
@@ -60,7 +61,7 @@ def opened(table: Table, say: Say) -> Reader:
         partitions=False,
     )
     reader = open_source(table.source, options, say)
-    if reader.format == "text":
+    if reader.format not in TABLES:
         raise ScoreError(
             f"{table.source}: lines of text have no labels: give a table, or a folder with a folder"
             " of .txt files per label"

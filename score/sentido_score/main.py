@@ -17,8 +17,9 @@ from sentido_bundle.command_line import Parser, options_of
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.files.locations import STANDARD
 from sentido_score.files.names import shown
-from sentido_score.formats.flags import TABLES, add_table_flags
-from sentido_score.options import EMBEDDINGS, FORMATS, Options, Servers, parse_bytes
+from sentido_score.format_names import FORMATS, TABLES
+from sentido_score.formats.flags import add_table_flags
+from sentido_score.options import EMBEDDINGS, Options, Servers, parse_bytes
 from sentido_score.output.report import Report
 from sentido_score.progress import Progress, duration
 from sentido_score.scoring import ENGINES, score

@@ -7,8 +7,8 @@ from sentido_bundle import Precision
 from sentido_bundle.graphs import DEFAULT_LIMITS
 
 from sentido_score.errors import ScoreError
+from sentido_score.format_names import FORMATS, TABLES
 
-FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
 EMBEDDINGS = ("hidden", "mean")
 
 _MOST_CHARACTERS = 1_000_000  # as the server's default
@@ -46,7 +46,7 @@ class Options:
     def __post_init__(self) -> None:
         for name, value, known in (
             ("input format", self.input_format, FORMATS),
-            ("format", self.format, FORMATS[:-1]),
+            ("format", self.format, TABLES),
             ("embed", self.embed, EMBEDDINGS),
             ("precision", self.precision, tuple(map(str, Precision))),
         ):

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
+from sentido_score.format_names import FORMATS, TABLES
+from sentido_score.formats.opening import READERS
+from sentido_score.output.parts import WRITERS
 from sentido_server.app import RPCS
 
 PACKAGES = {
@@ -30,10 +33,10 @@ ROOMS = {  # what each room imports besides itself, rooms and modules
         "transports": {"address", "config", "core", "log"},
     },
     "sentido_score": {
-        "files": {"callbacks", "errors", "options"},
-        "formats": {"callbacks", "errors", "files", "options", "ordered"},
+        "files": {"callbacks", "errors", "format_names", "options"},
+        "formats": {"callbacks", "errors", "files", "format_names", "options", "ordered"},
         "engines": {"callbacks", "errors", "files", "formats", "options", "ordered"},
-        "output": {"engines", "errors", "files", "formats", "options"},
+        "output": {"engines", "errors", "files", "format_names", "formats", "options"},
     },
     "sentido_export": {
         "imported": {  # labelled texts and how they are held out, but nothing that trains
@@ -147,3 +150,8 @@ def test_the_table_of_rpcs_is_what_the_protocol_has() -> None:
     }
     assert len(files) == len(list((ROOT / "proto/sentido/v1").glob("*.proto"))) - 1  # and common
     assert sorted(rpc.method.full_name for rpc in RPCS) == sorted(methods)
+
+
+def test_every_format_of_a_file_has_a_reader_and_every_table_a_writer() -> None:
+    assert {*READERS} == {*FORMATS}
+    assert {*WRITERS} == {*TABLES}

@@ -111,7 +111,7 @@ def test_csv_is_read_as_pythons_csv_reads_it(
         data = data.removesuffix(newline.encode())
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
     path.write_bytes(data)
-    reader = CsvReader.open(expand([path]), Options(part_rows=window), "csv")
+    reader = CsvReader.open(expand([path]), Options(part_rows=window))
     windows = list(reader.windows(Position()))
     assert [text for each in windows for text in each.texts.good] == [row[1] for row in rows]
     assert [row for each in windows for row in reader.table(each.rows)[0].to_pylist()] == [

@@ -18,21 +18,13 @@ from sentido_score.errors import ScoreError
 from sentido_score.files.listing import in_folder, matching, root
 from sentido_score.files.names import is_utf8, refused_name, shown
 from sentido_score.files.work_folders import unfinished_above
-from sentido_score.options import FORMATS, Options
+from sentido_score.format_names import ENDINGS, FORMATS
+from sentido_score.options import Options
 
 STANDARD = "-"  # standard input or output
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _PACKED = (".bz2", ".zip", ".xz", ".7z", ".rar", ".tar", ".lz4", ".br", ".snappy", ".lzo")
-_ENDINGS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".txt": "text",
-}
 
 
 @dataclass(frozen=True)
@@ -195,7 +187,7 @@ def format_of(name: str) -> tuple[str | None, str | None]:
     compression = _COMPRESSIONS.get(ending)
     if compression is not None:
         ending = os.path.splitext(stem)[1]
-    return _ENDINGS.get(ending), compression
+    return ENDINGS.get(ending), compression
 
 
 def expand(
@@ -259,7 +251,7 @@ def _files(place: Place, above: str, options: Options, say: Say) -> list[fs.File
                 " - for a name"
             )
         if info.type == fs.FileType.Directory:
-            base, problem = place.path, f"no file in this folder ends in {', '.join(_ENDINGS)}"
+            base, problem = place.path, f"no file in this folder ends in {', '.join(ENDINGS)}"
             listing = in_folder(place.system, info.path, is_known)
         elif re.search(r"[*?\[]", place.path[len(above) :]):
             base, problem = root(place.path, above), "no file matches"

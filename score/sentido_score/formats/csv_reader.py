@@ -101,7 +101,7 @@ class CsvReader:
 
     @classmethod
     def open(
-        cls, files: Sequence[InputFile], options: Options, format: str, say: Say = quiet
+        cls, files: Sequence[InputFile], options: Options, say: Say = quiet, format: str = "csv"
     ) -> "CsvReader":
         """Look at the files' lines of names. Raises ScoreError if one lacks the text column."""
         tabs = format == "tsv"

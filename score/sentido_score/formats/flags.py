@@ -3,10 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from sentido_score.options import FORMATS, Options
-
-TABLES = FORMATS[:-1]
-"""The formats that have columns."""
+from sentido_score.format_names import TABLES
+from sentido_score.options import Options
 
 
 def add_table_flags(

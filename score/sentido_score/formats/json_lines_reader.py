@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from sentido_score.callbacks import Say, quiet
 from sentido_score.errors import ScoreError
 from sentido_score.files.locations import InputFile
 from sentido_score.files.names import quoted
@@ -22,7 +23,7 @@ from sentido_score.formats.reader import (
     share_of_bytes,
     text_windows,
 )
-from sentido_score.formats.survey import beginning
+from sentido_score.formats.survey import beginning, refuse_unreadable
 from sentido_score.formats.texts import RowError
 from sentido_score.formats.window import WINDOW_ROWS, Position, Rows, Window
 from sentido_score.options import Options
@@ -47,8 +48,9 @@ class JsonReader:
     format: str = "jsonl"
 
     @classmethod
-    def open(cls, files: Sequence[InputFile], options: Options) -> "JsonReader":
+    def open(cls, files: Sequence[InputFile], options: Options, say: Say = quiet) -> "JsonReader":
         """Look at the first objects. Raises ScoreError if none of them has the text column."""
+        refuse_unreadable(files, say)
         kinds: dict[str, set[str]] = {}
         for value in islice(_objects(files), WINDOW_ROWS):
             for name, each in value.items():

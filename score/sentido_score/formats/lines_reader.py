@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from sentido_score.callbacks import Say, quiet
 from sentido_score.files.locations import InputFile
 from sentido_score.formats.reader import (
     MOST_RECORD,
@@ -14,6 +15,7 @@ from sentido_score.formats.reader import (
     share_of_bytes,
     text_windows,
 )
+from sentido_score.formats.survey import refuse_unreadable
 from sentido_score.formats.texts import RowError
 from sentido_score.formats.window import Position, Rows, Window
 from sentido_score.options import Options
@@ -26,6 +28,12 @@ class LineReader:
     files: Sequence[InputFile]
     options: Options
     format: str = "text"
+
+    @classmethod
+    def open(cls, files: Sequence[InputFile], options: Options, say: Say = quiet) -> "LineReader":
+        """Look at the files' first bytes. Raises ScoreError if one is not text."""
+        refuse_unreadable(files, say)
+        return cls(files, options)
 
     @property
     def names(self) -> Sequence[str]:

@@ -1,7 +1,9 @@
 """Opens an input: lists its files and picks the reader of their format."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from sentido_score.callbacks import Say, quiet
 from sentido_score.files.locations import InputFile, expand, input_format
@@ -10,8 +12,18 @@ from sentido_score.formats.json_lines_reader import JsonReader
 from sentido_score.formats.lines_reader import LineReader
 from sentido_score.formats.parquet_reader import ParquetReader
 from sentido_score.formats.reader import Reader
-from sentido_score.formats.survey import beginning, survey
 from sentido_score.options import Options
+
+Opener: TypeAlias = Callable[[Sequence[InputFile], Options, Say], Reader]
+
+READERS: Mapping[str, Opener] = {
+    "csv": CsvReader.open,
+    "tsv": partial(CsvReader.open, format="tsv"),
+    "jsonl": JsonReader.open,
+    "parquet": ParquetReader.open,
+    "text": LineReader.open,
+}
+"""How each format of `format_names.FORMATS` is opened."""
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """Paths, URIs, globs or folders, one or several; "-" for standard input."""
@@ -20,20 +32,4 @@ Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 def open_source(source: Source, options: Options, say: Say = quiet) -> Reader:
     """Find the files and their columns. Raises ScoreError if they cannot be one input."""
     files = expand([source] if isinstance(source, str | os.PathLike) else source, options, say)
-    format = input_format(files, options.input_format)
-    if format == "parquet":
-        return ParquetReader.open(files, options, say)
-    if format == "jsonl":
-        _refuse_unreadable(files, say)
-        return JsonReader.open(files, options)
-    if format == "text":
-        _refuse_unreadable(files, say)
-        return LineReader(files, options)
-    return CsvReader.open(files, options, format, say)
-
-
-def _refuse_unreadable(files: Sequence[InputFile], say: Say) -> None:
-    """Raise ScoreError for a file without a header that cannot be opened, or holds no UTF-8."""
-    if files[0].place is not None:
-        for _ in survey(lambda file: beginning(file, bool), files, say):
-            pass
+    return READERS[input_format(files, options.input_format)](files, options, say)

@@ -48,7 +48,7 @@ class Reader(Protocol):
 
     @property
     def format(self) -> str:
-        """Its name, one of FORMATS."""
+        """Its name, one of `format_names.FORMATS`."""
 
     @property
     def files(self) -> Sequence[InputFile]:

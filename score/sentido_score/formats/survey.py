@@ -58,6 +58,13 @@ def beginning(file: InputFile, is_enough: Callable[[bytearray], bool]) -> bytes:
     return bytes(found)
 
 
+def refuse_unreadable(files: Sequence[InputFile], say: Say) -> None:
+    """Raise ScoreError for a file without a header that cannot be opened, or is not UTF-8."""
+    if files[0].place is not None:
+        for _ in survey(lambda file: beginning(file, bool), files, say):
+            pass
+
+
 def _read(file: InputFile, stream: Any) -> bytes:
     if file.place is None:
         return bytes(stream.read(_PIECE))

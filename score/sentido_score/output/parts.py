@@ -1,8 +1,9 @@
 """Part files: written window by window, finished, and in the end put together."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -125,16 +126,7 @@ def open_part(
     sink: Any, reader: Reader, columns: Columns, target: Target, options: Options, is_first: bool
 ) -> Part:
     """Begin a part file; the first one of a file has the line of names."""
-    if target.format == "parquet":
-        return ParquetPart(sink, TableMaker(reader, columns), options)
-    writer: CsvWriter | JsonWriter
-    if target.format == "jsonl":
-        writer = JsonWriter(reader, columns)
-    elif target.format == "tsv":
-        writer = CsvWriter(reader, columns, "\t", quotes=False)
-    else:
-        writer = CsvWriter(reader, columns, options.delimiter, quotes=True)
-    return TextPart(sink, writer, target.compression, is_first or target.is_folder)
+    return WRITERS[target.format].begin(sink, reader, columns, target, options, is_first)
 
 
 def assemble(target: Target, parts: int, options: Options) -> None:
@@ -152,14 +144,11 @@ def assemble(target: Target, parts: int, options: Options) -> None:
     whole = target.work.within("whole")
     with scratch(whole, like=target.whole) as path:
         with writing(whole):
-            if target.format == "parquet":
-                _join_parquet(target, parts, path, options)
-            else:
-                _join_bytes(target, parts, path)
+            WRITERS[target.format].join(target, parts, path, options)
         publish(path, target.whole, by=whole, before=lambda: remove(target.report))
 
 
-def _join_bytes(target: Target, parts: int, path: Path) -> None:
+def _join_bytes(target: Target, parts: int, path: Path, _options: Options) -> None:
     """Put parts one behind the other; so can gzip members and zstd frames be."""
     with path.open("wb") as sink:
         for number in range(parts):
@@ -183,3 +172,42 @@ def _join_parquet(target: Target, parts: int, path: Path, options: Options) -> N
     finally:
         if writer is not None:
             writer.close()
+
+
+@dataclass(frozen=True)
+class Writer:
+    """How a format is written: how a part file begins, and how parts become one file."""
+
+    begin: Callable[[Any, Reader, Columns, Target, Options, bool], Part]
+    join: Callable[[Target, int, Path, Options], None]
+
+
+def _records(
+    open_writer: Callable[[Reader, Columns, Options], CsvWriter | JsonWriter],
+) -> Writer:
+    """Return how a format of records is written; its first part has the line of names."""
+
+    def begin(
+        sink: Any, reader: Reader, columns: Columns, target: Target, options: Options, first: bool
+    ) -> Part:
+        writer = open_writer(reader, columns, options)
+        return TextPart(sink, writer, target.compression, first or target.is_folder)
+
+    return Writer(begin, _join_bytes)
+
+
+def _begin_parquet(
+    sink: Any, reader: Reader, columns: Columns, _target: Target, options: Options, _first: bool
+) -> Part:
+    return ParquetPart(sink, TableMaker(reader, columns), options)
+
+
+WRITERS: Mapping[str, Writer] = {
+    "csv": _records(
+        lambda reader, columns, options: CsvWriter(reader, columns, options.delimiter, quotes=True)
+    ),
+    "tsv": _records(lambda reader, columns, _: CsvWriter(reader, columns, "\t", quotes=False)),
+    "jsonl": _records(lambda reader, columns, _: JsonWriter(reader, columns)),
+    "parquet": Writer(_begin_parquet, _join_parquet),
+}
+"""How each format of `format_names.TABLES` is written."""

@@ -11,6 +11,7 @@ from pyarrow import fs
 from sentido_score.errors import ScoreError
 from sentido_score.files.locations import STANDARD, Place, format_of, locate
 from sentido_score.files.work_folders import ENDING, NEW, OLD, REPORT
+from sentido_score.format_names import COMPRESSED_INSIDE, TABLES
 from sentido_score.formats.reader import Reader
 from sentido_score.options import Options
 
@@ -32,7 +33,7 @@ class Target:
     def open(cls, out: str | os.PathLike[str], reader: Reader, options: Options) -> "Target":
         """Find out from the name. Raises ScoreError for one that tells no format."""
         name = os.fspath(out)
-        same = "jsonl" if reader.format == "text" else reader.format
+        same = reader.format if reader.format in TABLES else "jsonl"
         if name == STANDARD:
             return cls(None, False, _known(options.format or same, reader), None)
         place = _behind_link(locate(name))
@@ -49,7 +50,7 @@ class Target:
             is_folder = place.beside(ENDING).within(OLD).exists()  # killed between two renames
         if is_folder:
             return cls(place, True, _known(options.format or same, reader), None)
-        if found == "text":
+        if found not in TABLES:
             found = None
         format = options.format or found
         if found not in (None, format):
@@ -62,7 +63,7 @@ class Target:
                 f"{place.name}: its name tells no format: end it in .parquet, .csv or .jsonl (and"
                 " .gz or .zst), in / for a folder, or say --format"
             )
-        if compression is not None and format == "parquet":
+        if compression is not None and format in COMPRESSED_INSIDE:
             raise ScoreError(f"{place.name}: Parquet is compressed inside: end it in .parquet")
         return cls(place, False, _known(format, reader), compression)
 
