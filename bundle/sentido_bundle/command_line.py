@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
+from sentido_bundle.sections import Precision
+
 _Options = TypeVar("_Options")
 
 
@@ -49,6 +51,11 @@ class Parser(argparse.ArgumentParser):
     @property
     def _flags(self) -> list[str]:
         return list(self._option_string_actions)
+
+
+def add_precision_flag(group: argparse._ArgumentGroup) -> None:
+    """Add --precision, of a command that runs a bundle itself."""
+    group.add_argument("--precision", choices=[*map(str, Precision)], default=str(Precision.FP32))
 
 
 def options_of(kind: type[_Options], arguments: argparse.Namespace, **others: Any) -> _Options:

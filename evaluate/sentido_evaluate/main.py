@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from sentido_bundle import Precision
-from sentido_bundle.command_line import Parser, flushed, options_of
+from sentido_bundle.command_line import Parser, add_precision_flag, flushed, options_of
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.formats.flags import add_table_flags
 from sentido_score.progress import Progress
@@ -154,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     add_label_flags(data, "data, or of the checks")
     model = parser.add_argument_group("model")
     model.add_argument("--bundle", metavar="DIR", help="the model (default: the shipped one)")
-    model.add_argument("--precision", choices=[*map(str, Precision)], default="fp32")
+    add_precision_flag(model)
     model.add_argument(
         "--compare", metavar="DIR", help="another bundle: which answers would it change?"
     )

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
-from sentido_bundle import Precision
-from sentido_bundle.command_line import Parser, options_of
+from sentido_bundle.command_line import Parser, add_precision_flag, options_of
 
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.files.locations import STANDARD
@@ -234,7 +233,7 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument(
         "--bundle", metavar="DIR", help="the model, of local and ray (default: the shipped one)"
     )
-    engine.add_argument("--precision", choices=[*map(str, Precision)], default="fp32")
+    add_precision_flag(engine)
     engine.add_argument(
         "--max-run-bytes",
         type=_bytes,

@@ -185,7 +185,7 @@ def interruptible(address: str) -> "subprocess.Popen[str]":
     """Begin a command that heeds an interrupt, also where the parent of the tests ignores it."""
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from sentido_client.command import main; main()"
+        "from sentido_command import main; main()"
     )
     command = [sys.executable, "-c", program, "predict", "--file", "-", "--json"]
     return subprocess.Popen(
