@@ -1,6 +1,6 @@
 """What a model is trained on, epoch by epoch: whole texts, random parts of them, made sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +88,7 @@ class Lessons:
     templates: Templates | None = None
     sentences: int = 0  # per epoch
     kept: NDArray[np.bool_] | None = None  # by id: whether it is never left out
+    listed: NDArray[np.bool_] | None = None  # by id: whether it is in a list of the templates
 
     @property
     def size(self) -> int:
@@ -109,14 +110,22 @@ class Lessons:
             count = self.texts.targets.shape[1]
             targets = one_hot(labels, count) * _SURE
             targets += (1 - targets.sum(axis=1, keepdims=True)) * (targets == 0) / (count - 1)
-            lessons += _encoded(self.tokenizer, texts, targets)
+            lessons += self._held(_encoded(self.tokenizer, texts, targets))
         return lessons
+
+    def _held(self, made: Encoded) -> Encoded:
+        """Mark the words of the lists: made sentences are not to move their vectors (`Held`)."""
+        if self.listed is None:
+            return made
+        by = len(self.listed) * self.listed.astype(np.int32)
+        return Encoded([ids + by[ids] for ids in made.sequences], made.targets)
 
     def thinned(self, ids: Ids, recipe: Recipe, generator: np.random.Generator) -> Ids:
         """Leave some words of a long text out, but none of those that turn a sentence."""
         if len(ids) <= recipe.long_text or self.kept is None:
             return ids
-        return ids[(generator.random(len(ids)) >= recipe.word_dropout) | self.kept[ids]]
+        kept = self.kept[ids % len(self.kept)]
+        return ids[(generator.random(len(ids)) >= recipe.word_dropout) | kept]
 
 
 def lessons_of(
@@ -138,9 +147,7 @@ def lessons_of(
         soft, of_spans = _taught(sources, drawn, recipe, seed, tokenizer)
         targets = recipe.hard_share * targets + (1 - recipe.hard_share) * soft
         spans = _encoded(tokenizer, drawn.texts, of_spans) if drawn.texts else None
-    words = (*recipe.negators, *recipe.turns)
-    kept = np.zeros(len(tokenizer.vocabulary), bool)
-    kept[[id for word in words if (id := tokenizer.lookup(word))]] = True
+    kept = _marked(tokenizer, (*recipe.negators, *recipe.turns))
     return Lessons(
         texts=_encoded(tokenizer, texts, targets),
         spans=spans,
@@ -149,7 +156,16 @@ def lessons_of(
         templates=templates,
         sentences=recipe.sentences,
         kept=kept,
+        listed=_marked(tokenizer, templates.listed) & ~kept if templates else None,
     )
+
+
+def _marked(tokenizer: Tokenizer, texts: Iterable[str]) -> NDArray[np.bool_]:
+    """Return by id whether a word is in one of these texts."""
+    marked = np.zeros(len(tokenizer.vocabulary), bool)
+    for text in texts:
+        marked[tokenizer.encode(text).ids] = True
+    return marked
 
 
 def _taught(

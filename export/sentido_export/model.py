@@ -80,6 +80,29 @@ class Layers:
         return {"probabilities": probabilities, "hidden": hidden}
 
 
+class Held(keras.layers.Layer):  # type: ignore[misc]
+    """An embedding that learns nothing of the ids that are given with its size added to them.
+
+    What a network learns of some words in made sentences, it is to learn of all words like them: so
+    these words' vectors come from real texts alone, as those of the others do.
+    """
+
+    def __init__(self, embedding: keras.layers.Embedding) -> None:
+        super().__init__()
+        self.embedding = embedding
+
+    def call(self, ids: Any) -> Any:
+        """See Keras."""
+        size = self.embedding.input_dim
+        held = ids >= size
+        vectors = self.embedding(keras.ops.where(held, ids - size, ids))
+        return keras.ops.where(held[..., None], keras.ops.stop_gradient(vectors), vectors)
+
+    def compute_mask(self, ids: Any, previous: Any = None) -> Any:
+        """See Keras."""
+        return self.embedding.compute_mask(ids, previous)
+
+
 def build(recipe: Recipe, vocabulary_size: int, label_count: int) -> Layers:
     """Build an untrained model."""
     embedding = keras.layers.Embedding(

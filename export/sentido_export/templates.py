@@ -12,6 +12,7 @@
 Which forms and words it has is the business of whoever trains on such texts.
 """
 
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,9 @@ _PAIRS = 1 / 3  # share of what is drawn that is two sentences
 class Templates:
     """The sentences of a file, by their label and form."""
 
-    def __init__(self, suite: Suite, labels: Sequence[str]) -> None:
+    def __init__(self, suite: Suite, labels: Sequence[str], listed: frozenset[str]) -> None:
+        """Take the sentences. `listed`: what the lists of words hold."""
+        self.listed = listed
         self._forms: dict[int, list[list[str]]] = {}
         for check in suite.checks:
             sentences = [text for _, text in check.cases]
@@ -39,7 +42,8 @@ class Templates:
     def read(cls, path: Path, labels: Sequence[str]) -> "Templates":
         """Read a file for a model with these labels. Raises ExportError."""
         try:
-            suite = parse_suite(str(path), path.read_bytes()).of(labels, {})
+            data = path.read_bytes()
+            suite = parse_suite(str(path), data).of(labels, {})
         except EvaluateError as error:
             raise ExportError(str(error).partition(": --rename")[0]) from error
         for check in suite.checks:
@@ -48,7 +52,9 @@ class Templates:
                     f"{path}: the form {check.form!r} has {check.kind!r}: templates to train on"
                     " have expect and texts"
                 )
-        return cls(suite, labels)
+        lists = tomllib.loads(data.decode()).get("words", {})
+        listed = [entry for entries in lists.values() for entry in entries]
+        return cls(suite, labels, frozenset(entry for entry in listed if isinstance(entry, str)))
 
     def draw(
         self, generator: np.random.Generator, count: int

@@ -21,7 +21,7 @@ from sentido_evaluate.figures.binned import wilson
 from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
 from sentido_export.lessons import Encoded, Lessons, encode
-from sentido_export.model import Layers
+from sentido_export.model import Held, Layers
 from sentido_export.recipe import Recipe
 from sentido_export.remembered import Answer
 
@@ -54,6 +54,11 @@ def train(
     a while. The model keeps the weights with the lowest.
     """
     model, is_binary = layers.model, layers.dense.units == 1
+    if lessons.listed is not None:
+        others = model.layers[1:]
+        model = keras.Sequential(
+            [keras.Input((None,), dtype="int32"), Held(layers.embedding), *others]
+        )
     epochs = itertools.count()
 
     def batches() -> Iterator[_Batch]:

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sentido_bundle import Inputs, Layout, Tokenizer, Truncation, fit_vocabulary
 from sentido_evaluate.behaviour.suite import parse_suite
 from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
 from sentido_export.export import keras_rules
 from sentido_export.lessons import Lessons, Spans, lessons_of
+from sentido_export.model import Held
 from sentido_export.ngrams import NGrams, marked, words_of
 from sentido_export.recipe import BEST, MOST_SPANS, Recipe, Teacher
 from sentido_export.split import folds, groups
@@ -126,7 +129,8 @@ def lessons(recipe: Recipe) -> tuple[Lessons, Tokenizer, Dataset]:
     rules = keras_rules(100)
     vocabulary, _ = fit_vocabulary([*texts, "truly hardly fine"], rules)
     tokenizer = Tokenizer(vocabulary, rules, Inputs(Layout.LENGTHS, 100, Truncation.PRE))
-    templates = Templates(parse_suite("x", TEMPLATES), ("neg", "pos"))
+    listed = frozenset({"so good", "fine", "hardly"})
+    templates = Templates(parse_suite("x", TEMPLATES), ("neg", "pos"), listed)
     return lessons_of([data], tokenizer, recipe, templates, seed=0), tokenizer, data
 
 
@@ -146,6 +150,32 @@ def test_an_epoch_has_all_texts_some_spans_and_sentences_and_is_the_same_for_a_s
     for ids, target in zip(first.sequences[-50:], first.targets[-50:], strict=True):
         assert target[1] == pytest.approx(0.95 if truly in ids else 0.05)
         assert (truly in ids) != (hardly in ids)
+
+
+def test_made_sentences_mark_the_words_of_their_lists_but_negators() -> None:
+    made, tokenizer, _ = lessons(replace(BEST, teacher=Teacher.OFF, sentences=50))
+    size = len(tokenizer.vocabulary)
+    epoch = made.epoch(np.random.default_rng(1))
+    assert max(ids.max() for ids in epoch.sequences[:40]) < size
+    found = {id for ids in epoch.sequences[40:] for id in ids.tolist()}
+    names = {tokenizer.vocabulary[id - size] for id in found if id >= size}
+    assert names == {"good", "fine"}
+    assert found - {id for id in found if id >= size} == {
+        tokenizer.lookup("truly"),
+        tokenizer.lookup("hardly"),
+    }
+
+
+def test_marked_words_have_their_vectors_and_do_not_move_them() -> None:
+    embedding = keras.layers.Embedding(5, 3, mask_zero=True)
+    held = Held(embedding)
+    with tf.GradientTape() as tape:
+        vectors = held(np.array([[1, 7, 3, 0]], np.int32))
+        loss = keras.ops.sum(vectors)
+    assert np.array_equal(vectors[0], embedding.embeddings.numpy()[[1, 2, 3, 0]])
+    assert held.compute_mask(np.array([[1, 7, 3, 0]]))[0].numpy().tolist() == [*[True] * 3, False]
+    gradient = tf.convert_to_tensor(tape.gradient(loss, embedding.embeddings.value))
+    assert gradient[:, 0].numpy().tolist() == [1, 1, 0, 1, 0]
 
 
 def test_without_a_teacher_labels_are_learned_as_they_are() -> None:
