@@ -10,7 +10,6 @@ import csv
 import sys
 from pathlib import Path
 
-import numpy as np
 from sentido_bundle import Bundle, default_bundle
 from sentido_export import data
 
@@ -20,12 +19,8 @@ _HELD_OUT = 0.105  # as bundle/train-default
 def main(path: Path) -> int:
     """Write the file; return the exit code."""
     bundle = Bundle.load(default_bundle())
-    distinct, _ = data.drop_duplicates(data.load("reviews"))
-    training = bundle.manifest.training
-    if "split_seed" in training:
-        test = data.split(distinct, _HELD_OUT, training["split_seed"]).test
-    else:
-        test = _by_label(distinct, training["seed"])
+    distinct, _ = data.drop_duplicates(data.load("reviews"), bundle.tokenizer.words)
+    test = data.split(distinct, _HELD_OUT, bundle.manifest.training["split_seed"]).test
     right = bundle.predict(test.texts).probabilities.argmax(axis=1) == test.labels
     wanted = bundle.manifest.metrics["accuracy"]
     if abs(float(right.mean()) - wanted) > 1e-9:
@@ -40,16 +35,6 @@ def main(path: Path) -> int:
             for text, label in zip(test.texts, test.labels, strict=True)
         )
     return 0
-
-
-def _by_label(distinct: data.Dataset, seed: int) -> data.Dataset:
-    """Hold out as before there were groups."""
-    generator = np.random.default_rng(seed)
-    rows = []
-    for label in range(len(distinct.label_names)):
-        of_label = generator.permutation(np.flatnonzero(distinct.labels == label))
-        rows.append(of_label[len(of_label) - round(len(of_label) * _HELD_OUT) :])
-    return distinct.take(np.sort(np.concatenate(rows)))
 
 
 if __name__ == "__main__":

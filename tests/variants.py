@@ -13,18 +13,24 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sentido_bundle import Bundle, Cleaner, Tokenizer, Truncation, default_bundle
-from sentido_bundle.sections import Inputs, Layout, TokenizerRules
+from sentido_bundle.sections import Inputs, Layout, TokenizerKind, TokenizerRules
 
 LABELS = ("bad", "good", "odd")
 
 
 def copy(folder: Path, **changes: Any) -> Path:
-    """Make the default bundle in a folder, with other fields in its manifest; None: without it."""
+    """Make the default bundle in a folder, with other fields in its manifest; None: without it.
+
+    It has no evaluation: that would be of other graphs or words.
+    """
     folder.mkdir()
+    changes |= {"evaluation": None}
     for file in default_bundle().iterdir():
         (folder / file.name).hardlink_to(file)
     manifest = json.loads((folder / "manifest.json").read_bytes()) | changes
     kept = {name: value for name, value in manifest.items() if value is not None}
+    del kept["files"]["evaluation.json"]
+    (folder / "evaluation.json").unlink()
     _write(folder / "manifest.json", json.dumps(kept).encode())
     return folder
 
@@ -59,7 +65,8 @@ def of_characters(folder: Path) -> Path:
     (folder / "model.int8.onnx").unlink()
     golden = json.loads((folder / "golden.json").read_bytes())[:5]
     inputs = Inputs(Layout.LENGTHS, 500, Truncation.PRE)
-    ids = Tokenizer(words, TokenizerRules(**tokenizer), inputs)
+    rules = TokenizerRules(**tokenizer | {"kind": TokenizerKind.KERAS})
+    ids = Tokenizer(words, rules, inputs)
     rows = [ids.encode(text["text"]).ids for text in golden]
     outputs = Bundle.load(default_bundle()).run(rows)
     for index, (text, row) in enumerate(zip(golden, rows, strict=True)):

@@ -4,7 +4,7 @@
 
     with Client("localhost:50051") as client:
         client.predict("A wonderful little film.").label  # "positive"
-        client.embed(["good", "bad"]).shape  # (2, 100)
+        client.embed(["good", "bad"]).shape  # (2, 64)
 
 `Client` waits for its answers, `AsyncClient` has the same verbs for asyncio. Results are frozen
 dataclasses and NumPy arrays; errors are SentidoError and its kinds.

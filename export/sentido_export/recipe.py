@@ -87,6 +87,6 @@ BEST = Recipe(
     sentences=12_000,
     calibrate=True,
 )
-"""What `make default-bundle` trains with; the shipped bundle is older than this."""
+"""What `make default-bundle` trains with."""
 
 RECIPES = {"tutorial": TUTORIAL, "best": BEST}

@@ -112,10 +112,10 @@ def test_examples_of_failures_are_shown_only_if_asked(tmp_path: Path) -> None:
 
 
 def test_the_shipped_checks_are_failed_as_is_known_of_the_default_bundle() -> None:
-    """A model that reads no negation fails most of it, and one that knows words knows one word."""
+    """A model that reads most negations fails some, and one that knows words knows one word."""
     (suite,) = found("--checks", "film-reviews")["checks"]
     shares = {group["group"]: group["share"] for group in suite["groups"]}
-    assert shares["negation"] > 0.3
+    assert 0.05 < shares["negation"] < 0.1
     assert shares["one word"] < 0.05
     assert shares["casing"] == 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import variants
 from evaluating import TEXTS, found, run, write
 from sentido_bundle import Bundle, default_bundle
 from sentido_evaluate.behaviour.suite import read_suite
@@ -60,8 +61,8 @@ def test_it_holds_no_times_paths_or_texts(stored: bytes) -> None:
     assert {"files", "format", "rows", "checks"} < json.loads(stored).keys()
 
 
-def test_a_bundle_without_one_says_what_to_give() -> None:
-    code, _, err = run()
+def test_a_bundle_without_one_says_what_to_give(tmp_path: Path) -> None:
+    code, _, err = run("--bundle", variants.copy(tmp_path / "bundle"))
     assert code == 1
     assert "give labelled texts, or --checks; the bundle brings no evaluation" in err
 

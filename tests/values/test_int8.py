@@ -138,17 +138,18 @@ def test_a_model_with_initial_states_is_quantized_with_them(bundle: Bundle) -> N
 
 
 def test_a_twin_that_differs_too_much_is_an_export_error(bundle: Bundle) -> None:
-    # One whose recurrent weights are a third too large, in a bundle that tolerates that.
-    manifest = dataclasses.replace(bundle.manifest, int8=UNMEASURED)
+    # One whose sigmoid is given 1.5 more, in a bundle that tolerates that.
+    manifest = dataclasses.replace(bundle.manifest, int8=UNMEASURED, evaluation=None)
     golden = parse_golden(shipped("golden.json"), bundle.manifest.outputs())
     twin = onnx.load_model_from_string(shipped(INT8_MODEL))
-    scale = next(t for t in twin.graph.initializer if t.name.startswith("R") and "scale" in t.name)
-    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * 1.3, scale.name))
+    (add,) = [node for node in twin.graph.node if node.op_type == "Add"]
+    bias = next(t for t in twin.graph.initializer if t.name == add.input[1])
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(1.5), bias.name))
     graphs = dataclasses.replace(shipped_graphs(), int8=twin.SerializeToString())
     files = pack_bundle(manifest, bundle.tokenizer.vocabulary, graphs, golden)
     held_out = data.Dataset(["good", "bad"], np.array([1, 0], np.int32), bundle.labels)
     with pytest.raises(
-        ExportError, match=r"differ from fp32's by 0\.3.*, at most 0\.25 is allowed"
+        ExportError, match=r"differ from fp32's by 0\.[23]\d*, at most 0\.25 is allowed"
     ):
         measure(answers_of(bundle), Bundle.parse(files, "int8"), held_out, golden, 1.0)
 

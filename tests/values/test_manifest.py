@@ -26,8 +26,16 @@ from sentido_bundle.layouts import layout_of
 MANIFEST = json.loads((default_bundle() / "manifest.json").read_bytes())
 
 
+CAPABILITY_FILES = {
+    "steps": "steps.onnx",
+    "int8": "model.int8.onnx",
+    "evaluation": "evaluation.json",
+}
+
+
 def parse(edit: Callable[[Any], object]) -> Manifest:
     manifest = json.loads(json.dumps(MANIFEST))
+    take(manifest, "evaluation")
     edit(manifest)
     return Manifest.parse(json.dumps(manifest).encode())
 
@@ -36,7 +44,7 @@ def take(manifest: Any, *names: str) -> None:
     """Take capabilities out, and their files."""
     for name in names:
         del manifest[name]
-    for name, file in (("steps", "steps.onnx"), ("int8", "model.int8.onnx")):
+    for name, file in CAPABILITY_FILES.items():
         if name in names:
             del manifest["files"][file]
 
@@ -199,7 +207,7 @@ def without(*names: str) -> Bundle:
 
 
 def test_what_a_bundle_lacks_is_one_error_in_process() -> None:
-    bundle = without("steps", "word_vectors", "int8")
+    bundle = without("steps", "word_vectors", "int8", "evaluation")
     assert bundle.capabilities == ("hidden",)
     for ask, capability in (
         (lambda: bundle.run_steps(np.array([1], np.int32)), "steps"),

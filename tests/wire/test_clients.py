@@ -81,7 +81,7 @@ def test_a_prediction_says_all_there_is(both: Both, bundle: Bundle) -> None:
 
 
 def test_an_iterable_is_answered_while_it_is_still_read(client: Client) -> None:
-    endless = (f"wonderful film {n}" for n in itertools.count())
+    endless = (f"wonderful, superb, great film {n}" for n in itertools.count())
     answers = client.predict(endless)
     assert [next(answers).label for _ in range(500)] == ["positive"] * 500
     answers.close()

@@ -138,7 +138,7 @@ def test_a_model_says_its_task_its_thresholds_and_what_it_can_do(both: Both) -> 
     assert several.thresholds == tuple(np.array(THRESHOLDS, np.float32).tolist())
     assert one.thresholds == imdb.thresholds == ()
     assert several.capabilities == ("hidden", "steps", "word_vectors", "logits")
-    assert imdb.capabilities == ("hidden", "steps", "word_vectors", "int8")
+    assert imdb.capabilities == ("hidden", "steps", "word_vectors", "int8", "evaluation")
     assert [model.same_bits for model in (several, one, imdb)] == [True] * 3
     assert [model.cleaned_by_caller for model in (several, one, imdb)] == [False] * 3
 
