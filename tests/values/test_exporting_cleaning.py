@@ -20,14 +20,20 @@ from sentido_export.imported.options import OwnModelOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-WORDS = ("film", "br", "was", "good", "bad", "not", "very", "it", "can")
+WORDS = ("film", "br", "was", "good", "bad", "not", "very", "it", "can", "like")
 STEPS = [
     {"replace": "<.*?>", "with": " "},
     {"lower": True},
     {"replace": "[^a-z]+", "with": " "},
     {"replace": r"\s+[a-z]\s+", "with": " "},
 ]
-TEXTS = ["The<br />FILM was a VERY good x film!", "bad,bad <b>Bad</b>", "", "it's 10/10 good"] * 5
+TEXTS = [
+    "The<br />FILM was a VERY good x film!",
+    "bad,bad <b>Bad</b>",
+    "",
+    "it's 10/10 good",
+    "LI\u212aE good",
+] * 5
 
 
 def cleaned(text: str) -> str:
@@ -85,8 +91,13 @@ def test_a_model_from_elsewhere_is_held_to_its_program_with_the_steps(
         (STEPS[:2] + STEPS[3:], r'takes the step {"replace": "[^a-zA-Z]+", "with": " "} last'),
         ([*STEPS, {"remove_words": ["was"]}], "does without cleaning step 5"),
         ([STEPS[0], STEPS[2], STEPS[1], STEPS[3]], "takes cleaning step 3 before step 2"),
+        (
+            [{"replace": "<.*?>", "with": ""}, *STEPS[1:]],
+            'takes {"replace": "<.*?>", "with": " "} as cleaning step 1',
+        ),
+        ([STEPS[0], {"lower": "ascii"}, *STEPS[2:]], 'takes {"lower": true} as cleaning step 2'),
     ],
-    ids=["tags", "letters", "stop words", "order"],
+    ids=["tags", "letters", "stop words", "order", "a blank", "lower case"],
 )
 def test_a_check_names_the_step_that_is_wrong(
     folder: Path, tmp_path: Path, steps: list[object], message: str

@@ -28,7 +28,7 @@ _USUAL: Steps = [
 
 
 def other_cleanings(cleaner: Cleaner | None) -> Iterator[tuple[str, Cleaner | None]]:
-    """Return cleanings that lack a step, have two the other way round, or one more.
+    """Return cleanings that lack a step, have two the other way round, another one, or one more.
 
     Each comes with a clause that follows "its answers are those of a program that".
     """
@@ -41,8 +41,21 @@ def other_cleanings(cleaner: Cleaner | None) -> Iterator[tuple[str, Cleaner | No
     for one, other in pairwise(range(len(steps))):
         turned = [*steps[:one], steps[other], steps[one], *steps[other + 1 :]]
         yield f"takes cleaning step {other + 1} before step {one + 1}", Cleaner(turned)
+    for number, step in enumerate(steps):
+        for instead in _otherwise(step):
+            changed = Cleaner([*steps[:number], instead, *steps[number + 1 :]])
+            yield f"takes {json.dumps(instead)} as cleaning step {number + 1}", changed
     for step in _USUAL:
         said = f"takes the step {json.dumps(step)}"
         yield f"{said} first (give it with --cleaning)", Cleaner([step, *steps])
         if steps:
             yield f"{said} last (give it with --cleaning)", Cleaner([*steps, step])
+
+
+def _otherwise(step: Mapping[str, Any]) -> Steps:
+    """Return what a step is easily mistaken for: a blank or nothing put in, another lower case."""
+    if step.get("with") in (" ", ""):
+        return [{**step, "with": "" if step["with"] else " "}]
+    if "lower" in step:
+        return [{"lower": True if step["lower"] == "ascii" else "ascii"}]
+    return []
