@@ -100,7 +100,7 @@ def check(
             " docs/your-own-model.md)"
         )
         raise ExportError(f"{_why_not(answers, best, trials, max(exact, tolerance))} {reason}")
-    sides = _chosen(answers, best, trials, exact, padding, truncating)
+    sides = _chosen(answers, length, best, trials, exact, padding, truncating)
     return Checked(sides, best.largest, exact, tuple(_notes(answers, best, exact, sides, trials)))
 
 
@@ -145,6 +145,7 @@ def _trial(
 
 def _chosen(
     answers: Answers,
+    length: int,
     best: _Trial,
     trials: Sequence[_Trial],
     exact: float,
@@ -153,14 +154,14 @@ def _chosen(
 ) -> Sides:
     """Return the sides that fit. Raise ExportError if the answers leave open which these are."""
     if len(best.sides) > 1:
-        for name, given, texts in (
-            ("padding", padding, "shorter"),
-            ("truncating", truncating, "longer"),
+        for name, given, tokens in (
+            ("padding", padding, f"1 to {length - 1}"),
+            ("truncating", truncating, f"more than {length}"),
         ):
             if given is None and len({getattr(sides, name) for sides in best.sides}) > 1:
                 raise ExportError(
-                    f"{answers.path}: no text in it is {texts} than the model's input, so that it"
-                    f" cannot tell {name}: add answers for such texts, or give --{name}"
+                    f"{answers.path}: no text in it has {tokens} tokens with an id, so that"
+                    f" it cannot tell {name}: add answers for such texts, or give --{name}"
                 )
     for other in trials:
         is_close = other.largest <= exact and other is not best
