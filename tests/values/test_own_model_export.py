@@ -311,6 +311,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ),
         "blind": sequential(layers.LSTM(3, return_sequences=True), layers.Flatten(), mask=True),
         "logits": sequential(layers.GlobalMaxPooling1D(), mask=False, last=layers.Dense(1)),
+        "no dense": sequential(mask=False, last=layers.LSTM(3)),
     }
     return {name: saved(model, tmp_path_factory.mktemp("m")) for name, model in models.items()}
 
@@ -333,6 +334,7 @@ REFUSED: dict[str, tuple[str, tuple[str, ...], str]] = {
         "there is no such label",
     ),
     "no head": ("logits", SIDES, "--head sigmoid or --head softmax"),
+    "no Dense at the end": ("no dense", SIDES, r"ends in layer lstm.*, an LSTM: only models that"),
     "a head too many": ("unmasked", (*SIDES, "--head", "softmax"), "leave --head out"),
     "no such sample": ("unmasked", (*SIDES, "--sample", "nowhere.txt"), "--sample: .*nowhere.txt"),
     "a tolerance alone": ("unmasked", (*SIDES, "--check-tolerance", "0.1"), "is of --check"),

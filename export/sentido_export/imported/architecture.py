@@ -131,3 +131,10 @@ class Architecture:
     loss: str | None = None  # its name in Keras, where the file says it
     text_layer: TextLayer | None = None  # that made the ids which are the one input now
     notes: tuple[str, ...] = ()
+
+
+def with_article(class_name: str) -> str:
+    """Return the name of a class of Keras as a sentence has it: "an LSTM", "a GRU"."""
+    is_spelled = class_name.startswith(("LSTM", "RNN"))
+    sounds_open = class_name[0] in "AEIOU" and not class_name.startswith("Unit")
+    return f"{'an' if is_spelled or sounds_open else 'a'} {class_name}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sentido_export.errors import ExportError
-from sentido_export.imported.architecture import Architecture, Layer
+from sentido_export.imported.architecture import Architecture, Layer, with_article
 
 HEADS: Final = ("sigmoid", "softmax")
 """The activations that make probabilities."""
@@ -136,8 +136,8 @@ def _units(layers: Mapping[str, Layer], layer: Layer) -> int:
         layer = layers[layer.inputs[0]]
     if layer.kind != "Dense":
         raise ExportError(
-            f"the model ends in layer {layer.name}, a {layer.kind}: only models that end in a Dense"
-            " layer are supported"
+            f"the model ends in layer {layer.name}, {with_article(layer.kind)}: only models that"
+            " end in a Dense layer are supported"
         )
     return int(layer.fields["units"])
 

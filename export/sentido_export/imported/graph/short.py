@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 from sentido_bundle import Padding, bounds
-from sentido_export.imported.architecture import Layer
+from sentido_export.imported.architecture import Layer, with_article
 from sentido_export.imported.graph import recurrent
 from sentido_export.imported.graph.build import BUILDERS, Built, embed, finish, inputs_of
 from sentido_export.imported.graph.nodes import Nodes
@@ -111,17 +111,22 @@ class _Builder:
         elif kind in _ALONE and not _tells_steps_apart(layer):
             self._steps[layer.name] = self._steps[layer.inputs[0]]
         else:
-            raise NeedsPadding(f"layer {layer.name}, a {kind}, reads padded steps beside real ones")
+            raise NeedsPadding(
+                f"layer {layer.name}, {with_article(kind)}, reads padded steps beside real ones"
+            )
         return BUILDERS[kind](self.nodes, layer, inputs)
 
     def _merged(self, layer: Layer) -> _Steps:
         steps = [self._steps.get(name) for name in layer.inputs]
         if layer.fields.get("axis", -1) != -1 or None in steps:
-            raise NeedsPadding(f"layer {layer.name}, a {layer.kind}, joins steps of several places")
+            raise NeedsPadding(
+                f"layer {layer.name}, {with_article(layer.kind)}, joins steps of several places"
+            )
         found = [each for each in steps if each]
         if any(each.repeats for each in found):
             raise NeedsPadding(
-                f"layer {layer.name}, a {layer.kind}, joins padded steps that repeat a real one"
+                f"layer {layer.name}, {with_article(layer.kind)}, joins padded steps that"
+                " repeat a real one"
             )
         return _Steps(all(each.is_masked for each in found))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sentido_export.errors import ExportError
+from sentido_export.imported.architecture import with_article
 from sentido_export.imported.model_file.fields import FieldError, Version
 from sentido_export.imported.model_file.kinds import (
     ALIASES,
@@ -94,9 +95,9 @@ def _is_operation(value: Mapping[str, Any], config: Any) -> bool:
 def refused(name: str, class_name: str) -> ExportError:
     """Return the error for a layer that is not computed here."""
     reason = REASONS.get(class_name, "which Sentido does not compute")
-    article = "an" if class_name[0] in "AEIOU" else "a"
-    article = "the" if class_name.startswith(OPERATION) else article
-    return ExportError(f"layer {name!r} is {article} {class_name}, {reason}")
+    is_operation = class_name.startswith(OPERATION)
+    what = f"the {class_name}" if is_operation else with_article(class_name)
+    return ExportError(f"layer {name!r} is {what}, {reason}")
 
 
 def read(layer: LayerConfig, version: Version) -> list[Read]:
