@@ -45,7 +45,7 @@ def other_cleanings(cleaner: Cleaner | None) -> Iterator[tuple[str, Cleaner | No
         for instead in _otherwise(step):
             changed = Cleaner([*steps[:number], instead, *steps[number + 1 :]])
             yield f"takes {json.dumps(instead)} as cleaning step {number + 1}", changed
-    for step in _USUAL:
+    for step in _USUAL if steps else _USUAL[1:]:  # lower case alone is a setting of the vocabulary
         said = f"takes the step {json.dumps(step)}"
         yield f"{said} first (give it with --cleaning)", Cleaner([step, *steps])
         if steps:
