@@ -17,7 +17,6 @@ from contextlib import aclosing
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, overload
-from weakref import WeakSet
 
 import grpc
 import grpc.aio
@@ -57,15 +56,15 @@ from sentido_client.stream import leave_behind
 from sentido_client.texts import ordered
 from sentido_client.verbs import Answer, ChunkVerb, Listed, Params, Part, TextVerb, Verb
 
-_open: "WeakSet[AsyncConnection]" = WeakSet()  # connections that are not closed
+_processes: set[int] = set()  # the first process that a connection was opened in
 
 
 class AsyncClient:
     """Calls a Sentido server from asyncio. Arguments and results are those of `Client`.
 
     It belongs to the event loop of its first call, raises RuntimeError in another one, and lives
-    until `close` or the end of its `async with` block. In a process that was forked while any was
-    open, all raise RuntimeError.
+    until `close` or the end of its `async with` block. In a process that was forked after any was
+    used, all raise RuntimeError.
     """
 
     def __init__(
@@ -137,7 +136,6 @@ class AsyncClient:
         if connection is not None and connection.process != os.getpid():
             leave_behind(connection)
         elif connection is not None and connection.loop is asyncio.get_running_loop():
-            _open.discard(connection)  # else its loop is over
             await connection.close()
 
     async def wait_until_ready(self, timeout: float | None = 30.0) -> None:
@@ -458,7 +456,7 @@ class AsyncClient:
             self._opened = AsyncConnection(
                 lambda: self._security.channel(grpc.aio, OPTIONS), self._renew_seconds
             )
-            _open.add(self._opened)
+            _processes.add(os.getpid())
         elif self._opened.loop is not loop:
             raise RuntimeError(
                 "this AsyncClient belongs to the event loop of its first call: make one in each"
@@ -631,9 +629,9 @@ class AsyncClient:
 
 
 def _check_fork() -> None:
-    """Raise RuntimeError in a process in which gRPC would crash or hang."""
-    if any(connection.process != os.getpid() for connection in _open):
+    """Raise RuntimeError in a process in which gRPC could crash or hang."""
+    if _processes - {os.getpid()}:
         raise RuntimeError(
-            "this process was forked while an AsyncClient was open, which gRPC does not survive:"
-            " close every AsyncClient before a fork, or start processes by spawn"
+            "this process was forked after an AsyncClient was used, which gRPC may not survive:"
+            " start processes by spawn, or use a Client here"
         )
