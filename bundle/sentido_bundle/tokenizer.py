@@ -125,7 +125,11 @@ class Tokenizer:
         With Keras' default settings, "Isn't it, GOOD?" gives ["isn't", "it", "good"], and
         ["isnt", "it", "good"] where a TextVectorization is followed.
         """
-        return self._words(text if self.cleaner is None else self.cleaner.clean(text))
+        return self._words(self.clean(text))
+
+    def clean(self, text: str) -> str:
+        """Return a text as it is once it has taken the steps that come first, if there are any."""
+        return text if self.cleaner is None else self.cleaner.clean(text)
 
     def _words(self, text: str) -> list[str]:
         if self._splitter is not None:

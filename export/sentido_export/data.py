@@ -91,8 +91,8 @@ def load(
     )
     if source in _SHIPPED:
         return _dataset(_shipped(source, say), {"0": "negative", "1": "positive"}, source)
-    is_folder = bool(source) and Path(source).is_dir() and input_format is None
-    found = folders.labelled(Path(source), say) if is_folder else tables.labelled(table, say)
+    is_file = is_table(source, input_format)
+    found = tables.labelled(table, say) if is_file else folders.labelled(Path(source), say)
     rows = list(found)
     counts = Counter(label for _, label in rows if label is not None)
     becomes: dict[str, str | None] = {label: label for label in counts}
@@ -104,6 +104,12 @@ def load(
         for sentence in doubts(counts):
             say(sentence)
     return _dataset(rows, becomes, source)
+
+
+def is_table(source: str, input_format: str | None) -> bool:
+    """Return whether a source is read as a table: it is neither shipped nor a folder of labels."""
+    is_folder = bool(source) and Path(source).is_dir() and input_format is None
+    return source not in _SHIPPED and not is_folder
 
 
 def drop_duplicates(

@@ -41,7 +41,7 @@ from sentido_export.labels import listed
 from sentido_export.machine import check_memory, check_room, memory_in_words
 from sentido_export.package import Adapted, Facts, Judged, package
 from sentido_export.recipe import Recipe
-from sentido_export.remembered import Answer, Remembered
+from sentido_export.remembered import Answer
 from sentido_export.report import check_report, write_report
 from sentido_export.templates import Templates
 
@@ -159,7 +159,7 @@ def train(options: Options) -> Trained:
     weights = parts.train.balanced() if options.class_weights == "balanced" else None
     material = Material(tokenizer, parts, more, templates, weights)
     fitted = fit(material, recipe, options.seed)
-    layers, answer = fitted.layers, Remembered(fitted.layers.answer)
+    layers, answer = fitted.layers, fitted.answer
     metrics = evaluate(answer, tokenizer, parts.test)
     if metrics["accuracy"] < options.min_accuracy:
         raise ExportError(
@@ -269,8 +269,7 @@ def _read(options: Options, source: str) -> data.Dataset:
 
 
 def _distinct(texts: data.Dataset, tokenizer: Tokenizer) -> tuple[data.Dataset, int]:
-    clean = tokenizer.cleaner.clean if tokenizer.cleaner else str
-    return data.drop_duplicates(texts, tokenizer.words, clean)
+    return data.drop_duplicates(texts, tokenizer.words, tokenizer.clean)
 
 
 def _load(options: Options, tokenizer: Tokenizer) -> data.Split:

@@ -14,8 +14,9 @@ from sentido_export.further import Further
 from sentido_export.lessons import Encoded, encode, lessons_of
 from sentido_export.model import Layers, build, set_seed
 from sentido_export.recipe import Recipe, Teacher
+from sentido_export.remembered import Answer, Remembered
 from sentido_export.templates import Templates
-from sentido_export.train import Course, train
+from sentido_export.train import Course, log_loss, train
 
 _LEAST_TEMPERATURE, _MOST_TEMPERATURE = 0.5, 10.0
 
@@ -37,8 +38,8 @@ class Fitted:
 
     layers: Layers
     course: Course
+    answer: Answer  # what the layers give, from now on
     facts: dict[str, Any]  # of the training, for the manifest
-    loss: float  # on the validation texts
 
 
 def fit(material: Material, recipe: Recipe, seed: int) -> Fitted:
@@ -46,17 +47,19 @@ def fit(material: Material, recipe: Recipe, seed: int) -> Fitted:
     validation = encode(material.tokenizer, material.parts.validation)
     if recipe.teacher is not Teacher.AUTO:
         return _fitted(material, validation, recipe, seed)
-    tried: dict[Teacher, Fitted] = {}
+    tried: dict[Teacher, tuple[float, Fitted]] = {}  # with the loss on the validation texts
     for teacher in (Teacher.OFF, Teacher.ON):
         began = time.monotonic()
-        tried[teacher] = _fitted(material, validation, replace(recipe, teacher=teacher), seed)
-        print(
-            f"Teacher {teacher}: validation loss {tried[teacher].loss:.4f},"
-            f" {time.monotonic() - began:.0f} s."
-        )
-    best = min(tried, key=lambda teacher: tried[teacher].loss)
+        fitted = _fitted(material, validation, replace(recipe, teacher=teacher), seed)
+        answers = _probabilities(fitted.answer, validation)
+        loss = log_loss(answers, material.parts.validation.labels)
+        tried[teacher] = loss, fitted
+        seconds = time.monotonic() - began
+        print(f"Teacher {teacher}: validation loss {loss:.4f}, {seconds:.0f} s.")
+    best = min(tried, key=lambda teacher: tried[teacher][0])
     print(f"Kept the model with teacher {best}.", flush=True)
-    return replace(tried[best], facts={**tried[best].facts, "teacher": str(best)})
+    _, fitted = tried[best]
+    return replace(fitted, facts={**fitted.facts, "teacher": str(best)})
 
 
 def _fitted(material: Material, validation: Encoded, recipe: Recipe, seed: int) -> Fitted:
@@ -69,39 +72,36 @@ def _fitted(material: Material, validation: Encoded, recipe: Recipe, seed: int) 
     layers = build(recipe, len(tokenizer.vocabulary), len(parts.train.label_names))
     layers.model.summary()
     course = train(layers, lessons, validation, recipe, seed, material.label_weights)
-    facts: dict[str, Any] = {}
+    answer, facts = Remembered(layers.answer), dict[str, Any]()
     if recipe.calibrate:
-        facts["calibration"] = _calibrate(layers, validation, parts, tokenizer)
-    answers = _answers(layers, validation)
-    return Fitted(layers, course, facts, _log_loss(answers, parts.validation.labels))
+        facts["calibration"] = _calibrate(layers, answer, validation, parts, tokenizer)
+    return Fitted(layers, course, answer, facts)
 
 
 def _calibrate(
-    layers: Layers, validation: Encoded, parts: Split, tokenizer: Tokenizer
+    layers: Layers, after: Answer, validation: Encoded, parts: Split, tokenizer: Tokenizer
 ) -> dict[str, Any]:
-    """Fold a temperature into the last layer; say what it changed on the held-out texts."""
+    """Fold a temperature into the last layer; say what it changed on the held-out texts.
+
+    `after`: what the layers give, asked only once the temperature is in them.
+    """
     from sentido_export.temperature import Trust, fit_temperature, fold, log_probabilities
 
-    scores = log_probabilities(_answers(layers, validation))
+    scores = log_probabilities(_probabilities(layers.answer, validation))
     temperature = fit_temperature(
         scores, parts.validation.labels, _LEAST_TEMPERATURE, _MOST_TEMPERATURE
     )
     test = encode(tokenizer, parts.test)
-    before = Trust.of(_answers(layers, test), parts.test.labels)
+    old = Trust.of(_probabilities(layers.answer, test), parts.test.labels)
     fold(layers.dense, temperature)
-    after = Trust.of(_answers(layers, test), parts.test.labels)
+    new = Trust.of(_probabilities(after, test), parts.test.labels)
     print(
-        f"Temperature {temperature:.3f}: calibration error {before.ece:.4f} before,"
-        f" {after.ece:.4f} after; Brier score {before.brier:.4f} before, {after.brier:.4f} after.",
+        f"Temperature {temperature:.3f}: calibration error {old.ece:.4f} before,"
+        f" {new.ece:.4f} after; Brier score {old.brier:.4f} before, {new.brier:.4f} after.",
         flush=True,
     )
-    return {"temperature": temperature, "before": asdict(before), "after": asdict(after)}
+    return {"temperature": temperature, "before": asdict(old), "after": asdict(new)}
 
 
-def _answers(layers: Layers, encoded: Encoded) -> NDArray[np.float32]:
-    return layers.answer(encoded.sequences)["probabilities"]
-
-
-def _log_loss(probabilities: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
-    of_label = probabilities[np.arange(len(labels)), labels]
-    return -float(np.log(np.maximum(of_label, 1e-7)).mean())
+def _probabilities(answer: Answer, encoded: Encoded) -> NDArray[np.float32]:
+    return answer(encoded.sequences)["probabilities"]

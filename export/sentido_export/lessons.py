@@ -177,15 +177,17 @@ def _taught(
     labels = np.concatenate([source.labels for source in sources])
     fold = folds(groups([text for source in sources for text in source.texts]), _FOLDS, seed)
     of_each = np.split(fold, np.cumsum([len(source) for source in sources])[:-1])
-    clean = tokenizer.cleaner.clean if tokenizer.cleaner else str
     kinds = [
-        Pupils([*map(clean, s.texts)], s.labels, f) for s, f in zip(sources, of_each, strict=True)
+        Pupils([*map(tokenizer.clean, s.texts)], s.labels, f)
+        for s, f in zip(sources, of_each, strict=True)
     ]
     count = len(sources[0].label_names)
     if not drawn.texts:
         return np.concatenate(answers(kinds, count, recipe.negators)), one_hot(labels[:0], count)
     kinds.append(
-        Pupils([*map(clean, drawn.texts)], labels[drawn.of], fold[drawn.of], are_seen=False)
+        Pupils(
+            [*map(tokenizer.clean, drawn.texts)], labels[drawn.of], fold[drawn.of], are_seen=False
+        )
     )
     *of_texts, of_spans = answers(kinds, count, recipe.negators)
     return np.concatenate(of_texts), of_spans

@@ -163,16 +163,21 @@ def evaluate(answer: Answer, tokenizer: Tokenizer, data: Dataset) -> dict[str, f
     """Measure on texts that training never saw: accuracy with its 95 % interval, and the loss."""
     encoded = encode(tokenizer, data)
     probabilities = answer(encoded.sequences)["probabilities"]  # (texts, labels)
-    of_label = probabilities[np.arange(len(data)), data.labels]
     right = int((probabilities.argmax(axis=1) == data.labels).sum())
     low, high = wilson(right, len(data))
     return {
         "accuracy": right / len(data),
         "accuracy_low": low,
         "accuracy_high": high,
-        "loss": float(-np.log(np.maximum(of_label, 1e-7)).mean()),
+        "loss": log_loss(probabilities, data.labels),
         "texts": float(len(data)),
     }
+
+
+def log_loss(probabilities: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+    """Return the mean log loss of (texts, labels) probabilities."""
+    of_label = probabilities[np.arange(len(labels)), labels]
+    return -float(np.log(np.maximum(of_label, 1e-7)).mean())
 
 
 def _training_batches(

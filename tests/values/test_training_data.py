@@ -434,3 +434,9 @@ def test_texts_of_other_words_are_kept_however_near_they_are() -> None:
         wanted.setdefault(tuple(words(text)), text)
     assert found.texts == list(wanted.values())
     assert len(found) == 8
+
+
+def test_what_is_shipped_and_folders_are_no_tables(tmp_path: Path) -> None:
+    sources = ["reviews", "sentences", str(tmp_path), "", "a.csv"]
+    assert [data.is_table(source, None) for source in sources] == [False] * 3 + [True] * 2
+    assert data.is_table(str(tmp_path), "csv")

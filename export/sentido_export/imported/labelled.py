@@ -5,7 +5,6 @@ They are checked before TensorFlow starts: a row that cannot be used ends the ex
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from sentido_bundle import Bundle, Task, TaskKind
@@ -65,8 +64,7 @@ def _rows(
     options: OwnModelOptions, truth: Truth, labels: Sequence[str], say: Say
 ) -> Iterable[tuple[str, Held]]:
     source = options.data or ""
-    is_folder = Path(source).is_dir() and options.input_format is None
-    if source == data.REVIEWS or is_folder:
+    if not data.is_table(source, options.input_format):
         return _of_data_set(data.load(source, say=say), labels, options.renamed)
     table = tables.Table(
         source,
