@@ -147,10 +147,23 @@ def test_lower_case_that_is_longer_counts_too() -> None:
         ([], "a list of one or more steps is needed"),
         (["lower"], "step 1 is 'lower': a JSON object is needed"),
         ([{"lower": True}, {"lower": False}], "step 2 (lower): lower is False: say true, or ascii"),
-        ([{"stem": "porter"}], "step 1 has the fields ['stem']: the steps are lower, replace"),
+        ([{"stem": "porter"}], "step 1 has the field ['stem']: the steps are lower, replace"),
         ([{"lemmatize": True}], "such as a stemmer or a lemmatizer, callers must do"),
         ([{"lemmatize": True}], "export with --cleaned-by-caller"),
-        ([{"replace": "a"}], "step 1 has the fields ['replace']"),
+        ([{"replace": "a"}], 'step 1 lacks with, the text that is put in, which is "" for nothing'),
+        ([{"replace": "a", "wiht": ""}], "step 1 lacks with"),
+        ([{"with": "a"}], "step 1 has with and no replace"),
+        ([{}], "step 1 has no fields: the steps are lower, replace"),
+        ([{"lower": True, "why": ""}], "has the field 'why', which is not one of lower: such a st"),
+        ([{"remove_words": [], "with": ""}], "has the field 'with', which is not one of remove_wo"),
+        ([{"replace": "a", "with": "", "note": ""}], "has replace and with alone, leave it out"),
+        ([{"replace": "a", "with": "", "flags": "i"}], "such as (?i) at its beginning"),
+        ([{"replace": "a", "with": "", "IGNORECASE": 1}], "write (?i) at the beginning of the pa"),
+        ([{"replace": "a", "with": "", "count": 1}], "it replaces all that it matches"),
+        ([{"lower": True, "remove_words": ["a"]}], "has lower and remove_words: write a step for"),
+        ([{"lowercase": True}], "is lower meant?"),
+        ([{"removeWords": ["the"]}], "is remove_words meant?"),
+        ([{"pattern": "a", "repl": ""}], "has the fields ['pattern', 'repl']: the steps are lower"),
         ([{"replace": "a", "with": 1}], "step 1 (replace 'a'): with is 1: a string is needed"),
         ([{"replace": "[", "with": ""}], "step 1 (replace '['): is not a pattern of Python's re"),
         ([{"replace": "(?=a)b+c", "with": ""}], "has a look-ahead that cannot be run in linear"),
@@ -167,6 +180,14 @@ def test_what_is_not_a_step_is_refused_by_its_number(steps: Any, message: str) -
         parse_cleaning("steps.json", json.dumps(steps).encode())
     assert str(error.value).startswith("steps.json: ")
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("more", [{"comment": "tags"}, {"lower": True}, {"flags": 2}])
+def test_a_field_too_many_is_not_taken_for_a_stemmer(more: dict[str, Any]) -> None:
+    with pytest.raises(BundleError) as error:
+        parse_cleaning("steps.json", json.dumps([{"replace": "a", "with": ""} | more]).encode())
+    assert next(iter(more)) in str(error.value)
+    assert "stemmer" not in str(error.value)
 
 
 def test_a_list_of_steps_that_is_too_long_is_refused() -> None:
@@ -202,7 +223,7 @@ def test_golden_texts_hold_the_steps_to_what_they_were(folder: Path) -> None:
         Bundle.parse(signed({**files, "cleaning.json": other}))
     with pytest.raises(BundleError, match="has 1 steps, the manifest says 5"):
         Bundle.parse(signed({**files, "cleaning.json": Cleaner(STEPS[:1]).dump()}))
-    with pytest.raises(BundleError, match=r"cleaning\.json: step 1 has the fields"):
+    with pytest.raises(BundleError, match=r"cleaning\.json: step 1 has the field "):
         Bundle.parse(signed({**files, "cleaning.json": b'[{"run": "rm"}]'}))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sentido_bundle import bounds
 from sentido_bundle.cleaning.alignment import Aligned
 from sentido_bundle.cleaning.errors import CleaningError, StepError
+from sentido_bundle.cleaning.fields import kind_of, what_is_wrong
 from sentido_bundle.cleaning.steps import (
     GrownError,
     Lower,
@@ -18,8 +19,6 @@ from sentido_bundle.cleaning.steps import (
 )
 from sentido_bundle.errors import BundleError, quoted
 from sentido_bundle.strict_json import parse_json
-
-_KINDS = "lower, replace, remove_words and replace_words"
 
 
 @dataclass(frozen=True)
@@ -115,17 +114,12 @@ def _named(number: int, facts: Any) -> _Named:
     """Return a step with its name. Raises StepError."""
     if not isinstance(facts, dict):
         raise StepError(f"step {number} is {quoted(facts)}: a JSON object is needed")
-    found = _KIND_OF.get(tuple(sorted(facts)))
-    if found is None:
-        raise StepError(
-            f"step {number} has the fields {quoted(sorted(facts))}: the steps are {_KINDS}"
-            " (with its with). What they cannot say, such as a stemmer or a lemmatizer, callers"
-            " must do before they send a text: export with --cleaned-by-caller then"
-        )
-    kind, make = found
+    kind = kind_of(facts)
+    if kind is None:
+        raise StepError(f"step {number} {what_is_wrong(facts)}")
     try:
         name = f"cleaning step {number} ({_shown(kind, facts)})"
-        return _Named(name, make(facts))
+        return _Named(name, _MAKERS[kind](facts))
     except StepError as error:
         raise StepError(f"step {number} ({_shown(kind, facts)}): {error}") from error
 
@@ -164,11 +158,11 @@ def _replace_words(facts: Mapping[str, Any]) -> Step:
     )
 
 
-_KIND_OF: dict[tuple[str, ...], tuple[str, Callable[[Mapping[str, Any]], Step]]] = {
-    ("lower",): ("lower", _lower),
-    ("replace", "with"): ("replace", _replace),
-    ("remove_words",): ("remove_words", _remove_words),
-    ("replace_words",): ("replace_words", _replace_words),
+_MAKERS: dict[str, Callable[[Mapping[str, Any]], Step]] = {
+    "lower": _lower,
+    "replace": _replace,
+    "remove_words": _remove_words,
+    "replace_words": _replace_words,
 }
 
 
