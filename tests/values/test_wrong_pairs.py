@@ -19,7 +19,12 @@ from sentido_export.imported.differing import difference
 from sentido_export.imported.other_cleanings import other_cleanings
 from sentido_export.imported.other_vocabularies import other_ids
 from sentido_export.imported.sides import Sides, pad
-from sentido_export.imported.vocabulary import TextOptions, Vocabulary, vocabulary_of
+from sentido_export.imported.vocabulary import (
+    KERAS_FILTERS,
+    TextOptions,
+    Vocabulary,
+    vocabulary_of,
+)
 
 LENGTH, ROWS = 40, 1200
 PRE = Sides("pre", "pre")
@@ -64,14 +69,16 @@ class Program:
 
 @pytest.fixture(scope="module")
 def texts(reviews: list[str]) -> list[str]:
-    return [*(review[:60] for review in reviews[:20]), *(review[:500] for review in reviews[20:40])]
+    lines = [review[:90].replace(" ", "\n", 2).replace(" ", "\t", 1) for review in reviews[20:24]]
+    short = [review[:60] for review in reviews[:20]]
+    return [*short, *(review[:500] for review in reviews[20:40]), *lines]
 
 
 @pytest.fixture(scope="module")
 def words(texts: list[str]) -> dict[str, int]:
     """A word index of real texts, with words in upper case and with punctuation among them."""
     counts: dict[str, int] = {}
-    for text in texts:
+    for text in texts[:40]:
         plain = "".join(c for c in text if c not in PUNCTUATION)
         for word in (*plain.lower().split(), *text.split(), *plain.split()):
             counts[word] = counts.get(word, 0) + 1
@@ -177,6 +184,41 @@ PAIRS: dict[str, tuple[Made, Made, str]] = {  # the program, the export, what na
     ),
     "case": (program(lower=False), program(), "keeps upper case"),
     "filters": (program(filters="\t\n\r\f\v"), program(), "splits at white space only"),
+    "filters that are empty": (
+        program(filters=""),
+        program(),
+        r"splits at blanks only \(give --filters=''\)",
+    ),
+    "filters that are empty in the export": (
+        program(),
+        program(filters=""),
+        "separates words as Keras' Tokenizer does",
+    ),
+    "empty filters and an oov_token": (
+        program(filters="", oov_token="<OOV>"),
+        program(),
+        r"gives unknown words the id 1 .* and splits at blanks only",
+    ),
+    "white space where the program has no filters": (
+        program(filters=""),
+        program(filters="\t\n\r\f\v"),
+        r"splits at blanks only",
+    ),
+    "filters that keep line breaks": (
+        program(filters=KERAS_FILTERS[:-2]),
+        program(),
+        r"has filters='!.*{\|}~' \(give --filters \$'!.*\\\\",
+    ),
+    "filters that take apostrophes, too": (
+        program(filters=KERAS_FILTERS + "'"),
+        program(),
+        r"separates words at \"'\", too \(give --filters \$'!.*\\t\\n\\''\), with padding",
+    ),
+    "filters that keep hyphens": (
+        program(filters=KERAS_FILTERS.replace("-", "")),
+        program(),
+        r"does not separate words at '-' \(give --filters \$'!.*\+,\./.*\), with padding='pre'",
+    ),
     "case and filters": (
         program(lower=False, filters="\t\n\r\f\v"),
         program(),

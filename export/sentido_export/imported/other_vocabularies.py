@@ -1,7 +1,7 @@
 """The vocabularies that are easily mistaken for the right one, each with what would make it so.
 
 Tried only where a check has failed, so that its message can name the mistake: each setting alone,
-then two at once.
+then two at once. A single character more or less among the filters is tried alone.
 """
 
 import sys
@@ -15,6 +15,14 @@ from sentido_bundle.text_vectorization import PUNCTUATION
 from sentido_export.imported.vocabulary import KERAS_FILTERS, Vocabulary
 
 _WHITE_SPACE = "\t\n\r\f\v"
+_FILTERS = (
+    KERAS_FILTERS.removesuffix("\t\n"),
+    PUNCTUATION,
+    f"{PUNCTUATION}\t\n",
+    *("".join(c for c in KERAS_FILTERS if c not in kept) for kept in ("<>", "@#", ".!?", "-_")),
+)
+"""What programs give as filters, beside none and those of Keras."""
+
 _SHIFTS = (1, -1, 2, 3, -3)
 _IMDB_UNKNOWN = 5  # of programs that add 3 to the id of unknown words, too
 _NUM_WORDS = (
@@ -66,7 +74,7 @@ def other_vocabularies(vocabulary: Vocabulary, rows: int) -> Iterator[tuple[str,
         list(_cases(vocabulary)),
         list(_shifts(rows)),
     ]
-    for change in (each for setting in settings for each in setting):
+    for change in (*(each for setting in settings for each in setting), *_filters(vocabulary)):
         yield from _changed(vocabulary, change)
     if vocabulary.start_id is not None:
         yield from _imdb(vocabulary)
@@ -136,6 +144,7 @@ def _splits(vocabulary: Vocabulary) -> Iterator[Change]:
     own = (vocabulary.options.kind, vocabulary.options.filters)
     for what, kind, filters in (
         ("splits at white space only (give --filters $'\\t\\n\\r\\f\\v')", keras, _WHITE_SPACE),
+        ("splits at blanks only (give --filters='')", keras, ""),
         (
             "separates words as Keras' Tokenizer does (leave out --filters)",
             keras,
@@ -148,8 +157,32 @@ def _splits(vocabulary: Vocabulary) -> Iterator[Change]:
         ),
         ("keeps punctuation in words (standardize='lower')", layer, ""),
     ):
-        if (kind, filters) != own and not (filters == "" and own[0] is keras):
+        if (kind, filters) != own and not (filters == "" and own[0] is not kind):
             yield Change(what, _splitting(kind, filters))
+
+
+def _filters(vocabulary: Vocabulary) -> Iterator[Change]:
+    """Return other filters of a Tokenizer: those of some programs, and each character by itself."""
+    own = vocabulary.options.filters
+    if vocabulary.options.kind is not TokenizerKind.KERAS:
+        return
+    others: dict[str, str] = {}
+    for character in f"{PUNCTUATION}\t\n":
+        if character in own:
+            others[own.replace(character, "")] = f"does not separate words at {character!r}"
+        else:
+            others[own + character] = f"separates words at {character!r}, too"
+    others |= {each: f"has filters={each!r}" for each in _FILTERS if each not in others}
+    for filters, what in others.items():
+        if filters != own:
+            given = f"{what} (give --filters {_in_shell(filters)})"
+            yield Change(given, _splitting(vocabulary.options.kind, filters))
+
+
+def _in_shell(filters: str) -> str:
+    """Return characters as they are written in a shell such as bash, which knows $'...'."""
+    escaped = {"\\": "\\\\", "'": "\\'", "\t": "\\t", "\n": "\\n"}
+    return f"$'{''.join(escaped.get(character, character) for character in filters)}'"
 
 
 def _splitting(kind: TokenizerKind, filters: str) -> Callable[[Vocabulary], Vocabulary | None]:
