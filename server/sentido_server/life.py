@@ -183,6 +183,12 @@ class _Life:
                 threading.Thread(
                     target=_reload_on, args=reloads, name="reload", daemon=True
                 ).start()
+                threading.Thread(
+                    target=memory.return_small_blocks,
+                    args=(self._stopping,),
+                    name="memory",
+                    daemon=True,
+                ).start()
                 self._stopping.wait()
             counts = running.counts
             log.event(

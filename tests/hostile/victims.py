@@ -29,6 +29,9 @@ TEXTS = [
 ]
 
 
+KEPT = 80  # MiB that a server may keep of all that was done to it
+
+
 @dataclass(frozen=True)
 class Usage:
     """What a process holds."""
@@ -95,7 +98,7 @@ class Victim:
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def wait_until_idle(self, before: Usage) -> None:
-        """Wait until nothing is in flight and threads and descriptors are back."""
+        """Wait until nothing is in flight and threads, descriptors and memory are back."""
 
         def is_back() -> bool:
             now = self.usage()
@@ -103,6 +106,7 @@ class Victim:
                 self.in_flight() == 0
                 and now.threads <= before.threads
                 and now.descriptors <= before.descriptors
+                and now.memory < before.memory + KEPT
             )
 
         try:
