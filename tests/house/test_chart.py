@@ -5,11 +5,13 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 from charts import CHART, Resources, render, run
 from conftest import BIN
 from sentido_server.config import Config
@@ -17,6 +19,7 @@ from sentido_server.life import GRACE_SECONDS
 from sentido_server.log import GOODBYE_SECONDS
 
 KUBERNETES = ("1.27.0", kubernetes_validate.latest_version())
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VARIABLES = {f"SENTIDO_{field.name.upper()}" for field in dataclasses.fields(Config)}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 SECRETS = {"tls": {"secretName": "cert", "clientCA": True}, "tokens": {"secretName": "tokens"}}
@@ -86,6 +89,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"settings": {"SENTIDO_DRAIN_SECONDS": 600}},
         "SENTIDO_DRAIN_SECONDS",
     ),
+    "a port that the probes do not know": (
+        {"settings": {"SENTIDO_LISTEN": "[::]:8080"}},
+        "SENTIDO_LISTEN",
+    ),
+    "TLS that the probes do not know": ({"settings": {"SENTIDO_TLS_CERT": "/a"}}, "TLS_CERT"),
+    "a section without its values": ({"autoscaling": None}, "autoscaling is required"),
+    "a pod that its Service does not find": (
+        {"podLabels": {"app.kubernetes.io/name": "mine"}},
+        "podLabels",
+    ),
+    "fewer replicas at most than at least": (
+        {"autoscaling": {"minReplicas": 11}},
+        "autoscaling.maxReplicas",
+    ),
     "two bundles": (
         {"bundle": {"volume": {"claimName": "a", "path": "b"}, "image": {"repository": "c"}}},
         "name one of them",
@@ -105,6 +122,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "needs metrics.enabled",
     ),
 }
+
+
+def paths(values: dict[str, Any], *parents: str) -> Iterator[tuple[str, ...]]:
+    """Give the path of every value, and of every section."""
+    for name, value in values.items():
+        yield (*parents, name)
+        if isinstance(value, dict):
+            yield from paths(value, *parents, name)
+
+
+def section(values: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """Return the section at a path, made where it is not there."""
+    for name in path:
+        values = values.setdefault(name, {}) or {}
+    return values
 
 
 def server(resources: Resources) -> dict[str, Any]:
@@ -245,10 +277,51 @@ def test_a_setting_wins_and_a_large_number_stays_whole(helm: str, tmp_path: Path
     assert found["SENTIDO_TRANSPORT"] == "auto"
 
 
-def test_the_schema_lists_every_setting_but_those_that_the_pods_grace_must_know() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    listed = schema["properties"]["settings"]["propertyNames"]["enum"]
-    assert set(listed) == VARIABLES - {"SENTIDO_DRAIN_DELAY", "SENTIDO_DRAIN_SECONDS"}
+def test_the_schema_lists_every_setting_but_those_that_ports_probes_and_grace_must_know() -> None:
+    listed = SCHEMA["properties"]["settings"]["propertyNames"]["enum"]
+    of_the_chart = {
+        *("DRAIN_DELAY", "DRAIN_SECONDS", "LISTEN", "HEALTH_LISTEN", "METRICS_LISTEN"),
+        *("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "TOKEN_FILE", "INSECURE_TOKENS"),
+    }
+    assert set(listed) == VARIABLES - {f"SENTIDO_{name}" for name in of_the_chart}
+
+
+def test_what_is_left_empty_is_refused_by_name_or_left_out(helm: str, tmp_path: Path) -> None:
+    """`autoscaling:` with nothing below it is null in YAML, and null takes a default away."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    may_be_left_out: dict[str, Any] = {}
+    for *parents, name in paths(values):
+        schema = SCHEMA
+        for parent in parents:
+            schema = schema["properties"][parent]
+        if name not in schema.get("required", ()):
+            section(may_be_left_out, parents)[name] = None
+    assert {"settings", "resources", "podLabels"} <= may_be_left_out.keys()
+    for extra in ({}, {"bundle": {"image": {"repository": "a", "digest": DIGEST}}}):
+        resources = render(helm, tmp_path, {**may_be_left_out, **extra})
+        for resource in resources.values():
+            kubernetes_validate.validate(resource, KUBERNETES[0], strict=True)
+
+
+def test_a_version_with_a_build_makes_labels_that_kubernetes_takes(
+    helm: str, tmp_path: Path
+) -> None:
+    version = "1.2.3+build.4"
+    versions = ("--version", version, "--app-version", version)
+    package = [helm, "package", str(CHART), *versions, "--destination", str(tmp_path)]
+    subprocess.run(package, check=True, capture_output=True)
+    made = subprocess.run(
+        [helm, "template", "release", tmp_path / f"sentido-{version}.tgz"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for resource in yaml.safe_load_all(made.stdout):
+        labels = resource["metadata"]["labels"]
+        assert labels["helm.sh/chart"] == "sentido-1.2.3_build.4"
+        assert labels["app.kubernetes.io/version"] == "1.2.3_build.4"
+        if resource["kind"] == "Deployment":
+            assert server({"Deployment": resource})["image"] == "sentido-server:1.2.3_build.4"
 
 
 def test_a_policy_that_assigns_users_and_groups_can_have_them_left_out(
