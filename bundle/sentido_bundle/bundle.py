@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sentido_bundle import bounds, cpus, proving
 from sentido_bundle.batches import batches_of, on_threads
 from sentido_bundle.cleaning import Cleaner, parse_cleaning
-from sentido_bundle.errors import BundleError, MissingCapabilityError
+from sentido_bundle.errors import BundleError, MissingCapabilityError, reason
 from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import parse_golden
 from sentido_bundle.graphs import DEFAULT_LIMITS, RunLimits
@@ -113,7 +113,7 @@ class Bundle:
         except BundleError as error:
             raise BundleError(f"bundle {directory}: {error}") from error
         except OSError as error:
-            raise BundleError(f"bundle {directory}: cannot be read: {error.strerror}") from error
+            raise BundleError(f"bundle {directory}: cannot be read: {reason(error)}") from error
 
     @classmethod
     def parse(

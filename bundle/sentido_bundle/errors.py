@@ -1,10 +1,11 @@
-"""The error of everything that a bundle can have wrong, and how names from a bundle are shown.
+"""The error of everything that a bundle can have wrong, and how names and reasons are shown.
 
 What stands in a bundle was written by somebody else, and messages reach logs and terminals: names
 are quoted and shortened where they are put into a message (`quoted`), and no message of a
 BundleError is longer than a screen or holds a character that is not printable, whatever was put in.
 """
 
+import os
 import reprlib
 from typing import Self
 
@@ -65,3 +66,15 @@ def printable(message: str) -> str:
 
 def _escaped(character: str) -> str:
     return character if character.isprintable() else repr(character)[1:-1]
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused, and which user, if that user lacks a permission.
+
+    In a container that is the image's user, not the one who started the container.
+
+    >>> reason(FileNotFoundError(2, "No such file or directory"))
+    'No such file or directory'
+    """
+    said = error.strerror or str(error)
+    return f"{said} for user {os.geteuid()}" if isinstance(error, PermissionError) else said

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sentido_bundle import bounds
-from sentido_bundle.errors import BundleError, quoted
+from sentido_bundle.errors import BundleError, quoted, reason
 from sentido_bundle.manifest import Manifest
 from sentido_bundle.strict_json import WORD, parse_array
 
@@ -112,7 +112,7 @@ def _open(directory: Path, name: str) -> BinaryIO:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise BundleError(f"{name} is missing") from error
-        raise BundleError(f"{name}: cannot be read: {error.strerror}") from error
+        raise BundleError(f"{name}: cannot be read: {reason(error)}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise BundleError(f"{name} is not a regular file")

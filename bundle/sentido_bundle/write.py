@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sentido_bundle.bundle import Bundle
-from sentido_bundle.errors import BundleError
+from sentido_bundle.errors import BundleError, reason
 from sentido_bundle.golden import GoldenText, dump_golden
 from sentido_bundle.manifest import (
     CLEANING,
@@ -48,7 +48,7 @@ def check_target(directory: Path) -> None:
     try:
         os.rmdir(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=existing))
     except OSError as error:
-        raise BundleError(f"{directory} cannot be written: {error.strerror}") from error
+        raise BundleError(f"{directory} cannot be written: {reason(error)}") from error
 
 
 def pack_bundle(
@@ -117,7 +117,7 @@ def write_bundle(directory: Path, files: Mapping[str, bytes]) -> Bundle:
             with suppress(OSError):  # not there yet, or somebody else's things are in it by now
                 folder.rmdir()
         if isinstance(error, OSError):
-            raise BundleError(f"{directory} cannot be written: {error.strerror}") from error
+            raise BundleError(f"{directory} cannot be written: {reason(error)}") from error
         raise
     return bundle
 

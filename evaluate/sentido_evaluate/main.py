@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 from sentido_bundle.command_line import Parser, add_precision_flag, flushed, options_of
+from sentido_bundle.errors import reason
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.formats.flags import add_table_flags
 from sentido_score.progress import Progress
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         progress.end()
         where = f"{error.filename}: " if error.filename else ""
-        _tell(f"{where}{error.strerror or error}")
+        _tell(f"{where}{reason(error)}")
         return 1
     except MemoryError:
         progress.end()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sentido_bundle import BundleError, Cleaner, bounds
 from sentido_bundle.cleaning import parse_cleaning
+from sentido_bundle.errors import reason
 
 from sentido_export.errors import ExportError
 
@@ -21,6 +22,6 @@ def read_cleaning(path: Path | None) -> Cleaner | None:
             data = file.read(bounds.CLEANING_BYTES + 1)
         return parse_cleaning(str(path), data.removeprefix(codecs.BOM_UTF8))
     except OSError as error:
-        raise ExportError(f"--cleaning: {path}: cannot be read: {error.strerror}") from error
+        raise ExportError(f"--cleaning: {path}: cannot be read: {reason(error)}") from error
     except BundleError as error:
         raise ExportError(f"--cleaning: {error}") from error

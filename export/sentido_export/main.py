@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sentido_bundle import Bundle, BundleError, CleaningError, check_plain_name
 from sentido_bundle.command_line import flushed, options_of
+from sentido_bundle.errors import reason
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"sentido-export: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"sentido-export: {where}{reason(error)}", file=sys.stderr)
         return 1
     except MemoryError as error:
         print(f"sentido-export: not enough memory: {error}", file=sys.stderr)

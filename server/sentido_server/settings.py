@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sentido_bundle.errors import reason
+
 from sentido_server.variables import is_known_elsewhere, mistyped
 
 _CONFIG_VARIABLE = "SENTIDO_CONFIG"
@@ -125,7 +127,7 @@ def _in_file(file: str | None, fields: Sequence[_Field]) -> _Found:
     try:
         table = tomllib.loads(Path(file).read_text(encoding="utf-8")) if file else {}
     except OSError as error:
-        raise SettingError(f"cannot read the settings in {file}: {error.strerror}") from error
+        raise SettingError(f"cannot read the settings in {file}: {reason(error)}") from error
     except ValueError as error:
         raise SettingError(f"{file} is not TOML: {error}") from error
     for key, value in table.items():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import onnx
 import pytest
 from conftest import UNITS
 from sentido_bundle import Bundle, BundleError, check_target, default_bundle, write_bundle
+from sentido_bundle.errors import reason
 from sentido_bundle.manifest import EVALUATION, INT8_MODEL, STEPS_MODEL
 from sentido_bundle.manifest import FILES as ALWAYS
 from sentido_bundle.session import open_session
@@ -736,3 +738,10 @@ def test_a_twin_shares_the_embedding_matrix(copy: Path) -> None:
     assert "tensor 'embedding_matrix' is not the same one in each" in refusal(copy, "int8")
     edit_graph(copy, INT8_MODEL, lambda g: set_external(tensor(g), "location", "/etc/passwd"))
     assert "is stored in '/etc/passwd'" in refusal(copy, "int8")
+
+
+def test_a_permission_that_is_lacking_is_said_with_the_user_that_lacks_it() -> None:
+    assert reason(PermissionError(13, "Permission denied")) == (
+        f"Permission denied for user {os.geteuid()}"
+    )
+    assert reason(FileNotFoundError(2, "No such file or directory")) == "No such file or directory"

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from sentido_bundle.errors import reason
 from sentido_score.files.names import quoted
 
 from sentido_evaluate.errors import EvaluateError
@@ -84,7 +85,7 @@ def read_suite(name: str) -> Suite:
             f" {', '.join(shipped())}"
         ) from error
     except OSError as error:
-        raise EvaluateError(f"{name}: cannot be read: {error.strerror}") from error
+        raise EvaluateError(f"{name}: cannot be read: {reason(error)}") from error
     if len(data) > _MOST_BYTES:
         raise EvaluateError(f"{name}: is larger than {_MOST_BYTES >> 20} MiB: split it")
     return parse_suite(name, data)

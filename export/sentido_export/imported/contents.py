@@ -8,6 +8,8 @@ import re
 import zlib
 from pathlib import Path
 
+from sentido_bundle.errors import reason
+
 from sentido_export.errors import ExportError
 
 MOST_BYTES = 1 << 28
@@ -45,7 +47,7 @@ def read_contents(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ExportError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ExportError(f"{path}: cannot be read: {reason(error)}") from error
     if not data.strip(b"\0 \r\n\t"):
         raise ExportError(f"{path}: is empty: save it again, and close the file before copying it")
     for start, why in _OTHERS.items():

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 from pyarrow import fs
+from sentido_bundle.errors import reason
 
 from sentido_score.callbacks import Say, quiet
 from sentido_score.errors import ScoreError
@@ -129,7 +130,7 @@ def readable(place: Place) -> Iterator[None]:
 def problem(error: BaseException) -> str:
     """Give the first line of what a file system or pyarrow said."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return reason(error)
     said = (str(error).splitlines() or [type(error).__name__])[0]
     return f"is encrypted, write it without encryption first: {said}" if "decrypt" in said else said
 

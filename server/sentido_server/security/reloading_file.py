@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from sentido_bundle.errors import reason
+
 from sentido_server import log
 
 Value = TypeVar("Value")
@@ -78,7 +80,7 @@ def read(file: Path, what: str) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise FileError(f"cannot read {what} {file}: {error.strerror}") from error
+        raise FileError(f"cannot read {what} {file}: {reason(error)}") from error
 
 
 def _content(descriptor: int, name: str, file: Path) -> bytes:

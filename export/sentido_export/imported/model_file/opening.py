@@ -3,6 +3,8 @@
 import stat
 from pathlib import Path
 
+from sentido_bundle.errors import reason
+
 from sentido_export.errors import ExportError
 
 HDF5, ZIP, JSON = "HDF5", "ZIP", "JSON"
@@ -40,8 +42,8 @@ def kind_of(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(512)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ExportError(f"{path} cannot be read: {reason}") from error
+        said = reason(error) if isinstance(error, OSError) else error
+        raise ExportError(f"{path} cannot be read: {said}") from error
     if not head:
         raise ExportError(f"{path} is empty: save the model again with model.save")
     for start, kind in _KINDS.items():
