@@ -23,18 +23,18 @@ data = ray.data.read_parquet(source).map_batches(
 pq.write_table(table.sort_by("id"), out)
 """
 
-REPOINTED = """
-import os, sys
-from sentido_score import Options, ScoreError
+BUNDLE_GONE = """
+import shutil, sys
+import pyarrow.parquet as pq
+import pyarrow as pa
+from sentido_score import Options
 from sentido_score.scoring import open_engine
 from sentido_score.scorer import batches
-source, link, other, address = sys.argv[1:]
-engine = open_engine("ray", link, Options(), ray_address=address)
-os.symlink(other, link + ".new")
-os.replace(link + ".new", link)
-try:
-    print(sum(batch.num_rows for batch in batches(source, engine, Options())))
-except ScoreError as error:
-    print(error)
+source, folder, other, address, *outs = sys.argv[1:]
+engine = open_engine("ray", folder, Options(), ray_address=address)
+shutil.rmtree(folder)
+for out in outs:
+    pq.write_table(pa.Table.from_batches(batches(source, engine, Options())), out)
+    shutil.copytree(other, folder, dirs_exist_ok=True)
 engine.close()
 """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sentido_bundle import bounds, cpus, proving
 from sentido_bundle.batches import batches_of, on_threads
 from sentido_bundle.cleaning import Cleaner, parse_cleaning
-from sentido_bundle.errors import BundleError, MissingCapabilityError, reason
+from sentido_bundle.errors import BundleError, MissingCapabilityError, naming
 from sentido_bundle.files import check_digests, parse_vocabulary, read_files
 from sentido_bundle.golden import parse_golden
 from sentido_bundle.graphs import DEFAULT_LIMITS, RunLimits
@@ -104,16 +104,8 @@ class Bundle:
         What is checked: see `parse`. Raises BundleError saying which file is wrong and how, also
         if there is no int8 twin, and ValueError for another precision or a name that is none.
         """
-        directory = Path(directory)
-        try:
-            return cls.parse(read_files(directory), precision, name=name, limits=limits)
-        except MissingCapabilityError as error:
-            facts = error.model, error.capability, error.what_to_do
-            raise MissingCapabilityError(*facts, bundle=str(directory)) from error
-        except BundleError as error:
-            raise BundleError(f"bundle {directory}: {error}") from error
-        except OSError as error:
-            raise BundleError(f"bundle {directory}: cannot be read: {reason(error)}") from error
+        with naming(directory):
+            return cls.parse(read_files(Path(directory)), precision, name=name, limits=limits)
 
     @classmethod
     def parse(

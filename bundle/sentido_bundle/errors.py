@@ -7,6 +7,9 @@ BundleError is longer than a screen or holds a character that is not printable, 
 
 import os
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 _MESSAGE_CHARACTERS = 1000
@@ -40,6 +43,20 @@ class MissingCapabilityError(BundleError):
     def __reduce__(self) -> tuple[type[Self], tuple[str, str, str, str]]:
         """Let it be pickled, with what it is about."""
         return type(self), (self.model, self.capability, self.what_to_do, self.bundle)
+
+
+@contextmanager
+def naming(directory: str | Path) -> Iterator[None]:
+    """Have the errors of a bundle name its folder, and those of the system be BundleErrors."""
+    try:
+        yield
+    except MissingCapabilityError as error:
+        facts = error.model, error.capability, error.what_to_do
+        raise MissingCapabilityError(*facts, bundle=str(directory)) from error
+    except BundleError as error:
+        raise BundleError(f"bundle {directory}: {error}") from error
+    except OSError as error:
+        raise BundleError(f"bundle {directory}: cannot be read: {reason(error)}") from error
 
 
 _IN_WORDS = {

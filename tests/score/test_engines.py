@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import config, running
 from processes import server
-from ray_programs import CLUSTER, MAP_BATCHES, REPOINTED
-from scoring import SCORE, copy_bundle, kill_and_resume, sentido_score, write_jsonl, write_parquet
+from ray_programs import BUNDLE_GONE, CLUSTER, MAP_BATCHES
+from scoring import SCORE, kill_and_resume, sentido_score, write_jsonl, write_parquet
 from sentido_bundle import Bundle, default_bundle
 from sentido_score import Options, ScoreError, Scorer, Servers, score, score_batches
+from variants import copy
 from waiting import PATIENCE, wait_for
 
 AWKWARD = ["", "zzzz qqqq", "good " * 700, "Ünïcode, 映画 and 🎬", 'a "quote"\nand a line']
@@ -33,11 +34,6 @@ def remote() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def texts(reviews: list[str]) -> list[str]:
     return [*reviews[::40], *AWKWARD]
-
-
-@pytest.fixture(scope="module")
-def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_bundle(tmp_path_factory.mktemp("bundles") / "other")
 
 
 @pytest.fixture(scope="module")
@@ -194,16 +190,19 @@ def test_runs_on_a_cluster_that_are_killed_go_on_to_the_same_output(
 
 
 @pytest.mark.nightly
-def test_actors_refuse_another_bundle_than_the_run_began_with(
-    tmp_path: Path, other_bundle: Path, ray_cluster: str
+def test_actors_get_the_bundle_that_the_run_began_with_whatever_lies_in_its_folder(
+    tmp_path: Path, texts: list[str], ray_cluster: str
 ) -> None:
-    path, link = write_jsonl(tmp_path / "in.jsonl", ["fine"] * 10), tmp_path / "current"
-    link.symlink_to(default_bundle())
-    command = [sys.executable, "-c", REPOINTED, *map(str, (path, link, other_bundle)), ray_cluster]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    begun, now = (Bundle.load(folder).digest for folder in (default_bundle(), other_bundle))
-    assert f"{str(link)!r} holds the bundle {now} on a node" in result.stdout, result.stderr
-    assert f"the run began with {begun}" in result.stdout
+    path = write_parquet(tmp_path / "in.parquet", texts)
+    folder, other = copy(tmp_path / "bundle"), copy(tmp_path / "other", labels=["x", "y"])
+    empty, replaced = tmp_path / "empty.parquet", tmp_path / "replaced.parquet"
+    arguments = map(str, (path, folder, other, ray_cluster, empty, replaced))
+    command = [sys.executable, "-c", BUNDLE_GONE, *arguments]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    scored = pa.Table.from_batches(score_batches(path))
+    assert pq.read_table(empty).equals(scored)
+    assert pq.read_table(replaced).equals(scored)
+    assert Bundle.load(folder).labels == ("x", "y")  # it was replaced
 
 
 def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from sentido_bundle import (
     RunLimits,
     cpus,
 )
+from sentido_bundle.errors import naming
+from sentido_bundle.files import read_files
 from sentido_bundle.vector_kinds import VectorKind
 
 from sentido_score.engines.engine import Model, Scores
@@ -34,11 +36,29 @@ Run = Callable[[Sequence[NDArray[np.int32]]], Mapping[str, NDArray[np.float32]]]
 
 def load(bundle: str | Path, options: Options) -> Bundle:
     """Load a bundle. Raises ScoreError if it cannot be used."""
+    return parse(read(bundle), bundle, options)
+
+
+def read(bundle: str | Path) -> dict[str, bytes]:
+    """Read the files of a bundle, by name. Raises ScoreError."""
+    with _refused(bundle):
+        return read_files(Path(bundle))
+
+
+def parse(files: Mapping[str, bytes], bundle: str | Path, options: Options) -> Bundle:
+    """Make a bundle from its files, which were read from `bundle`. Raises ScoreError."""
+    limits = RunLimits(
+        options.max_run_bytes, options.max_run_multiplications, options.max_text_characters
+    )
+    with _refused(bundle):
+        return Bundle.parse(files, options.precision, limits=limits)
+
+
+@contextmanager
+def _refused(bundle: str | Path) -> Iterator[None]:
     try:
-        limits = RunLimits(
-            options.max_run_bytes, options.max_run_multiplications, options.max_text_characters
-        )
-        return Bundle.load(bundle, options.precision, limits=limits)
+        with naming(bundle):
+            yield
     except BundleError as error:
         raise ScoreError(str(error)) from error
 

@@ -1,8 +1,9 @@
 """The engine of a cluster: Ray Data reads windows in one task and scores them in actors.
 
 The task reads the input from where the run stands and gives a window a block, pickled, so that
-every engine cuts alike; an actor a CPU holds the bundle; this process takes the blocks in order
-and writes. What waits in between is bounded by Ray.
+every engine cuts alike; this process reads the bundle, once, and an actor per CPU computes with a
+copy of it; this process takes the blocks in order and writes. What waits in between is bounded by
+Ray.
 """
 
 import logging
@@ -21,8 +22,8 @@ from ray.data.datasource import Datasource, ReadTask
 from ray.exceptions import RayError
 
 from sentido_score.engines.cluster import Connection
-from sentido_score.engines.engine import Model, Scores
-from sentido_score.engines.local import compute, dimension_of, encode, load, model_of
+from sentido_score.engines.engine import Scores
+from sentido_score.engines.local import compute, dimension_of, encode, model_of, parse, read
 from sentido_score.errors import ScoreError
 from sentido_score.formats.reader import Reader
 from sentido_score.formats.window import Position, Window
@@ -40,9 +41,10 @@ class RayEngine:
         """Connect to the cluster, or start one on this machine. Raises ScoreError."""
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module="ray")
-        self._folder = str(Path(bundle).absolute())
+        self._folder = str(bundle)
         self._options = options
-        loaded = load(bundle, options)
+        self._files = read(bundle)
+        loaded = parse(self._files, bundle, options)
         self.model = model_of(loaded)
         self.dimension = dimension_of(loaded, options.embed)
         self._connection = None if ray.is_initialized() else Connection(address)
@@ -59,7 +61,7 @@ class RayEngine:
                     override_num_blocks=1,
                     num_cpus=0,  # the actors take them all, and nothing would ever be read
                 ).map_batches(
-                    _actor(self._folder, self._options, self.model),
+                    _actor(ray.put(self._files), self._folder, self._options),
                     batch_size=1,
                     batch_format="pyarrow",
                     num_cpus=1,
@@ -122,20 +124,14 @@ class _Windows(Datasource):  # type: ignore[misc]  # ray has no types here
         return [ReadTask(read, nothing)]
 
 
-def _actor(folder: str, options: Options, model: Model) -> type:
-    """Make the class of the actors; what it is told is in it, and so not in Ray's store."""
+def _actor(files: ray.ObjectRef, folder: str, options: Options) -> type:
+    """Make the class of the actors; what it is told is in it, but for the bundle's files."""
 
     class Actor:
         """A bundle in a worker process; lives as long as the pool."""
 
         def __init__(self) -> None:
-            self._bundle = load(folder, options)
-            if model_of(self._bundle) != model:
-                raise ScoreError(
-                    f"{folder!r} holds the bundle {self._bundle.digest} on a node of the cluster,"
-                    f" the run began with {model.digest}: go on with --resume once it holds that"
-                    " one everywhere"
-                )
+            self._bundle = parse(ray.get(files), folder, options)
 
         def __call__(self, table: pa.Table) -> pa.Table:
             window: Window = pickle.loads(table[_COLUMN][0].as_py())
