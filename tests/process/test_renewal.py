@@ -172,8 +172,8 @@ class Replica:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        with suppress(ValueError):  # closed, at the end of the test
-            for line in self.process.stderr:
+        with suppress(ValueError), self.process.stderr as log:  # closed at the end of the test
+            for line in log:
                 self.answered += '/Predict"' in line
 
 
