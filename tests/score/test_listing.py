@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from scoring import sentido_score, write_csv
+from scoring import sentido_score, write_csv, write_jsonl
 from sentido_score import Options, ScoreError, score
 from sentido_score.files.locations import expand
 from sentido_score.formats.opening import open_source
@@ -57,16 +57,51 @@ def test_many_files_that_are_not_read_are_not_all_named(tmp_path: Path) -> None:
     assert said.endswith("'part-00000', 'part-00001', 'part-00002' and 1,197 more")
 
 
+@pytest.mark.parametrize("pattern", ["", "*.jsonl", "**/*.jsonl"])
+@pytest.mark.parametrize("out", ["scored.jsonl", "scored/", "deep/scored.jsonl"])
+def test_an_output_among_files_that_are_none_is_refused_by_name(
+    out: str, pattern: str, tmp_path: Path
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "in" / out
+    folder.mkdir()
+    write_jsonl(folder / "a.jsonl", ["x"])
+    score(folder, out=f"{folder}/{out}", make_folders=True)
+    if pattern == "*.jsonl" and "/" in out:
+        assert names(folder / pattern) == ["a.jsonl"]
+        return
+    with pytest.raises(ScoreError) as refused:
+        expand([folder / pattern])
+    assert str(refused.value) == (
+        f"{output}: is an output of sentido-score, beside files that are not, such as"
+        f" {folder}/a.jsonl: name the files that are meant, or move the output away"
+    )
+
+
+def test_outputs_alone_or_by_name_are_an_input_and_a_report_of_others_says_nothing(
+    tmp_path: Path,
+) -> None:
+    source, folder = write_jsonl(tmp_path / "a.jsonl", ["x"]), tmp_path / "in"
+    folder.mkdir()
+    for name in ("b.jsonl", "c.jsonl"):
+        score(source, out=folder / name)
+    assert names(folder) == ["b.jsonl", "c.jsonl"]
+    assert len(expand([source, folder / "b.jsonl"])) == 2
+    write_jsonl(folder / "d.jsonl", ["x"])
+    for name in ("b.jsonl", "c.jsonl"):
+        (folder / f"{name}.report.json").write_text('{"rows": 1}')
+    assert names(folder) == ["b.jsonl", "c.jsonl", "d.jsonl"]
+
+
 def test_input_format_takes_every_file_that_is_not_hidden_or_ours(
     folder: Path, tmp_path: Path
 ) -> None:
     score(folder, out=folder / "scored.csv")
+    (folder / "scored.csv").unlink()
     options = Options(input_format="csv")
-    assert names(folder, options) == ["a.csv", "b.csv.bz3", "c.json", "part-00000", "scored.csv"]
+    assert names(folder, options) == ["a.csv", "b.csv.bz3", "c.json", "part-00000"]
     assert any(
         "reports of sentido-score: 'scored.csv.report.json'" in s for s in heard(folder, options)
     )
-    (folder / "scored.csv").unlink()
     assert score(folder, out=tmp_path / "out.csv", options=options).rows == 4
     (folder / "a.csv").unlink()
     with pytest.raises(ScoreError, match=r"ends in \.csv, .*'c\.json', 'part-00000'"):

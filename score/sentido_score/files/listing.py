@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from sentido_score.errors import ScoreError
 from sentido_score.files.names import is_utf8, quoted, refused_name, shown
-from sentido_score.files.work_folders import is_report, without_unfinished
+from sentido_score.files.work_folders import REPORT, is_report, without_unfinished
 
 _UNKNOWN = "their names tell no format"
 _HIDDEN = "their names, or those of their folders, begin with _ or ."
@@ -65,6 +65,7 @@ def in_folder(system: fs.FileSystem, folder: str, is_known: Callable[[str], bool
     for info in _finished(system, infos, listing):
         if not listing.leaves_out(info.path, folder, is_known):
             _take(system, info, listing)
+    _refuse_mixture(system, infos, listing)
     return listing
 
 
@@ -89,6 +90,7 @@ def matching(
         folder = _outermost(info.path, folders)
         if folder is not None and not listing.leaves_out(info.path, folder, is_known):
             _take(system, info, listing)
+    _refuse_mixture(system, infos, listing)
     return listing
 
 
@@ -131,6 +133,26 @@ def _outermost(path: str, folders: set[str]) -> str | None:
     parts = path.split("/")
     above = ("/".join(parts[:count]) for count in range(1, len(parts)))
     return next((folder for folder in above if folder in folders), None)
+
+
+def _refuse_mixture(system: fs.FileSystem, infos: Iterable[fs.FileInfo], listing: Listing) -> None:
+    """Raise ScoreError for outputs of ours among other files: their rows would come out twice."""
+    files = {str(info.path) for info in infos if info.type == fs.FileType.File}
+    reported = {path.removesuffix(REPORT) for path in files if path.endswith(REPORT)}
+    outputs, others = set[str](), []
+    for info in listing.files:
+        path = str(info.path)
+        output = path if path in reported else _outermost(path, reported)
+        if output is None:
+            others.append(path)
+        else:
+            outputs.add(output)
+    for output in sorted(outputs) if others else ():
+        if is_report(system, f"{output}{REPORT}"):
+            raise ScoreError(
+                f"{shown(output)}: is an output of sentido-score, beside files that are not, such"
+                f" as {shown(others[0])}: name the files that are meant, or move the output away"
+            )
 
 
 def _everything(system: fs.FileSystem, folder: str) -> tuple[list[fs.FileInfo], list[str]]:
