@@ -73,7 +73,7 @@ class Chunker:
         """Take the next text; give the chunks that are ready, among them a text's error."""
         index = self._offset + len(self._texts)
         try:
-            size = _text_bytes(text, f"{self._field}[{index}]", index, self._limits)
+            size = _text_bytes(text, self._field, index, self._limits)
         except InvalidRequestError as error:
             ready = self.rest()
             self._offset += 1
@@ -84,11 +84,8 @@ class Chunker:
         self._texts.append(text)
         self._bytes += size
         self._tokens += tokens
-        return [*ready, *self.rest()] if self._is_full else ready
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._texts) == self._limits.max_texts or self._tokens >= CHUNK_TOKENS
+        is_full = self._tokens >= CHUNK_TOKENS or len(self._texts) == self._limits.max_texts
+        return [*ready, *self.rest()] if is_full else ready
 
     def __bool__(self) -> bool:
         """Whether something was collected that is not in a chunk yet."""
@@ -107,7 +104,7 @@ class Chunker:
 def _text_bytes(text: str, field: str, index: int, limits: Limits) -> int:
     """Give the bytes that a text takes in a request.
 
-    Raises InvalidRequestError, naming it by `field`, if it cannot be sent.
+    Raises InvalidRequestError, naming it by `field` and `index`, if it cannot be sent.
     """
     if isinstance(text, str) and len(text) > limits.max_text_characters:
         most = limits.max_text_characters
@@ -122,8 +119,8 @@ def _text_bytes(text: str, field: str, index: int, limits: Limits) -> int:
 def _bytes_of(text: str, field: str, index: int | None) -> int:
     if not isinstance(text, str):
         kind = "float (nan)" if isinstance(text, float) and isnan(text) else type(text).__name__
-        description = f"is of type {kind}, str is needed"
-        raise NotTextError(f"{field} {description}", [Violation(field, description, index)])
+        name, description = _name(field, index), f"is of type {kind}, str is needed"
+        raise NotTextError(f"{name} {description}", [Violation(name, description, index)])
     try:
         return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
@@ -133,4 +130,10 @@ def _bytes_of(text: str, field: str, index: int | None) -> int:
 
 
 def _bad_text(field: str, index: int | None, description: str) -> InvalidRequestError:
-    return InvalidRequestError(f"{field}: {description}", [Violation(field, description, index)])
+    name = _name(field, index)
+    return InvalidRequestError(f"{name}: {description}", [Violation(name, description, index)])
+
+
+def _name(field: str, index: int | None) -> str:
+    """Return what a text is called; None: it is the only one."""
+    return field if index is None else f"{field}[{index}]"

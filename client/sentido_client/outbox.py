@@ -35,7 +35,7 @@ class Outbox:
         """Whether `send` has a chunk to give now."""
         if self._ready:
             return len(self._in_flight) < WINDOW
-        return bool(self._chunker) and (not self._in_flight or self.exhausted)
+        return (not self._in_flight or self.exhausted) and bool(self._chunker)
 
     @property
     def is_done(self) -> bool:

@@ -192,10 +192,10 @@ def predictions(
     def read(message: prediction_pb2.Prediction) -> Prediction:
         scores, chosen, logits = [], [], message.logits
         for each in message.scores:
-            score = Score(intern(each.label), each.probability, each.chosen)
-            scores.append(score)
-            if each.chosen:
-                chosen.append(score.label)
+            label, is_chosen = intern(each.label), each.chosen
+            scores.append(Score(label, each.probability, is_chosen))
+            if is_chosen:
+                chosen.append(label)
         return Prediction(
             intern(message.label),
             message.probability,
