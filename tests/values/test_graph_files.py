@@ -202,9 +202,9 @@ def test_more_nodes_than_a_graph_may_have_are_refused_at_once(count: int) -> Non
     model = good()
     model.graph.node.extend([helper.make_node("Relu", ["x"], ["a"])] * count)
     data = model.SerializeToString()
-    start = time.monotonic()
+    start = time.process_time()
     assert "more than 256 nodes" in refusal(data)
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_tensors_that_all_claim_the_same_bytes_are_bounded_together() -> None:
@@ -251,10 +251,10 @@ def test_sizes_that_grow_with_each_node_cost_the_check_nothing(operator: str) ->
             axis = {"axis": 0} if operator == "Concat" else {}
             add_node(operator, given, [f"a{index}"], **axis)(model)
         last = f"a{index}"
-    start = time.monotonic()
+    start = time.process_time()
     found = refusal(model, max_tokens=1)
     assert "over 64 factors" in found or "computes with the number of texts" in found
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_what_a_run_takes_is_held_to_the_limits_that_are_set_and_the_error_names_them() -> None:
