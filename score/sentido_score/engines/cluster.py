@@ -66,7 +66,8 @@ def _awaited(done: "Future[None]", seconds: float | None, address: str | None) -
     try:
         done.result(seconds)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error) or f"no answer within {seconds:g} seconds"
+        is_late = isinstance(error, TimeoutError) and not error.errno  # ours, or the socket's
+        reason = f"no answer within {seconds:g} seconds" if is_late else str(error)
         raise ScoreError(f"no Ray cluster at {address or 'this machine'}: {reason}") from error
 
 
