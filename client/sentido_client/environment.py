@@ -3,6 +3,7 @@
 The server's own variables have other names, so that both may be set in one environment.
 """
 
+import difflib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +17,28 @@ VARIABLES = {
 }
 """Arguments of `Client`, and the variable that stands for each."""
 
+_NEAR = 0.86  # ..._ADDR is near ..._ADDRESS; no variable of the server's is near any
+
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the arguments of `Client` that the environment gives. An empty variable is none."""
+    """Return the arguments of `Client` that the environment gives. An empty variable is none.
+
+    Raises ValueError for a variable whose name is nearly one of these.
+    """
+    check_variables(environ)
     given = {argument: environ.get(variable) for argument, variable in VARIABLES.items()}
     return {argument: value for argument, value in given.items() if value}
+
+
+def check_variables(environ: Mapping[str, str] = os.environ) -> None:
+    """Raise ValueError for a variable whose name is nearly one of VARIABLES."""
+    known = [*VARIABLES.values()]
+    for name, value in environ.items():
+        if value and name.upper().startswith("SENTIDO_") and name not in known:
+            near = difflib.get_close_matches(name.upper(), known, cutoff=_NEAR)
+            longer = [variable for variable in near if variable.startswith(name.upper())]
+            for meant in longer or near:
+                raise ValueError(f"there is no variable {name}; did you mean {meant}?")
 
 
 def with_environment(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from sentido_client.client import Client
-from sentido_client.environment import VARIABLES
+from sentido_client.environment import VARIABLES, check_variables
 from sentido_client.errors import SentidoError
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -46,6 +46,7 @@ class Session:
     def client(self) -> Client:
         """Make a client; the subcommand closes it."""
         try:
+            check_variables()
             return Client(
                 self.address,
                 timeout=self.timeout,

@@ -119,7 +119,10 @@ def _servers(arguments: argparse.Namespace) -> Servers:
         with suppress(ImportError):  # the engine says what it needs
             from sentido_client.environment import with_environment
 
-            given = with_environment(given)
+            try:
+                given = with_environment(given)
+            except ValueError as error:
+                raise ScoreError(str(error)) from error
     return Servers(
         model=arguments.model,
         model_version=arguments.model_version,

@@ -12,6 +12,7 @@ import yaml
 from charts import CHART
 from conftest import BIN, ROOT
 from dashboard import panels, questions
+from sentido_client.environment import from_environment
 from sentido_server.config import Config
 from sentido_server.life import GRACE_SECONDS
 from sentido_server.log import GOODBYE_SECONDS
@@ -150,6 +151,14 @@ def test_the_variables_of_other_parts_are_known_to_the_server_and_silent() -> No
     environ = dict.fromkeys(named - VARIABLES, "1")
     assert Config.load([], environ) == Config()
     assert unknown_variables(Config, environ) == []
+
+
+def test_the_variables_of_other_parts_are_known_to_the_client_and_silent() -> None:
+    composes = set(re.findall(r"\$\{(SENTIDO_\w+)", "".join(path.read_text() for path in COMPOSE)))
+    assert "SENTIDO_PORT" in composes
+    kubernetes = {"SENTIDO_SERVICE_HOST", "SENTIDO_PORT_50051_TCP_ADDR", "SENTIDO_SERVICE_PORT"}
+    others = {"SENTIDO_CONFIG", "SENTIDO_MINE_OWN"} | composes | kubernetes
+    assert from_environment(dict.fromkeys(VARIABLES | others, "1")) == {}
 
 
 def test_a_container_has_as_long_to_stop_as_the_server_can_take() -> None:

@@ -288,6 +288,14 @@ def test_an_option_may_stand_before_the_command_and_wins_over_the_environment(
     assert sentido("--model", "x", "predict", "good").returncode == 1
 
 
+def test_a_variable_that_is_nearly_one_is_an_error(sentido: Run) -> None:
+    result = sentido("health", SENTIDO_ADRESS="127.0.0.1:1")
+    assert result.returncode == 2
+    assert result.stderr == (
+        "sentido: there is no variable SENTIDO_ADRESS; did you mean SENTIDO_ADDRESS?\n"
+    )
+
+
 def test_the_version_of_a_model_can_be_asked_for(sentido: Run) -> None:
     (answer,) = lines(sentido("--model-version", "1", "predict", "good"))
     assert (answer["model"], answer["version"]) == ("imdb", "1")

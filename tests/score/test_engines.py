@@ -317,3 +317,20 @@ def test_the_environment_names_the_server(tmp_path: Path, remote: str) -> None:
         timeout=60,
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_a_variable_that_is_nearly_the_servers_is_an_error_where_servers_are_asked(
+    tmp_path: Path,
+) -> None:
+    path = write_jsonl(tmp_path / "in.jsonl", ["fine"])
+    result = subprocess.run(
+        [SCORE, str(path), "--out", str(tmp_path / "o.jsonl"), "--engine", "remote"],
+        env={**os.environ, "SENTIDO_ADRESS": "localhost:1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (
+        1,
+        "sentido-score: there is no variable SENTIDO_ADRESS; did you mean SENTIDO_ADDRESS?\n",
+    )

@@ -19,6 +19,7 @@ from sentido_client import (
     SentidoError,
     Violation,
 )
+from sentido_client.environment import from_environment
 
 ERRORS = [
     OverloadedError("busy", 1.5),
@@ -66,6 +67,25 @@ def test_a_token_wins_over_the_variable_of_a_token_file(monkeypatch: pytest.Monk
     monkeypatch.setenv("SENTIDO_CONNECT_TOKEN_FILE", "/nowhere")
     monkeypatch.delenv("SENTIDO_ADDRESS", raising=False)
     assert "/nowhere" not in repr(Client.from_environment(token="a" * 20))
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("SENTIDO_ADRESS", "SENTIDO_ADDRESS"),
+        ("SENTIDO_ADDR", "SENTIDO_ADDRESS"),
+        ("sentido_address", "SENTIDO_ADDRESS"),
+        ("SENTIDO_CONECT_CA", "SENTIDO_CONNECT_CA"),
+        ("SENTIDO_CONNECT_CERTS", "SENTIDO_CONNECT_CERT"),
+        ("SENTIDO_CONNECT_TOKEN", "SENTIDO_CONNECT_TOKEN_FILE"),
+    ],
+)
+def test_a_variable_that_is_nearly_one_is_refused_with_the_one_that_was_meant(
+    given: str, meant: str
+) -> None:
+    with pytest.raises(ValueError, match=f"there is no variable {given}; did you mean {meant}"):
+        from_environment({given: "a"})
+    assert from_environment({given: ""}) == {}
 
 
 @pytest.mark.parametrize("k", ["5", 5.0, True, None])
