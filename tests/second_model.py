@@ -28,6 +28,7 @@ from sentido_bundle import (
     Vectors,
 )
 from sentido_export.package import Adapted, Facts, package
+from sentido_export.remembered import Remembered
 
 LENGTH, SIZE = 8, 5
 LABELS = ("calm", "loud", "odd")
@@ -64,7 +65,7 @@ def write(folder: Path, layout: Layout = Layout.FIXED, has_words: bool = True) -
         vocabulary=VOCABULARY,
         inputs=Inputs(layout, LENGTH, Truncation.POST, padding),
         graphs=_graphs(LENGTH if is_fixed else "time"),
-        answer=answer if is_fixed else _answer_alone,
+        answer=Remembered(answer if is_fixed else _answer_alone),
         against=Against.REBUILT,
         same_bits=not is_fixed,  # ONNX Runtime multiplies one row in another way than several
         cleaned_by_caller=True,

@@ -4,7 +4,7 @@ It holds no times, paths or texts, and names the files that it is of.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,23 +26,23 @@ from sentido_evaluate.page.render import render_page
 from sentido_evaluate.table import show
 from sentido_evaluate.truth import Held
 
-_ROWS = 4096
+_ROWS, _CHARACTERS = 4096, 1 << 23  # that are answered at once
 _OF = ("vocabulary.json", "model.onnx", "weights.bin")
 _LACKS = (TypeError, KeyError, ValueError, IndexError, AttributeError, ArithmeticError)
 
 
 def evaluate_texts(
     bundle: Bundle,
-    texts: Sequence[str],
+    texts: Iterable[str],
     truth: Sequence[Held],
     suites: Sequence[Suite] = (),
     run: Run | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a bundle on texts in memory; `truth`: of each text, `run`: gives its answers."""
+    """Evaluate a bundle on texts; `truth`: of each text, `run`: gives its answers."""
     counted = Counted(bundle)
     for answers in answered(bundle, texts, truth, run):
         counted.add(answers)
-    rows = {"evaluated": len(texts), "errors": 0}
+    rows = {"evaluated": len(truth), "errors": 0}
     evaluation: dict[str, Any] = {"format": FORMAT, "model": model_facts(bundle), "rows": rows}
     evaluation |= counted.figures.figures()
     evaluation["notes"] = notes(evaluation)
@@ -51,7 +51,7 @@ def evaluate_texts(
 
 
 def best_thresholds(
-    bundle: Bundle, texts: Sequence[str], truth: Sequence[Held]
+    bundle: Bundle, texts: Iterable[str], truth: Sequence[Held]
 ) -> list[float | None]:
     """Return from which probability on each label gives the largest F1 on these texts.
 
@@ -64,16 +64,29 @@ def best_thresholds(
 
 
 def answered(
-    bundle: Bundle, texts: Sequence[str], truth: Sequence[Held], run: Run | None = None
+    bundle: Bundle, texts: Iterable[str], truth: Sequence[Held], run: Run | None = None
 ) -> Iterator[Answers]:
-    """Let a bundle answer texts in memory, some at a time; `run`: gives its answers."""
-    threads = cpus.granted()
-    for begin in range(0, len(texts), _ROWS):
-        part = list(texts[begin : begin + _ROWS])
+    """Let a bundle answer texts, some at a time; `run`: gives its answers."""
+    threads, begin = cpus.granted(), 0
+    for part in _some(texts):
         scores = compute(bundle, encode(bundle, part), None, threads, run)
         kept = np.arange(len(part), dtype=np.int64)
-        held = list(truth[begin : begin + _ROWS])
+        held = list(truth[begin : begin + len(part)])
         yield Answers(part, [], held, (scores,), kept, [], Position())
+        begin += len(part)
+
+
+def _some(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield texts in lists that are short and hold little."""
+    part, characters = list[str](), 0
+    for text in texts:
+        part.append(text)
+        characters += len(text)
+        if len(part) == _ROWS or characters >= _CHARACTERS:
+            yield part
+            part, characters = [], 0
+    if part:
+        yield part
 
 
 def dump(evaluation: Mapping[str, Any], manifest: Manifest) -> bytes:

@@ -41,7 +41,7 @@ from sentido_export.labels import listed
 from sentido_export.machine import check_memory, check_room, memory_in_words
 from sentido_export.package import Adapted, Facts, Judged, package
 from sentido_export.recipe import Recipe
-from sentido_export.remembered import Answer
+from sentido_export.remembered import Remembered
 from sentido_export.report import check_report, write_report
 from sentido_export.templates import Templates
 
@@ -88,7 +88,7 @@ class Trained:
     """What training gave: a Keras model, its vocabulary, and what was measured of it."""
 
     layers: "Layers"
-    answer: Answer  # what the layers give
+    answer: Remembered  # what the layers give
     tokenizer: Tokenizer
     inputs: Inputs
     parts: data.Split

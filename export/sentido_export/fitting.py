@@ -38,7 +38,7 @@ class Fitted:
 
     layers: Layers
     course: Course
-    answer: Answer  # what the layers give, from now on
+    answer: Remembered  # what the layers give, from now on
     facts: dict[str, Any]  # of the training, for the manifest
 
 

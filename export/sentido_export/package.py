@@ -6,7 +6,7 @@ A model that was trained elsewhere enters here, too: what this step needs to kno
 
 import importlib.metadata
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Adapted:
     vocabulary: Sequence[str | None]  # index = id; None: an id without a word, 0 among them
     inputs: Inputs
     graphs: Graphs  # `int8` is made by `package`
-    answer: Answer  # Keras' own, for every output of `graphs.model`, and LAST_STEP
+    answer: Remembered  # Keras' own, for every output of `graphs.model`, and LAST_STEP
     against: Against
     same_bits: bool
     cleaned_by_caller: bool = False
@@ -80,7 +80,7 @@ class Facts:
 class Judged:
     """Labelled texts that a bundle is evaluated on, and what else its evaluation says."""
 
-    texts: Sequence[str]
+    texts: Iterable[str]  # gone through once
     truth: Sequence[Held]  # of each text
     suites: Sequence[Suite] = ()  # checks of behaviour
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -104,15 +104,14 @@ def package(
     evaluated. `choose`: chooses thresholds by the bundle's answers. Raises ExportError or
     BundleError, and writes nothing then.
     """
-    keras = Remembered(model.answer)
     golden = verify.golden_answers(
-        keras, Tokenizer(model.vocabulary, model.tokenizer, model.inputs, model.cleaner)
+        model.answer, Tokenizer(model.vocabulary, model.tokenizer, model.inputs, model.cleaner)
     )
     manifest = _manifest(model, facts)
     unproven = Bundle.parse(_packed(model, manifest, model.graphs, golden))
     threads = cpus.granted()
     onnx = Remembered(lambda ids: unproven.run(ids, threads=threads).arrays)
-    parity = verify.compare(keras, onnx, unproven.tokenizer, texts, model.against)
+    parity = verify.compare(model.answer, onnx, unproven.tokenizer, texts, model.against)
     task = model.task if choose is None else choose(unproven)
     manifest, graphs = replace(manifest, parity=parity, task=task), model.graphs
     if held_out is not None and int8:
@@ -120,7 +119,8 @@ def package(
         manifest, graphs = _add_int8(manifest, model, golden, held_out, onnx)
     files = _packed(model, manifest, graphs, golden)
     if judged is not None:
-        section, data = _evaluated(Bundle.parse(files), judged, onnx)
+        known = None if held_out is None else onnx  # of other texts nothing is kept
+        section, data = _evaluated(Bundle.parse(files), judged, known)
         manifest = replace(manifest, evaluation=section)
         files = _packed(model, manifest, graphs, golden, data)
     return write_bundle(out, files)
@@ -137,15 +137,15 @@ def _packed(
     return pack_bundle(manifest, model.vocabulary, graphs, golden, evaluation, cleaning)
 
 
-def _evaluated(bundle: Bundle, judged: Judged, onnx: Answer) -> tuple[Evaluation, bytes]:
+def _evaluated(bundle: Bundle, judged: Judged, known: Answer | None) -> tuple[Evaluation, bytes]:
     """Evaluate a bundle; return what its manifest and its evaluation.json say of that.
 
-    `onnx`: what the bundle answers.
+    `known`: gives what the bundle answers, in the place of the bundle.
     """
-    evaluation = evaluate_texts(bundle, judged.texts, judged.truth, judged.suites, onnx)
+    evaluation = evaluate_texts(bundle, judged.texts, judged.truth, judged.suites, known)
     evaluation |= judged.more
     accuracy, macro_f1 = evaluation["accuracy"]["value"], evaluation["macro_f1"]
-    section = Evaluation(len(judged.texts), accuracy, macro_f1)
+    section = Evaluation(len(judged.truth), accuracy, macro_f1)
     return section, dump(evaluation, bundle.manifest)
 
 

@@ -9,7 +9,8 @@ Else a model is asked what it has learned by heart, and its figures are too good
 
 import hashlib
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ Numbers = NDArray[np.int64]
 _WORD = re.compile(r"[^\W_]+")  # characters that are isalnum()
 
 
-def groups(texts: Sequence[str], say: Say = quiet) -> Numbers:
+def groups(texts: Iterable[str], say: Say = quiet) -> Numbers:
     """Return the number of each text's group, from 0 in order of the groups' first texts.
 
     Two texts are in one group if they have the same letters and digits in lower case (or, of texts
@@ -33,17 +34,16 @@ def groups(texts: Sequence[str], say: Say = quiet) -> Numbers:
     phrases of 5 words are in the other, too; and if others connect them so. `say` is told if too
     much is shared to compare all of them.
     """
-    components, words = Components(len(texts)), Words()
-    first: dict[bytes, int] = {}
-    same = np.empty((len(texts), 2), np.int64)
+    words, first, same = Words(), dict[bytes, int](), array("q")
     for row, text in enumerate(texts):
         found = _WORD.findall(text.lower())
         letters = "".join(found) or text
         key = hashlib.blake2b(letters.encode(), digest_size=16).digest()
-        same[row] = row, first.setdefault(key, row)
+        same.append(first.setdefault(key, row))
         words.add(found)
-    for pair in same[same[:, 0] != same[:, 1]]:
-        components.join(pair)
+    components, firsts = Components(len(same)), np.array(same, np.int64)
+    for row in np.flatnonzero(firsts != np.arange(len(same))).tolist():
+        components.join(np.array([row, firsts[row]]))
     if not connect(components, words.index()):
         say(
             "so many texts share so many phrases that not all were compared: some near copies may"

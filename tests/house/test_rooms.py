@@ -46,6 +46,7 @@ ROOMS = {  # what each room imports besides itself, rooms and modules
                 "errors",
                 "machine",
                 "package",
+                "remembered",
                 "report",
                 "split",
                 "tables",

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sentido_bundle import Bundle, BundleError, Task, TaskKind
 from sentido_export.errors import ExportError
 from sentido_export.flags import parse
 from sentido_export.imported.export import export_own_model
-from sentido_export.imported.labelled import Labelled, thresholds_for
+from sentido_export.imported.labelled import Labelled, read_labelled, thresholds_for
 from sentido_export.imported.options import OwnModelOptions
 from sentido_score.callbacks import quiet
 
@@ -273,3 +274,47 @@ def test_labels_without_data_are_a_bad_flag(capsys: pytest.CaptureFixture[str]) 
             parse(["--from-keras", "m.h5", *flags])
         assert ended.value.code == 2
         assert f"{flags[0]} is of --data, which was not given" in capsys.readouterr().err
+
+
+def read(path: str | Path, kind: TaskKind = TaskKind.SINGLE, *flags: str) -> Labelled:
+    """Read labelled texts as the exporter does, before it starts TensorFlow."""
+    given = ["--from-keras", "m.keras", "--data", str(path), *flags]
+    options = OwnModelOptions.of(parse(given), Path("out"), "mine")
+    labelled = read_labelled(options, LABELS, kind, quiet)
+    assert labelled is not None
+    return labelled
+
+
+def test_the_texts_of_a_table_are_not_held_in_memory(tmp_path: Path) -> None:
+    rows = [(f"{n} " * 100, LABELS[n % 3]) for n in range(5_000)]
+    path = write(tmp_path / "a.csv", rows, ["text", "label"])
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        labelled = read(path)
+        half = labelled.part(np.arange(len(rows)) % 2 == 0)
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held < path.stat().st_size / 5
+    assert list(labelled.texts) == list(labelled.texts) == [text for text, _ in rows]
+    assert list(half.texts) == [text for text, _ in rows[::2]]
+    assert half.having(0) == 834
+
+
+def test_a_table_that_changes_before_it_is_read_again_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", ONE_EACH, ["text", "label"])
+    labelled = read(path)
+    write(path, ONE_EACH[::-1], ["text", "label"])
+    with pytest.raises(ExportError, match=r"^--data: .*a\.csv: was changed .*: start anew"):
+        list(labelled.texts)
+
+
+def test_what_comes_by_standard_input_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.csv", ONE_EACH, ["text", "label"])
+    with path.open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        labelled = read("-", TaskKind.SINGLE, "--input-format", "csv")
+    assert list(labelled.texts) == list(labelled.texts) == [text for text, _ in ONE_EACH]

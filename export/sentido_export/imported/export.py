@@ -66,6 +66,7 @@ from sentido_export.imported.vocabulary import Vocabulary
 from sentido_export.imported.vocabulary_hints import vocabulary_hints
 from sentido_export.machine import settle_keras
 from sentido_export.package import Adapted, Facts, Judged, package
+from sentido_export.remembered import Remembered
 from sentido_export.report import check_report, write_report
 from sentido_export.weights import Weights
 
@@ -145,7 +146,7 @@ def _packaged(read: _Read, model: Adapted, facts: Facts) -> Bundle:
     thresholds, texts = thresholds_for(options, model.labels, model.task, texts, _say)
     more = {} if thresholds is None else {"thresholds": thresholds.facts()}
     choose = None if thresholds is None else thresholds.choose
-    print(f"Evaluating on {len(texts.texts):,} labelled texts ...", flush=True)
+    print(f"Evaluating on {len(texts.truth):,} labelled texts ...", flush=True)
     judged = Judged(texts.texts, texts.truth, more=more)
     bundle = package(options.out, model, facts, read.sample, judged=judged, choose=choose)
     write_report(options.out, bundle)
@@ -272,7 +273,7 @@ def _adapt(read: _Read, rebuilt: "Rebuilt", sides: Sides, path: Path) -> Adapted
         vocabulary=words,
         inputs=inputs,
         graphs=graphs,
-        answer=answer,
+        answer=Remembered(answer),
         against=Against.CHECK if read.answers else Against.REBUILT,
         same_bits=same_bits,
         cleaned_by_caller=read.options.cleaned_by_caller,

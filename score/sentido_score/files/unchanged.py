@@ -34,8 +34,8 @@ def unchanged(file: InputFile) -> Iterator[None]:
 
 def _changed(file: InputFile) -> ScoreError:
     return ScoreError(
-        f"{file.name}: was changed after the run began: put it back as it was (its time of change"
-        " too) and go on with --resume, or start anew with --overwrite"
+        f"{file.name}: was changed after the run began: start anew (sentido-score: --overwrite, or"
+        " --resume once it is as it was, its time of change too)"
     )
 
 
