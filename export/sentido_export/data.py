@@ -63,7 +63,6 @@ class Split:
     train: Dataset
     validation: Dataset  # picks the epoch
     test: Dataset  # gives the reported figures, used for nothing else
-    train_groups: NDArray[np.int64]  # near copies among the texts of `train`: see `groups`
 
 
 def load(
@@ -162,7 +161,7 @@ def split(data: Dataset, share: float, seed: int, say: Say = quiet) -> Split:
     of_texts = groups(data.texts, say)
     parts = held_out(of_texts, data.labels, share, seed, data.label_names)
     train, validation, test = (np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION, TEST))
-    return Split(data.take(train), data.take(validation), data.take(test), of_texts[train])
+    return Split(data.take(train), data.take(validation), data.take(test))
 
 
 def _dataset(

@@ -216,7 +216,6 @@ def test_a_split_of_texts_shares_no_near_copy_between_its_parts() -> None:
     sides = [{number[text] for text in part.texts} for part in found]
     assert not any(a & b for a, b in combinations(sides, 2))
     assert sorted(text for part in found for text in part.texts) == sorted(texts)
-    assert parts.train_groups.tolist() == [number[text] for text in parts.train.texts]
 
 
 def test_folds_hold_whole_groups_and_are_of_near_size() -> None:
