@@ -17,10 +17,8 @@ from sentido_export.model import Held
 from sentido_export.ngrams import NGrams, marked, words_of
 from sentido_export.recipe import BEST, MOST_SPANS, Recipe, Teacher
 from sentido_export.split import folds, groups
-from sentido_export.teacher import Pupils, answers
 from sentido_export.temperature import Trust, fit_temperature, log_loss, log_probabilities
 from sentido_export.templates import Templates
-from sklearn.feature_extraction.text import CountVectorizer
 
 WORDS = ["good", "bad", "film", "it", "was", "plot", "!", "don't", "not", "ünïcode", "why"]
 TEMPLATES = b"""
@@ -47,6 +45,8 @@ def drawn(seed: int, count: int, least: int = 0, most: int = 30) -> list[str]:
 
 @pytest.mark.parametrize("longest", [1, 2, 3])
 def test_ngrams_are_counted_as_by_scikit_learn(longest: int) -> None:
+    from sklearn.feature_extraction.text import CountVectorizer  # seconds, in one worker only
+
     texts, others = drawn(1, 60), [*drawn(2, 30), "", "new words only", "film new film"]
     ours = NGrams(texts, words_of, longest, least=3)
     theirs = CountVectorizer(
@@ -68,8 +68,12 @@ def test_words_behind_a_negator_are_other_words() -> None:
     assert mark("a knot") == ["a", "knot"]
 
 
-def shaped(texts: Sequence[str], labels: Sequence[int], fold: np.ndarray) -> Pupils:
-    return Pupils(texts, np.array(labels, np.int32), fold)
+def taught(texts: Sequence[str], labels: Sequence[int], fold: np.ndarray, count: int) -> np.ndarray:
+    """Let a teacher answer texts of so many labels."""
+    from sentido_export.teacher import Pupils, answers  # scikit-learn: seconds, in one worker only
+
+    (said,) = answers([Pupils(texts, np.array(labels, np.int32), fold)], count, ())
+    return said
 
 
 def test_a_teacher_has_seen_neither_a_text_that_it_answers_nor_a_near_copy() -> None:
@@ -82,9 +86,9 @@ def test_a_teacher_has_seen_neither_a_text_that_it_answers_nor_a_near_copy() -> 
         for end in (" one", " two")
     ]
     apart = folds(groups(texts), 5, seed=0)
-    (fair,) = answers([shaped(texts, labels.tolist(), apart)], 2, ())
+    fair = taught(texts, labels.tolist(), apart, 2)
     assert (fair.argmax(axis=1) == labels).mean() < 0.75
-    (leaky,) = answers([shaped(texts, labels.tolist(), np.arange(120) % 2)], 2, ())
+    leaky = taught(texts, labels.tolist(), np.arange(120) % 2, 2)
     assert (leaky.argmax(axis=1) == labels).mean() > 0.95  # which is what is to be avoided
 
 
@@ -93,7 +97,7 @@ def test_a_teacher_knows_any_number_of_labels_and_a_label_that_a_fold_lacks() ->
     texts = [f"{kinds[n % 3]} number {n % 7}" for n in range(90)] + ["a rare one"] * 2
     labels = np.array([n % 3 for n in range(90)] + [3] * 2)
     fold = np.array([n % 5 for n in range(90)] + [0] * 2)
-    (said,) = answers([shaped(texts, labels.tolist(), fold)], 4, ())
+    said = taught(texts, labels.tolist(), fold, 4)
     assert said.shape == (92, 4)
     assert said.sum(axis=1) == pytest.approx(np.ones(92), abs=1e-5)
     assert (said[:90].argmax(axis=1) == labels[:90]).all()
@@ -104,7 +108,7 @@ def test_a_teacher_knows_any_number_of_labels_and_a_label_that_a_fold_lacks() ->
 def test_a_teacher_without_words_in_common_says_what_to_do() -> None:
     texts = ["one", "two", "three", "four"]
     with pytest.raises(ExportError, match="--teacher off"):
-        answers([shaped(texts, [0, 1, 0, 1], np.arange(4))], 2, ())
+        taught(texts, [0, 1, 0, 1], np.arange(4), 2)
 
 
 def test_spans_are_parts_of_long_texts_alone() -> None:
