@@ -19,7 +19,6 @@ from sentido_score.engines.local import LocalEngine
 from sentido_score.files.locations import STANDARD
 from sentido_score.formats.opening import Source, open_source
 from sentido_score.formats.reader import Reader
-from sentido_score.formats.window import Position
 from sentido_score.options import Options
 from sentido_score.output.results import RunStats
 
@@ -30,13 +29,13 @@ from sentido_evaluate.comparison import Comparison
 from sentido_evaluate.errors import EvaluateError
 from sentido_evaluate.model import FORMAT, model_facts
 from sentido_evaluate.notes import notes
+from sentido_evaluate.problems import Problems, name_of
 from sentido_evaluate.stored import read_stored
 from sentido_evaluate.truth import Columns, Truth
 from sentido_evaluate.worst import Worst
 
 _EXAMPLES = 20
 _TEXT = 600  # characters of a text that are shown
-_ERRORS_SAID = 5
 
 Watch = Callable[[RunStats, float | None], None]
 
@@ -136,18 +135,16 @@ class _Run:
         self.other_truth: list[int] = []
         self._watch = watch
         self._examples: Worst[dict[str, Any]] = Worst(examples)
-        self._rows = self._errors = 0
-        self._first_errors: list[tuple[tuple[Position, int], str]] = []
+        self._rows, self._problems = 0, Problems()
 
     def add(self, rows: Answers) -> None:
         right = self._counted.add(rows)
         if self._comparison is not None and self.other is not None:
             self._comparison.add(rows, right, self.other.add(rows.renumbered(self.other_truth), 1))
         self._keep(rows, right)
-        self._errors += len(rows.errors)
-        self._first_errors += rows.errors[: _ERRORS_SAID - len(self._first_errors)]
+        self._problems.add(rows.errors)
         self._rows += len(rows.texts) + len(rows.errors)
-        self._watch(RunStats(self._rows, self._errors), self._reader.share(rows.end))
+        self._watch(RunStats(self._rows, self._problems.rows), self._reader.share(rows.end))
 
     def _keep(self, rows: Answers, right: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
         probabilities, chosen = rows.probabilities(), rows.chosen()
@@ -165,9 +162,9 @@ class _Run:
                 self._examples.add(float(surest[row]), item)
 
     def say_errors(self, say: Say) -> None:
-        """Say what is wrong with the first bad rows. Raises EvaluateError if no row is good."""
-        said = [self._sentence(*error) for error in self._first_errors]
-        if self._errors == self._rows:
+        """Say what is wrong with bad rows. Raises EvaluateError if no row is good."""
+        said = [*self._problems.sentences(self._reader)]
+        if self._problems.rows == self._rows:
             raise EvaluateError(
                 f"none of {self._rows:,} rows can be evaluated: {said[0]}"
                 if said
@@ -175,11 +172,10 @@ class _Run:
             )
         for sentence in said:
             say(sentence)
-        if self._errors > len(said):
-            say(f"{self._errors - len(said):,} more rows have errors")
 
     def figures(self, *, texts: bool) -> dict[str, Any]:
-        counts = {"evaluated": self._rows - self._errors, "errors": self._errors}
+        errors = self._problems.rows
+        counts = {"evaluated": self._rows - errors, "errors": errors}
         figures: dict[str, Any] = {"rows": counts, **self._counted.figures.figures()}
         figures["notes"] = notes(figures)
         if texts:
@@ -196,19 +192,6 @@ class _Run:
     def _shown(self, item: dict[str, Any], texts: bool = True) -> dict[str, Any]:
         """Return a row as it may be shown: by its place, with its text only if that is asked."""
         text = item["text"] if len(item["text"]) <= _TEXT else item["text"][:_TEXT] + " ..."
-        shown = {**item, "place": self._place(item["place"])}
+        shown = {**item, "place": name_of(self._reader, item["place"])}
         del shown["text"]
         return shown | ({"text": text} if texts else {})
-
-    def _sentence(self, place: tuple[Position, int], problem: str) -> str:
-        """Name a row; what is wrong with a record begins with its line anyway."""
-        if problem.startswith("line "):
-            return f"{self._reader.files[place[0].file].name}: {problem}"
-        return f"{self._place(place)}: {problem}"
-
-    def _place(self, place: tuple[Position, int]) -> str:
-        start, row = place
-        file = self._reader.files[start.file]
-        if file.place is None:
-            return "standard input"
-        return f"{file.name}: {self._reader.place_of(start, row)}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sentido_score.files.names import quoted
 from sentido_score.format_names import TABLES
 from sentido_score.formats.columns import refuse_doubles
-from sentido_score.formats.labels import label_of
+from sentido_score.formats.labels import MISSING, label_of
 from sentido_score.formats.reader import Reader
 from sentido_score.formats.survey import refuse_column
 from sentido_score.formats.window import Rows
@@ -84,8 +84,9 @@ class Truth:
             )
         for old, new in columns.renamed.items():
             if new not in self._places:
+                turned = f": write --rename {new}={old}" if old in self._places else ""
                 raise EvaluateError(
-                    f"--rename {old}={new}: the model has the labels {quoted(labels, 10)}"
+                    f"--rename {old}={new}: the model has the labels {quoted(labels, 10)}{turned}"
                 )
         if columns.labels and (other := {self._name(name) for name in columns.labels} ^ {*labels}):
             raise EvaluateError(
@@ -129,6 +130,8 @@ class Truth:
         if label is None:
             return f"no label in the column {self._columns.label!r} (--label-column)"
         if (place := self._places.get(self._name(label))) is None:
+            if label in MISSING:
+                return f"no label: {label!r} is how programs write a missing value"
             return f"the label {label!r:.60} is none of the model's, {self._why(label)}"
         return frozenset((place,))
 

@@ -4,16 +4,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from sentido_score.formats.labels import MISSING
+
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _SHOWN = 10  # labels in a message
-
-_MISSING = frozenset(
-    (
-        *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"),
-        *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
-    )
-)
-"""What pandas reads as a missing value."""
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
@@ -38,7 +32,7 @@ def doubts(counts: Mapping[str, int]) -> Iterator[str]:
     for labels in _alike(counts):
         names = " and ".join(f"{label!r} ({counts[label]:,} texts)" for label in labels)
         yield f"the labels {names} differ in case or spaces only: --normalize-labels makes them one"
-    for label in in_order(counts.keys() & _MISSING):
+    for label in in_order(counts.keys() & MISSING):
         yield (
             f"{counts[label]:,} texts are labelled {label!r}, as programs write a missing value:"
             " --normalize-labels leaves them out"
@@ -50,14 +44,14 @@ def normalized(counts: Mapping[str, int]) -> dict[str, str | None]:
     becomes: dict[str, str | None] = {label: label for label in counts}
     for labels in _alike(counts):
         becomes |= dict.fromkeys(labels, max(labels, key=lambda label: counts[label]))
-    return becomes | dict.fromkeys(counts.keys() & _MISSING)
+    return becomes | dict.fromkeys(counts.keys() & MISSING)
 
 
 def _alike(counts: Mapping[str, int]) -> list[Sequence[str]]:
     """Group the labels that differ in case, spaces or Unicode's forms only."""
     groups: dict[str, list[str]] = {}
     for label in in_order(counts):
-        if label not in _MISSING:
+        if label not in MISSING:
             folded = unicodedata.normalize("NFKC", label).casefold()
             groups.setdefault(" ".join(folded.split()), []).append(label)
     return [labels for labels in groups.values() if len(labels) > 1]

@@ -96,6 +96,24 @@ def test_standard_input_is_read_too(labelled: Path) -> None:
     assert json.loads(result.stdout)["rows"]["evaluated"] == 63
 
 
+def test_each_problem_is_said_once_with_how_many_rows_have_it(tmp_path: Path) -> None:
+    labels = ["neutral"] * 40 + ["mixed"] + ["NA", "", "None"] * 2 + ["a", "b", "b"]
+    rows = [*TEXTS, *(("Good.", label) for label in labels)]
+    code, out, err = run(write(tmp_path / "a.csv", rows))
+    assert (code, json.loads(out)["rows"]["errors"]) == (3, len(labels))
+    name = f"sentido-evaluate: {tmp_path / 'a.csv'}: line"
+    lines = err.splitlines()
+    assert lines[0].startswith(f"{name} 65: the label 'neutral' is none of the model's")
+    assert lines[0].endswith(" (and in 39 more rows)")
+    assert lines[1].startswith(f"{name} 105: the label 'mixed'")
+    assert not lines[1].endswith(")")
+    missing = "is how programs write a missing value (and in 1 more row)"
+    assert lines[2] == f"{name} 106: no label: 'NA' {missing}"
+    assert lines[3].endswith("no label in the column 'label' (--label-column) (and in 1 more row)")
+    assert lines[4] == f"{name} 108: no label: 'None' {missing}"
+    assert lines[5:] == ["sentido-evaluate: 3 more rows have other errors"]
+
+
 def test_no_row_that_can_be_evaluated_is_an_error_that_names_the_first(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", [("Good.", "1"), ("Bad.", "0")])
     code, out, err = run(path)
@@ -115,6 +133,7 @@ def test_no_row_that_can_be_evaluated_is_an_error_that_names_the_first(tmp_path:
         (["--label-columns", "a,a"], 1, "names 'a' several times"),
         (["--label-columns", "a,b", "--label-column", "c"], 1, "give one of both"),
         (["--rename", "a=b"], 1, "the model has the labels 'negative', 'positive'"),
+        (["--rename", "positive=pos"], 1, "write --rename pos=positive"),
         (["--rename", "a"], 2, "is not OLD=NEW"),
         (["--max-flips", "1%"], 2, "--max-flips needs --compare"),
         (["--compare", ".", "--max-flips", "2"], 2, "is not a share such as 1% or 0.01"),

@@ -54,9 +54,18 @@ def put_together(name: str, labels: tuple[str, ...], figures: dict[str, Any]) ->
     return whole | {"notes": notes(whole)}
 
 
+ODD = [
+    "wonderful " + "\u0301" * 300,
+    "wonderful \u202egood",
+    "W" * 3000,
+    "wonderful\n\n\n\tyes\x07",
+]
+
+
 def the_default_bundle(folder: Path) -> dict[str, Any]:
     """Every part that a page can have."""
-    path = write(folder / "a file with a long name of labelled texts.csv", TEXTS)
+    rows = [*TEXTS, *((text, "negative") for text in ODD)]
+    path = write(folder / "a file with a long name of labelled texts.csv", rows)
     other = variants.copy(folder / "other", labels=["positive", "negative"])
     asked = Asked(path, compare=other, suites=[read_suite("film-reviews")], texts=True)
     return evaluate(asked) | {"training": {"kept": [5, 9], "epochs": EPOCHS}}
@@ -125,7 +134,12 @@ OVER = """
     one.top < two.bottom - 3 && two.top < one.bottom - 3).map(([b]) => a + ' / ' + b));
 })
 """
-"""What does not fit where it stands, lies beside its picture, or over other letters."""
+SPILLED = """
+[...document.querySelectorAll('td, th')].filter(e => getComputedStyle(e).overflow != 'hidden')
+  .map(e => e.textContent)
+"""
+"""What does not fit where it stands, lies beside its picture, over other letters, or may: a text
+of many accents is taller than its line."""
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -141,6 +155,7 @@ def test_a_page_fits_the_screen_and_asks_for_nothing(
     assert browser.found(CUT) == []
     assert browser.found(BESIDE) == []
     assert browser.found(OVER) == []
+    assert browser.found(SPILLED) == []
     assert browser.problems() == []
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from evaluating import TEXTS, run, write
 from sentido_evaluate import render_page
+from sentido_evaluate.figures.multi_label import MultiLabel
 from sentido_evaluate.figures.single import SingleLabel
 from sentido_evaluate.page.training import training
 
@@ -109,6 +110,17 @@ def test_a_page_of_a_thousand_labels_stays_below_a_megabyte() -> None:
     text = render_page(found)
     assert len(text.encode()) < 1_000_000
     assert "700 rarer labels are in the JSON" in text
+
+
+def test_a_threshold_near_0_is_not_shown_as_0() -> None:
+    counter = MultiLabel(("a", "b"), (0.0000123, 0.5))
+    rows = np.zeros((3, 2), np.float32)
+    words = np.ones(3, np.int64)
+    counter.add(rows, rows > 1, rows > 1, words, words)
+    model: dict[str, Any] = {"name": "rare", "version": "1", "digest": "0" * 64}
+    model |= {"precision": "fp32", "labels": ["a", "b"]}
+    found = {"model": model, "rows": {"evaluated": 3, "errors": 0}, "notes": [], "checks": []}
+    assert '<td class="n">1.23e-05</td>' in render_page({**found, **counter.figures()})
 
 
 def test_curves_show_each_epoch_of_training_and_whose_weights_are_kept() -> None:

@@ -102,7 +102,7 @@ def _labels(evaluation: dict[str, Any]) -> str:
     rows = [
         (
             row["label"],
-            *(number(row[name]) for name in head),
+            *(number(row[name]) if name != "threshold" else f"{row[name]:.3g}" for name in head),
             f"{row['support']:,}",
             f"{row['answered']:,}",
         )
