@@ -106,3 +106,14 @@ def test_every_decision_has_an_id_of_its_own() -> None:
     ids = re.findall(r"^### D(\d+)\. ", text, re.MULTILINE)
     assert [int(id) for id in ids] == list(range(1, len(ids) + 1))
     assert not re.findall(r"^\*\*.*", text, re.MULTILINE)  # which were headings
+
+
+def test_no_document_leads_to_a_made_up_address() -> None:
+    """A wheel's metadata has to hold some addresses: there they are marked as placeholders."""
+    search = ["git", "grep", "--count", "//sentido[.]example"]
+    found = subprocess.run(search, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+    assert len(found) == 7
+    for line in found:
+        file, _, count = line.partition(":")
+        assert (file.endswith("/pyproject.toml"), count) == (True, "5"), file
+        assert "[project.urls]  # placeholders: " in (ROOT / file).read_text()
