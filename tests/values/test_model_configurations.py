@@ -17,6 +17,7 @@ from model_files import (
 )
 from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import Architecture, TextLayer
+from sentido_export.imported.head import find_head
 from sentido_export.imported.model_file.read import understood
 
 
@@ -253,6 +254,19 @@ def test_the_loss_says_whether_the_answer_is_logits(loss: Any, expected: bool | 
     assert read(tiny(), training_config=json.dumps({"loss": loss})).from_logits is expected
 
 
+@pytest.mark.parametrize(
+    "loss",
+    ["mse", "mean_absolute_error", {"class_name": "MeanSquaredError", "config": {}}, ["huber"]],
+)
+def test_a_model_that_predicts_a_number_is_named_as_such(loss: Any) -> None:
+    model = read(
+        tiny(last=dense(1, activation="linear")), training_config=json.dumps({"loss": loss})
+    )
+    with pytest.raises(ExportError, match=r"it predicts a number for a text, not labels, .*--head"):
+        find_head(model)
+    assert find_head(model, given="sigmoid").activation == "sigmoid"
+
+
 # What is refused, and the words that the user is told.
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "lambda": (lambda: tiny(layer("Lambda", "cut", function=["x"])), "'cut' is a Lambda, .*code"),
@@ -275,8 +289,26 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: {"class_name": "MyModel", "config": {"name": "m"}},
         "a model class of your own",
     ),
-    "attention": (lambda: tiny(layer("MultiHeadAttention")), "MultiHeadAttention, which Sentido"),
-    "reshape": (lambda: tiny(layer("Reshape", target_shape=[40])), "a Reshape"),
+    "attention": (
+        lambda: tiny(layer("MultiHeadAttention")),
+        "MultiHeadAttention, which Sentido .*: train the model with .*GlobalMaxPooling1D",
+    ),
+    "a part of an attention": (
+        lambda: tiny(layer("RepeatVector", n=4)),
+        r"a RepeatVector, .*; if it is part of an attention, train the model with GlobalMax",
+    ),
+    "an addition": (
+        lambda: tiny({**layer("Add"), "module": "keras.src.ops.numpy"}),
+        r"the operation Add, .*: use the layer of Keras that does the same, such as .*layers.Add$",
+    ),
+    "an operation without a layer": (
+        lambda: tiny({**layer("Einsum"), "module": "keras.src.ops.numpy"}),
+        "the operation Einsum, .*: use the layer of Keras that does the same$",
+    ),
+    "reshape": (
+        lambda: tiny(layer("Reshape", target_shape=[40])),
+        "a Reshape, which Sentido does not compute: train the model without it",
+    ),
     "merge": (lambda: tiny(layer("Merge", mode="sum")), "Keras 1"),
     "stateful": (lambda: tiny(recurrent(stateful=True)), "stateful=True is not computed"),
     "time_major": (lambda: tiny(recurrent(time_major=True)), "time_major=True"),

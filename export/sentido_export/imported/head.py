@@ -14,6 +14,11 @@ from sentido_export.imported.architecture import Architecture, Layer, with_artic
 HEADS: Final = ("sigmoid", "softmax")
 """The activations that make probabilities."""
 
+_OF_NUMBERS = (  # losses of models that predict numbers, without "_"
+    *("mse", "mae", "mape", "msle", "meansquarederror", "meanabsoluteerror", "huber", "huberloss"),
+    *("meanabsolutepercentageerror", "meansquaredlogarithmicerror", "logcosh", "poisson"),
+)
+
 
 @dataclass(frozen=True)
 class Head:
@@ -86,6 +91,13 @@ def _chosen(
     """Return the activation for an output that has none."""
     if given is not None:
         return given
+    if (architecture.loss or "").replace("_", "").lower() in _OF_NUMBERS:
+        raise ExportError(
+            f"the model was trained with the loss {architecture.loss}, and its last layer"
+            f" {last.name} has no activation: it predicts a number for a text, not labels, which is"
+            " not supported; if it is a classifier all the same, say so with --head sigmoid or"
+            " --head softmax"
+        )
     if not architecture.from_logits:
         raise ExportError(
             f"the model's last layer {last.name} has no activation, and the file does not say that"

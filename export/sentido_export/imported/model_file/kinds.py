@@ -185,6 +185,15 @@ RECURRENT = ("LSTM", "GRU", "SimpleRNN")
 POINTWISE = ("Dense", "Activation", "ReLU", "LeakyReLU", "ELU", "Softmax")  # each step alone
 
 _OWN = "write it with layers that Keras brings, or serve the model with TensorFlow"
+_UNKNOWN = "which Sentido does not compute"
+_OF_ATTENTION = (
+    "part of an attention, train the model with GlobalMaxPooling1D or GlobalAveragePooling1D in its"
+    " place"
+)
+_ATTENTION = (
+    f"{_UNKNOWN}: train the model with a recurrent layer, or with GlobalMaxPooling1D or"
+    " GlobalAveragePooling1D, in its place"
+)
 _FUNCTION = "which calls a function of TensorFlow: use the layer of Keras that does the same"
 REASONS = {  # why a class that Keras brings is refused, and what to do
     "Lambda": f"which holds Python code instead of what it computes: {_OWN}",
@@ -197,6 +206,24 @@ REASONS = {  # why a class that Keras brings is refused, and what to do
     "Hashing": "which makes ids of words: save the model without it",
     "Merge": "of Keras 1: load the model with Keras 2.2 and save it again",
     **dict.fromkeys(("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"), _FUNCTION),
-    "MultiHeadAttention": "which Sentido does not compute",
-    "Reshape": "which Sentido does not compute",
+    **dict.fromkeys(("Attention", "AdditiveAttention", "MultiHeadAttention"), _ATTENTION),
+    **dict.fromkeys(("RepeatVector", "Permute", "Dot"), f"{_UNKNOWN}; if it is {_OF_ATTENTION}"),
 }
+_LAYER_OF = {  # of an operation: the layer that does the same
+    **{name: name for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")},
+    "Mean": "GlobalAveragePooling1D",
+    "Max": "GlobalMaxPooling1D",
+    **dict.fromkeys(("Relu", "Sigmoid", "Softmax", "Tanh", "Gelu", "Silu"), "Activation"),
+}
+
+
+def why_refused(class_name: str) -> str:
+    """Return why a class of layers is refused, and what to do."""
+    return REASONS.get(class_name, f"{_UNKNOWN}: train the model without it")
+
+
+def why_refused_operation(name: str) -> str:
+    """Return why an operation on tensors is refused, and the layer that does the same."""
+    layer = _LAYER_OF.get(name)
+    such = f", such as keras.layers.{layer}" if layer else ""
+    return f"{_UNKNOWN}: use the layer of Keras that does the same{such}"

@@ -11,10 +11,11 @@ from sentido_export.imported.model_file.fields import FieldError, Version
 from sentido_export.imported.model_file.kinds import (
     ALIASES,
     POINTWISE,
-    REASONS,
     RECURRENT,
     SPECS,
     Spec,
+    why_refused,
+    why_refused_operation,
 )
 
 Shape = tuple[int | None, ...]  # without the batch; None is a length that texts decide
@@ -94,10 +95,10 @@ def _is_operation(value: Mapping[str, Any], config: Any) -> bool:
 
 def refused(name: str, class_name: str) -> ExportError:
     """Return the error for a layer that is not computed here."""
-    reason = REASONS.get(class_name, "which Sentido does not compute")
-    is_operation = class_name.startswith(OPERATION)
-    what = f"the {class_name}" if is_operation else with_article(class_name)
-    return ExportError(f"layer {name!r} is {what}, {reason}")
+    if class_name.startswith(OPERATION):
+        reason = why_refused_operation(class_name.removeprefix(OPERATION))
+        return ExportError(f"layer {name!r} is the {class_name}, {reason}")
+    return ExportError(f"layer {name!r} is {with_article(class_name)}, {why_refused(class_name)}")
 
 
 def read(layer: LayerConfig, version: Version) -> list[Read]:
