@@ -286,7 +286,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
         "brings its words: leave the flag out",
     ),
     "another Tokenizer": (("whole.keras", "--tokenizer", "words.json"), "--tokenizer: .* itself"),
-    "settings": (("whole.keras", "--no-lower"), "--lower: .* itself says"),
+    "settings": (("whole.keras", "--no-lower"), "--no-lower: .* itself says"),
     "sides": (("whole.keras", "--padding", "pre"), "pads and cuts on the right"),
     "another length": (("whole.keras", "--max-tokens", "7"), "reads 9 ids, no other"),
     "no layer": (("ids.keras", "--tokenizer", "ids.keras"), "without a TextVectorization"),
@@ -319,6 +319,34 @@ def test_a_function_of_the_users_own_is_refused_unless_callers_do_what_it_does(
     cleaned = [own(text).numpy().decode() for text in TEXTS]
     found = bundle.predict(cleaned).probabilities[:, 1:]
     assert np.abs(found - answers_of(model, TEXTS)).max() <= 1e-5
+
+
+def scratch(texts: Any) -> Any:
+    """Standardize as `text classification from scratch` does, but leave apostrophes."""
+    plain = tf.strings.regex_replace(tf.strings.lower(texts), "<br />", " ")
+    return tf.strings.regex_replace(plain, "[^a-z' ]", "")
+
+
+def test_a_function_that_is_given_as_cleaning_answers_as_keras_in_each_form(tmp_path: Path) -> None:
+    layer, model = vectorizer(standardize=scratch, max_tokens=20), inner()
+    end_to_end, texts = whole(layer, model), [*TEXTS, "good<br />film", "It WASN'T;the film"]
+    end_to_end.save(tmp_path / "whole.keras")
+    end_to_end.save(tmp_path / "whole.h5")
+    model.save(tmp_path / "ids.h5")
+    words, steps = tmp_path / "words.json", tmp_path / "steps.json"
+    words.write_text(json.dumps(layer.get_vocabulary()))
+    replaced = ({"replace": "<br />", "with": " "}, {"replace": "[^a-z' ]", "with": ""})
+    steps.write_text(json.dumps([{"lower": "ascii"}, *replaced]))
+    wanted, sides = answers_of(end_to_end, texts), ["--padding", "post", "--truncating", "post"]
+    forms: dict[str, list[str | Path]] = {
+        "whole.keras": [],
+        "whole.h5": ["--vocabulary", words],
+        "ids.h5": ["--vocabulary", words, "--filters=", *sides],
+    }
+    for name, flags in forms.items():
+        bundle = export(tmp_path / name, tmp_path / f"of {name}", *flags, "--cleaning", steps)
+        found = bundle.predict(texts).probabilities[:, 1:]
+        assert np.abs(found - wanted).max() <= 1e-5, name
 
 
 def test_a_layer_of_another_length_than_the_model_is_refused(files: Path, tmp_path: Path) -> None:

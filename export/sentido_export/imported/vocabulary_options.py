@@ -89,7 +89,7 @@ class VocabularyOptions:
     def _check_layer(self, layer: TextLayer, *, is_of_model: bool) -> None:
         """Raise ExportError for options that do not go with a TextVectorization."""
         told = [
-            f"--{field.name.replace('_', '-')}"
+            "--no-lower" if field.name == "lower" else f"--{field.name.replace('_', '-')}"
             for field in dataclasses.fields(self)
             if getattr(self, field.name) is not None and field.name != "vocabulary"
         ]
