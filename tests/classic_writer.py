@@ -261,8 +261,8 @@ def write(classic: Classic, folder: Path, texts: list[str], labels: Any, *, is_t
     model.train_on_batch(rows, wanted)
     kept = classic.whole or model
     kept.save(folder / f"{classic.name}.keras")
-    if classic.whole is None or is_three:
-        kept.save(folder / f"{classic.name}.h5")  # Keras 2 fails on a TextVectorization
+    in_h5 = kept if is_three else model  # Keras 2 fails on a TextVectorization in an h5
+    in_h5.save(folder / f"{classic.name}.h5")
     classic.save(folder / classic.name)
     shown = [*texts[:24], texts[0][:40], texts[1][:100], "good", "", "zxqv wqxz"]
     answers = np.asarray(model(np.concatenate([classic.ids(text) for text in shown])))

@@ -17,9 +17,10 @@ from sentido_export.imported.graph.build import build_fixed
 from sentido_export.imported.head import find_head
 from sentido_export.imported.model_file import read as reading
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"  # of saving, by Keras 3
-)
+pytestmark = [  # of building and saving, by Keras 3
+    pytest.mark.filterwarnings("ignore:.*does not support masking.*:UserWarning"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 KERAS = ("tf_keras", "keras")
 KERAS_2 = BIN.parent / "keras2" / "bin" / "python"
 WRITER = ROOT / "tests" / "keras_writer.py"
@@ -39,7 +40,8 @@ def written(
     tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> dict[str, Path]:
     """Return the folders in which each Keras wrote its files: Keras 3, here, and Keras 2."""
-    names = () if pytestconfig.getoption("--all-classics") else DAILY
+    every = pytestconfig.getoption("--all-classics")
+    names = () if every else DAILY
     folders = {name: tmp_path_factory.mktemp(name) for name in KERAS}
     with subprocess.Popen(
         [KERAS_2, WRITER, "tf_keras", folders["tf_keras"], *names],
@@ -48,7 +50,7 @@ def written(
         text=True,
     ) as writer:
         keras_writer.main("keras", str(folders["keras"]), *names)
-        _, errors = writer.communicate(timeout=280)
+        _, errors = writer.communicate(timeout=3600 if every else 280)
     assert writer.returncode == 0, errors[-2000:]
     return folders
 
