@@ -11,7 +11,7 @@ def main() -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is to be ignored
         signal.signal(signal.SIGINT, _interrupted)
     try:
-        from sentido_client.shell import run
+        from sentido_client.main import run
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise

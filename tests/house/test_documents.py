@@ -101,6 +101,16 @@ def test_a_documents_links_lead_somewhere(document: Path) -> None:
         assert (document.parent / link).exists(), link
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_names_in_a_module_is_there(document: Path) -> None:
+    links = re.findall(r"\[`([\w.]+)`\]\(([\w./-]+\.py)\)", document.read_text(encoding="utf-8"))
+    for name, link in links:
+        *_, last = name.removesuffix(".py").split(".")
+        defined = rf"^ *(?:def|class) {last}\b|^{last}\b.* = "
+        path = document.parent / link
+        assert path.stem == last or re.search(defined, path.read_text("utf-8"), re.MULTILINE), name
+
+
 def test_every_decision_has_an_id_of_its_own() -> None:
     text = (ROOT / "docs" / "decisions.md").read_text()
     ids = re.findall(r"^### D(\d+)\. ", text, re.MULTILINE)

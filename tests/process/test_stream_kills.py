@@ -38,14 +38,14 @@ HUNG = 60.0  # seconds after the next server is there
 # when it has ended: a busy machine takes long for what is before and after.
 COMMAND = """
 import atexit, sys, time
-from sentido_client import shell
+from sentido_client import main
 
 def tell():
     print(time.monotonic(), file=sys.stderr, flush=True)
 
 tell()
 atexit.register(tell)
-shell.sentido(prog_name="sentido")
+main.sentido(prog_name="sentido")
 """
 
 

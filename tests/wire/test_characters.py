@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from conftest import config, running
 from sentido_bundle import Bundle
 from sentido_client import InvalidRequestError
-from sentido_client.shell import sentido
+from sentido_client.main import sentido
 from variants import of_characters
 
 TEXT = "Aİb!"

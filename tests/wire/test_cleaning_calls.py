@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from conftest import config, running
 from sentido_bundle import Bundle
 from sentido_client import Client, InvalidRequestError
-from sentido_client.shell import sentido
+from sentido_client.main import sentido
 from variants import with_cleaning
 
 STEPS: list[dict[str, Any]] = [

@@ -17,7 +17,7 @@ from sentido.v1.embedding_pb2 import EmbedRequest, StreamEmbedRequest
 from sentido.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from sentido_bundle import Bundle, Layout, default_bundle
 from sentido_client import Client, InvalidRequestError, MissingCapabilityError
-from sentido_client.shell import sentido
+from sentido_client.main import sentido
 
 TEXTS = ["a good film", "", "noise", "zzz a zzz.", "bad mess of a film of a bad mess", "a " * 30]
 LACKS: tuple[tuple[str, Any, dict[str, Any], str], ...] = (
