@@ -30,6 +30,7 @@ _SAME_SECONDS = 0.5  # in which a second signal is the first one, sent twice
 _COLLECTIONS = 20_000, 20, 20  # of garbage: by far fewer than Python makes by itself
 _LOADING_SECONDS = 1.0  # for a load to end by itself: no call was accepted yet
 _FOREVER = float("inf")
+_LEAST_BYTES = 448 << 20  # a quarter is for the process itself, which has 110 MB at the start
 GRACE_SECONDS = 5.0
 """Beyond the times for the delay and for draining; then the process ends, whatever hangs."""
 
@@ -43,6 +44,7 @@ def run(config: Config) -> int:
     memory.return_large_blocks()
     sys.setswitchinterval(SWITCH_SECONDS)
     _raise_limits(config)
+    _say_if_memory_is_short(memory.granted())
     with _Signals() as signals:
         with _blocked():
             life = _Life(config, signals.wake)
@@ -61,6 +63,18 @@ def _raise_limits(config: Config) -> None:
             limit=most,
             reason=f"--max-connections {config.max_connections} needs {needed}: raise the limit"
             " (ulimit -n), or lower --max-connections; what is over the limit is not accepted",
+        )
+
+
+def _say_if_memory_is_short(granted: int) -> None:
+    """Warn of what may end the process without a word: the kernel kills whoever takes too much."""
+    if granted < _LEAST_BYTES:
+        log.warning(
+            "little memory",
+            bytes=granted,
+            reason="the server takes some 110 MB with the default bundle, and calls may take three"
+            f" quarters of the memory: give it {_LEAST_BYTES >> 20} MiB or more, or the system may"
+            " kill it",
         )
 
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from engine import Project, inspect, logs, project
+from engine import TAG, Project, docker, inspect, logs, project
 from sentido_bundle import Bundle
 from sentido_client import Client, SentidoError
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_for
 
 pytestmark = [pytest.mark.needs("docker engine"), pytest.mark.usefixtures("images")]
 TEXT = "A wonderful little film."
@@ -102,6 +102,15 @@ def test_a_bundle_stays_when_the_containers_go(up: Project) -> None:
     up.compose("up", "--detach", "--wait")
     with Client(up.compose("port", "server", "50051").strip()) as client:
         assert client.model().labels == ("bad", "good")
+
+
+def test_a_container_with_too_little_memory_says_so_before_it_may_be_killed() -> None:
+    server = ("--memory=256m", f"sentido-server:{TAG}")
+    container = docker("run", "--detach", *server).strip()
+    try:
+        wait_for(lambda: "give it 448 MiB or more" in logs(container))
+    finally:
+        docker("rm", "--force", container)
 
 
 def test_a_csv_that_is_not_there_is_not_made_a_folder_by_the_engine(tmp_path: Path) -> None:
