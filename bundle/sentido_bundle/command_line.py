@@ -53,6 +53,25 @@ class Parser(argparse.ArgumentParser):
         return list(self._option_string_actions)
 
 
+class Pairs(argparse.Action):
+    """Collects the pairs of a flag that may be repeated, which has a type and the default {}."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        _flag: str | None = None,
+    ) -> None:
+        """Add a pair. Exits with 2 for a name that was given before."""
+        (name, value), before = values, getattr(namespace, self.dest)
+        if name in before:
+            raise argparse.ArgumentError(
+                self, f"{name!r:.60} is given twice: {before[name]} and {value}"
+            )
+        setattr(namespace, self.dest, {**before, name: value})
+
+
 def add_precision_flag(group: argparse._ArgumentGroup) -> None:
     """Add --precision, of a command that runs a bundle itself."""
     group.add_argument("--precision", choices=[*map(str, Precision)], default=str(Precision.FP32))

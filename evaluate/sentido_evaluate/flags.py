@@ -5,6 +5,8 @@
 
 import argparse
 
+from sentido_bundle.command_line import Pairs
+
 
 def add_label_flags(group: argparse._ArgumentGroup, what: str = "data") -> None:
     """Add --label-columns and --rename; `what` has the labels that are renamed."""
@@ -19,8 +21,8 @@ def add_label_flags(group: argparse._ArgumentGroup, what: str = "data") -> None:
     group.add_argument(
         "--rename",
         type=_rename,
-        action="append",
-        default=[],
+        action=Pairs,
+        default={},
         metavar="OLD=NEW",
         help=f"what the model calls a label of the {what}; may be repeated",
     )

@@ -98,7 +98,7 @@ def _asked(arguments: argparse.Namespace) -> Asked:
             text=arguments.text_column,
             label=arguments.label_column,
             labels=arguments.label_columns,
-            renamed=dict(arguments.rename),
+            renamed=arguments.rename,
         ),
         suites=[read_suite(name) for name in arguments.checks],
     )

@@ -45,7 +45,8 @@ class Columns:
                 " give one of both"
             )
         if not all(names):
-            raise EvaluateError("--label-columns has an empty name: write A,B,C")
+            flag, wanted = ("columns", "A,B,C") if self.labels else ("column", "NAME")
+            raise EvaluateError(f"--label-{flag} has an empty name: write {wanted}")
         if doubled := [name for name in names if names.count(name) > 1]:
             raise EvaluateError(f"--label-columns names {doubled[0]!r} several times")
 

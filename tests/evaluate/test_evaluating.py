@@ -135,6 +135,8 @@ def test_no_row_that_can_be_evaluated_is_an_error_that_names_the_first(tmp_path:
         (["--rename", "a=b"], 1, "the model has the labels 'negative', 'positive'"),
         (["--rename", "positive=pos"], 1, "write --rename pos=positive"),
         (["--rename", "a"], 2, "is not OLD=NEW"),
+        (["--rename", "a=b", "--rename", "a=c"], 2, "--rename: 'a' is given twice: b and c"),
+        (["--label-column", ""], 1, "--label-column has an empty name: write NAME"),
         (["--max-flips", "1%"], 2, "--max-flips needs --compare"),
         (["--compare", ".", "--max-flips", "2"], 2, "is not a share such as 1% or 0.01"),
         (["--compare", ".", "--max-flips", "1"], 2, "'1' may be meant as 1% or as 100%"),

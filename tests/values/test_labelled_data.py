@@ -155,8 +155,8 @@ def test_a_threshold_that_is_given_wins(folder: Path, tmp_path: Path) -> None:
     ]
     table = pa.table({"text": [row[0] for row in SEVERAL_EACH], "label": held})
     pq.write_table(table, path)
-    flags: list[str | Path] = [*SEVERAL, "--data", path, "--threshold", "rude=0.75"]
-    bundle = export(folder / "shy.keras", tmp_path / "some", *flags)
+    flags: list[str | Path] = [*SEVERAL, "--data", path]
+    bundle = export(folder / "shy.keras", tmp_path / "some", *flags, "--threshold", "rude=0.75")
     rude, dull, _ = bundle.manifest.task.thresholds
     assert (rude, dull < 0.26) == (0.75, True)
     found = evaluation_of(bundle)
@@ -266,6 +266,13 @@ def test_data_that_cannot_be_meant_ends_the_export_and_names_the_row(
     with pytest.raises((ExportError, BundleError), match=said):
         export(folder / kind, tmp_path / "out", *flags, "--data", path)
     assert [each.name for each in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_two_thresholds_of_one_label_are_a_bad_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--from-keras", "m.h5", "--threshold", "a=0.4", "--threshold", "a=0.6"])
+    assert ended.value.code == 2
+    assert "--threshold: 'a' is given twice: 0.4 and 0.6" in capsys.readouterr().err
 
 
 def test_labels_without_data_are_a_bad_flag(capsys: pytest.CaptureFixture[str]) -> None:

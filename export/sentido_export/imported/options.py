@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sentido_bundle.command_line import options_of
+from sentido_bundle.command_line import Pairs, options_of
 from sentido_evaluate.flags import add_label_flags
 
 from sentido_export.errors import ExportError
@@ -61,8 +61,8 @@ class OwnModelOptions:
             model=arguments.from_keras,
             vocabulary=VocabularyOptions.of(arguments),
             labels=_labels(arguments.labels),
-            thresholds=dict(arguments.threshold),
-            renamed=dict(arguments.rename),
+            thresholds=arguments.threshold,
+            renamed=arguments.rename,
             out=out,
             name=name,
         )
@@ -110,8 +110,8 @@ def add_own_model_options(parser: argparse.ArgumentParser) -> tuple[str, ...]:
     group.add_argument(
         "--threshold",
         type=_threshold,
-        action="append",
-        default=[],
+        action=Pairs,
+        default={},
         metavar="LABEL=X",
         help="with multi_label, the probability from which on a label is chosen (default: 0.5)",
     )
