@@ -1,4 +1,4 @@
-"""Compare the recipes on other data: python bench/recipes.py [--seed 1].
+"""Compare the recipes on other data: python bench/recipes.py [--seed 1] [--class-weights balanced].
 
 Two data sets are made from the shipped texts: 500 reviews, and 3,500 texts with three labels, of
 which "negative" is 13 times as common as "mixed", one sentence of praise and one of blame. A model
@@ -25,12 +25,13 @@ Numbers = NDArray[np.int64]
 SAMPLES = 2000  # of the bootstrap
 
 
-def main(seed: int) -> None:
-    """Train, judge and print."""
+def main(seed: int, flags: list[str]) -> None:
+    """Train with these flags, judge and print."""
     generator = np.random.default_rng(seed)
     made = {"500 reviews": few(generator), "three labels": three(generator)}
     with tempfile.TemporaryDirectory() as folder:
-        lines = [line for name, rows in made.items() for line in judged(name, rows, seed, folder)]
+        flags = ["--seed", str(seed), "--name", "compared", "--no-int8", *flags]
+        lines = [line for name, rows in made.items() for line in judged(name, rows, flags, folder)]
     print(*lines, sep="\n")
 
 
@@ -73,7 +74,7 @@ def rows(of: dict[str, list[str]], start: int, end: int) -> Rows:
     return [(text, label) for label, texts in of.items() for text in texts[start:end]]
 
 
-def judged(name: str, parts: tuple[Rows, Rows], seed: int, folder: str) -> list[str]:
+def judged(name: str, parts: tuple[Rows, Rows], flags: list[str], folder: str) -> list[str]:
     """Return the lines on a data set: of each recipe, and how far they are apart."""
     train, test = parts
     data = Path(folder) / "train.csv"
@@ -82,8 +83,7 @@ def judged(name: str, parts: tuple[Rows, Rows], seed: int, folder: str) -> list[
     scores, lines = {}, [f"{name}: {len(train):,} texts, judged on {len(test):,}"]
     for recipe in RECIPES:
         out = Path(folder) / f"{name}-{recipe}"
-        flags = ["--recipe", recipe, "--seed", str(seed), "--name", "compared", "--no-int8"]
-        if export(["--data", str(data), "--out", str(out), *flags]) != 0:
+        if export(["--data", str(data), "--out", str(out), "--recipe", recipe, *flags]) != 0:
             raise SystemExit(1)
         scores[recipe] = bootstrapped(Bundle.load(out), test)
         lines.append(f"  {recipe:<10} macro F1 {in_words(scores[recipe])}")
@@ -123,4 +123,6 @@ def in_words(scores: NDArray[np.float64]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
-    main(parser.parse_args().seed)
+    parser.add_argument("--class-weights", default="none")
+    arguments = parser.parse_args()
+    main(arguments.seed, ["--class-weights", arguments.class_weights])

@@ -215,10 +215,11 @@ def _dataset(
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
 
     def as_loss_wants(ids: Any, targets: Any) -> tuple[Any, ...]:
-        wanted = targets[:, -outputs:]  # a sigmoid is the second label's
         if label_weights is None:
-            return ids, wanted
-        return ids, wanted, tf.linalg.matvec(targets, label_weights)
+            return ids, targets[:, -outputs:]  # a sigmoid is the second label's
+        weighted = targets * label_weights  # of a teacher's answer each label by its own
+        weights = tf.reduce_sum(weighted, axis=-1, keepdims=True)
+        return ids, (weighted / weights)[:, -outputs:], weights[:, 0]
 
     ready = dataset.map(as_loss_wants).prefetch(4)
     return ready.apply(tf.data.experimental.assert_cardinality(count))

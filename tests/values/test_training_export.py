@@ -20,7 +20,7 @@ from sentido_export.fitting import Material, fit
 from sentido_export.flags import parse
 from sentido_export.machine import memory_in_words
 from sentido_export.model import build
-from sentido_export.recipe import TUTORIAL
+from sentido_export.recipe import TUTORIAL, Teacher
 from sentido_export.verify import compare
 
 
@@ -98,12 +98,14 @@ def test_an_export_of_rare_labels_says_what_counts(tmp_path: Path) -> None:
     assert (training["class_weights"], training["split_seed"]) == ("balanced", 3)
 
 
-def test_balanced_weights_let_a_rare_label_count_as_much_as_a_common_one() -> None:
+@pytest.mark.parametrize("teacher", [Teacher.OFF, Teacher.ON])
+def test_balanced_weights_let_a_rare_label_count_as_much_as_a_common_one(teacher: Teacher) -> None:
     """Of texts that tell nothing a model learns how much each label counts."""
     texts, labels = [f"film {n}" for n in range(200)], [int(n % 10 == 0) for n in range(200)]
     whole = data.Dataset(texts, np.array(labels, np.int32), ("common", "rare"))
     parts = data.split(whole, 0.1, 0)
-    rules, recipe = keras_rules(10), replace(TUTORIAL, learning_rate=0.1, epochs=3, units=2)
+    recipe = replace(TUTORIAL, learning_rate=0.1, epochs=3, units=2, teacher=teacher)
+    rules = keras_rules(10)
     tokenizer = Tokenizer([None, "film"], rules, Inputs(Layout.LENGTHS, 9, Truncation.PRE))
     answers = []
     for weights in (None, parts.train.balanced()):
