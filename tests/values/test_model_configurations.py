@@ -305,6 +305,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: tiny({**layer("Einsum"), "module": "keras.src.ops.numpy"}),
         "the operation Einsum, .*: use the layer of Keras that does the same$",
     ),
+    "the last step": (
+        lambda: tiny({**layer("GetItem"), "module": "keras.src.ops.numpy"}),
+        r"GetItem, .*: for the last step leave out return_sequences=True",
+    ),
     "reshape": (
         lambda: tiny(layer("Reshape", target_shape=[40])),
         "a Reshape, which Sentido does not compute: train the model without it",
@@ -425,7 +429,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
             ],
             "dense",
         ),
-        "the states of layer 'lstm'",
+        "the states of layer 'lstm' .*: take its output instead",
     ),
     "states given": (
         lambda: functional(

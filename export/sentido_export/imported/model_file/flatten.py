@@ -90,7 +90,8 @@ def _add(flat: Flattened, model: ModelConfig, path: Path, given: list[str]) -> t
         if reference.output >= len(names):
             raise ExportError(
                 f"the states of layer {reference.name!r} (return_state=True) are taken by another"
-                " layer, which is not computed here"
+                " layer, which is not computed here: take its output instead, which is its state h"
+                " where it has no return_sequences=True"
             )
         return names[reference.output]
 

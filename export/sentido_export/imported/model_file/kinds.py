@@ -224,6 +224,8 @@ def why_refused(class_name: str) -> str:
 
 def why_refused_operation(name: str) -> str:
     """Return why an operation on tensors is refused, and the layer that does the same."""
+    if name == "GetItem":  # x[:, -1]
+        return f"{_UNKNOWN}: for the last step leave out return_sequences=True in the layer before"
     layer = _LAYER_OF.get(name)
     such = f", such as keras.layers.{layer}" if layer else ""
     return f"{_UNKNOWN}: use the layer of Keras that does the same{such}"
