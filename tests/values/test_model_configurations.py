@@ -431,6 +431,28 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "the states of layer 'lstm' .*: take its output instead",
     ),
+    "an addition in keras 2": (
+        lambda: functional(
+            [
+                (embedding(), ["ids"]),
+                (layer("TFOpLambda", "add"), [("embedding", 0, 0, {"y": ["embedding", 0, 0]})]),
+                (dense(), ["add"]),
+            ],
+            "dense",
+        ),
+        "'add' is a TFOpLambda, which calls a function of TensorFlow: use the layer of Keras",
+    ),
+    "an attention with options": (
+        lambda: functional(
+            [
+                (embedding(), ["ids"]),
+                (layer("Attention", "att"), [("embedding", 0, 0, {"use_causal_mask": True})]),
+                (dense(), ["att"]),
+            ],
+            "dense",
+        ),
+        "'att' is an Attention, .*: train the model with",
+    ),
     "states given": (
         lambda: functional(
             [

@@ -31,6 +31,7 @@ _OF_NO_ANSWER = frozenset(
 )
 _OF_KERAS_1 = frozenset(("init", "inner_activation", "nb_filter", "filter_length", "W_regularizer"))
 _WITH_ACTIVATION = ("Dense", "Conv1D", "Activation")
+_APART = ("InputLayer", "Bidirectional", "TimeDistributed", "TextVectorization")
 _ACTIVATION_LAYERS = ("LeakyReLU", "ReLU", "ELU", "PReLU", "Softmax", "ThresholdedReLU")
 
 
@@ -91,6 +92,11 @@ def _is_operation(value: Mapping[str, Any], config: Any) -> bool:
     spec = SPECS.get(str(value.get("class_name")), Spec("unknown"))
     of_layer = not spec.kind or value.get("class_name") == "InputLayer"  # without `trainable`, too
     return called and not of_layer and not {"trainable", "layers"} & set(config)
+
+
+def is_known(class_name: str) -> bool:
+    """Whether layers of a class can be computed, or are read apart from the others."""
+    return class_name in SPECS or class_name in _APART
 
 
 def refused(name: str, class_name: str) -> ExportError:

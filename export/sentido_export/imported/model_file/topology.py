@@ -10,7 +10,7 @@ from typing import Any
 
 from sentido_export.errors import ExportError
 from sentido_export.imported.model_file.calls import Call, Reference, read_call, references
-from sentido_export.imported.model_file.layer import LayerConfig, entry
+from sentido_export.imported.model_file.layer import LayerConfig, entry, is_known, refused
 
 _MODELS = ("Sequential", "Functional", "Model")
 _MOST_NESTED = 20
@@ -138,7 +138,7 @@ def _functional(
     """Return a functional model: its layers name what they take."""
     by_name = {each.name: each for each in layers}
     calls = {
-        each.name: tuple(read_call(node, each.name) for node in _nodes(entry_))
+        each.name: tuple(_call(node, each) for node in _nodes(entry_))
         for each, entry_ in zip(layers, entries, strict=True)
         if each.name not in {r.name for r in references(config.get("input_layers"))}
     }
@@ -160,6 +160,19 @@ def _functional(
     return ModelConfig(
         layer.name, "Functional", tuple(layers), tuple(inputs), *shifted, layer.trainable
     )
+
+
+def _call(node: Any, layer: LayerConfig | ModelConfig) -> Call:
+    """Return a call; of a layer that is not computed at all, that is said and not how it is called.
+
+    So does Keras 2 write `x + y`: a TFOpLambda that is called with y.
+    """
+    try:
+        return read_call(node, layer.name)
+    except ExportError:
+        if isinstance(layer, LayerConfig) and not is_known(layer.class_name):
+            raise refused(layer.name, layer.class_name) from None
+        raise
 
 
 def _check_calls(calls: Mapping[str, tuple[Call, ...]], outputs: tuple[Reference, ...]) -> None:
