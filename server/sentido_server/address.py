@@ -58,6 +58,17 @@ def is_wildcard(host: str) -> bool:
         return False
 
 
+def shared_port(one: str, other: str) -> str:
+    """Return the port that two addresses would both listen on, "" if there is none.
+
+    >>> shared_port("[::]:5", "127.0.0.1:5"), shared_port("[::]:0", "[::]:0")
+    ('5', '')
+    """
+    (host, _, port), (another, _, its) = one.rpartition(":"), other.rpartition(":")
+    same_host = host == another or is_wildcard(host) or is_wildcard(another)
+    return port if same_host and port == its and port.isdecimal() and int(port) else ""
+
+
 def _has_ipv6() -> bool:
     return _problem(socket.AF_INET6, ("::", 0)) is None
 

@@ -6,13 +6,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sentido_bundle import RunLimits
 
 from sentido_server import log
-from sentido_server.address import available, check_address
+from sentido_server.address import available, check_address, shared_port
 from sentido_server.config import Config, StartError
 from sentido_server.core.batcher import BatchStats
 from sentido_server.core.counting import Metrics
@@ -129,7 +130,19 @@ def _with_available_addresses(config: Config) -> Config:
         check_address(config.listen)
     except ValueError as error:
         raise StartError(f"cannot listen on {config.listen!r}: {error}") from error
+    _check_ports(config)
     return config
+
+
+def _check_ports(config: Config) -> None:
+    """Raise StartError if two things would listen on one port."""
+    names = ("listen", "health-listen", "metrics-listen")
+    for one, other in combinations(names, 2):
+        listens = [getattr(config, name.replace("-", "_")) for name in (one, other)]
+        if port := shared_port(*listens):
+            raise StartError(
+                f"--{one} and --{other} name one port, {port}: each needs one of its own"
+            )
 
 
 def _pipeline(

@@ -386,6 +386,24 @@ def test_what_is_wrong_with_an_address_is_said(listen: str, message: str) -> Non
     assert f"sentido-server: cannot listen on {listen!r}: {message}" in found
 
 
+@pytest.mark.parametrize(
+    ("flags", "which"),
+    [
+        (("--listen", "[::1]:50999", "--metrics-listen", "[::1]:50999"), "listen and --metrics"),
+        (("--listen", "[::]:50999", "--health-listen", "127.0.0.1:50999"), "listen and --health"),
+        (
+            ("--health-listen", "0.0.0.0:50999", "--metrics-listen", "127.0.0.1:50999"),
+            "health-listen and --metrics",
+        ),
+    ],
+)
+def test_a_port_for_two_things_is_one_sentence(flags: tuple[str, ...], which: str) -> None:
+    assert failure("--listen", "127.0.0.1:0", *flags) == (
+        1,
+        f"sentido-server: --{which}-listen name one port, 50999: each needs one of its own\n",
+    )
+
+
 def test_a_temporary_folder_too_deep_for_a_socket_is_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / ("a" * 100)
     folder.mkdir()

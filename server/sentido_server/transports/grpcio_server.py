@@ -134,5 +134,5 @@ def _bind(
         if certificates is not None:
             return server.add_secure_port(listen, certificates)
         return server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise StartError(f"cannot listen on {listen!r}: {error}") from error
+    except RuntimeError as error:  # somebody took the port since it was looked at
+        raise StartError(f"cannot listen on {listen!r}: the port is in use") from error
