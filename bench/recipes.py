@@ -121,7 +121,7 @@ def in_words(scores: NDArray[np.float64]) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--class-weights", default="none")
     arguments = parser.parse_args()
