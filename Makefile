@@ -1,6 +1,8 @@
 # The only entrance: `make` lists what there is. Everything is installed into .venv/, from the
 # hashed locks; nothing outside this folder is changed.
 SHELL := /bin/sh
+# Where this is set, Python keeps nothing that it compiles, and each process of a test compiles all again.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
