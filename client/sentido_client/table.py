@@ -46,8 +46,8 @@ class Table:
             cell if cell_len(cell) > width else set_cell_size(cell, width)
             for cell, width in zip(first, self._widths, strict=True)
         ]
-        lines = chop_cells(last, self._rest) if self._folds else [shortened(last, self._rest)]
-        for line in lines or [""]:
+        lines = folded(last, self._rest) if self._folds else [shortened(last, self._rest)]
+        for line in lines:
             click.echo(_GAP.join([*padded, line]).rstrip())
             padded = [" " * width for width in self._widths]
 
@@ -75,6 +75,22 @@ def shortened(text: str, width: int) -> str:
     'A wonde…'
     """
     return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def folded(text: str, width: int) -> list[str]:
+    """Return a text's lines of at most so many cells; only what is longer than one is cut.
+
+    >>> folded("hidden, steps, word_vectors", 8)
+    ['hidden,', 'steps,', 'word_vec', 'tors']
+    """
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".removeprefix(" ")
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines += chop_cells(word, width)
+    return lines[1:] if len(lines) > 1 and not lines[0] else lines
 
 
 def is_utf8() -> bool:

@@ -346,6 +346,7 @@ def test_a_narrow_terminal_cuts_the_text_and_no_label(sentido: Run) -> None:
     assert all(len(line) <= 60 and line.endswith(("text", "…")) for line in wide)
     assert "probability" in wide[0]
     model = sentido("model", "--table", COLUMNS="60").stdout
+    assert "out_of_vocabulary_token" in model  # no word is cut that fits into a line
     assert all(len(line) <= 60 for line in model.splitlines())
 
 
