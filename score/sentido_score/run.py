@@ -40,7 +40,12 @@ from sentido_score.formats.warnings import Warnings
 from sentido_score.formats.window import Position, Window
 from sentido_score.options import Options
 from sentido_score.output.checkpoint import FinishedPart, Journal, State, differences, facts
-from sentido_score.output.ownership import own_record, own_report, refuse_inputs
+from sentido_score.output.ownership import (
+    own_record,
+    own_report,
+    refuse_changed_parts,
+    refuse_inputs,
+)
 from sentido_score.output.parts import Part, assemble, open_part
 from sentido_score.output.replacing import (
     begun,
@@ -229,6 +234,8 @@ def _finished(target: Target, report: Report | None, about: dict[str, Any]) -> R
             f"{target.whole.name}: is finished, but it differs in {different}: replace it with"
             " --overwrite"
         )
+    if target.is_folder:
+        refuse_changed_parts(target.whole, report)
     return report
 
 

@@ -138,6 +138,31 @@ def test_the_report_of_a_folder_lists_its_files(tmp_path: Path, reviews: list[st
         assert (part["bytes"], part["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
 
 
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [(Path.unlink, "is missing"), (lambda part: part.write_bytes(b"id"), "has 2 bytes")],
+    ids=["missing", "cut"],
+)
+def test_a_part_that_a_finished_folder_lacks_is_named(
+    harm: Callable[[Path], object], said: str, tmp_path: Path, reviews: list[str]
+) -> None:
+    path, out = write_csv(tmp_path / "in.csv", reviews[:300]), tmp_path / "out"
+    options = Options(part_rows=100, format="csv")
+    score(path, out=f"{out}/", options=options)
+    part = out / "part-00001.csv"
+    whole = part.read_bytes()
+    harm(part)
+    with pytest.raises(ScoreError) as refused:
+        score(path, out=f"{out}/", options=options, resume=True)
+    assert str(refused.value) == (
+        f"{part}: {said}, and the report of the finished output says {len(whole)} bytes: put it"
+        " back, or start anew with --overwrite"
+    )
+    score(path, out=f"{out}/", options=options, overwrite=True)
+    assert part.read_bytes() == whole
+    assert score(path, out=f"{out}/", options=options, resume=True).was_finished
+
+
 def test_a_part_that_others_put_into_a_folder_is_neither_kept_silently_nor_removed(
     tmp_path: Path, reviews: list[str]
 ) -> None:

@@ -77,6 +77,20 @@ def own_report(target: Target) -> Report | None:
         ) from error
 
 
+def refuse_changed_parts(folder: Place, report: Report) -> None:
+    """Raise ScoreError unless a folder holds every file of its report, in its size."""
+    with readable(folder):
+        infos = folder.system.get_file_info(fs.FileSelector(folder.path))
+    sizes = {info.base_name: info.size for info in infos if info.is_file}
+    for name, size in ((str(part.get("name")), part.get("bytes")) for part in report.parts):
+        if sizes.get(name) != size:
+            found = f"has {sizes[name]} bytes" if name in sizes else "is missing"
+            raise ScoreError(
+                f"{folder.within(name).name}: {found}, and the report of the finished output says"
+                f" {size} bytes: put it back, or start anew with --overwrite"
+            )
+
+
 def own_work_files(work: Place) -> list[Place]:
     """List the files of our work folder that runs write, its record and its lock last."""
     names = [name for name in work.entries() if is_our_name(name)]
