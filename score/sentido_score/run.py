@@ -128,6 +128,7 @@ def _finish(writer: "_Writer", state: State, journal: Journal, about: dict[str, 
         make_parts_folder(target)
         state = _all_parts(writer, state, journal, target)
         _refuse_lost_rows(writer.reader, state, journal)
+        journal.check_holder()
         if target.is_folder:
             target = put_in_place(target, state.parts, journal.record)
         else:
@@ -138,6 +139,7 @@ def _finish(writer: "_Writer", state: State, journal: Journal, about: dict[str, 
     report = Report.of(state.counts, state.seconds, engine.name, engine.model, about, parts)
     by = target.work.within("report.json")
     like = target.part(0) if target.is_folder else target.whole
+    journal.check_holder()
     write_whole(target.report, report.encode(), by=by, like=like)
     journal.clear()
     return report
@@ -330,7 +332,8 @@ class _Writer:
             if has_rows:
                 written = Place(LocalFileSystem(), str(path))
                 size, digest = size_of(written), sha256_of(written)
-                publish(path, place, by=self._target.by(state.parts), like=like)
+                by = self._target.by(state.parts)
+                publish(path, place, by=by, like=like, before=journal.check_holder)
         state = State(
             state.parts + has_rows,
             position,

@@ -403,6 +403,53 @@ def test_an_object_that_is_replaced_ends_the_run(tmp_path: Path, bucket: fs.File
     assert score(twice, out=tmp_path / "out.csv", overwrite=True).rows == 21_000
 
 
+class EnoughError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("out", ["s3://bucket/o.jsonl", "s3://bucket/o/"])
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_run_ends_once_another_one_has_begun_to_write_its_output(
+    is_finished: bool, out: str, tmp_path: Path, reviews: list[str], bucket: fs.FileSystem
+) -> None:
+    first = write_csv(tmp_path / "first.csv", reviews[:300])
+    second = write_csv(tmp_path / "second.csv", reviews[300:600])
+    options = Options(part_rows=100, format="jsonl")
+
+    def enough(counts: RunStats, _share: float | None) -> None:
+        if counts.rows > 100 and not is_finished:
+            raise EnoughError
+
+    def begin_another(counts: RunStats, _share: float | None) -> None:
+        if counts.rows > 100 and "second" not in done:
+            done.append("second")
+            with suppress(EnoughError):
+                score(second, out=out, options=options, overwrite=True, watch=enough)
+
+    done: list[str] = []
+    with pytest.raises(ScoreError, match=r"^s3://bucket/o(\.jsonl)?: another run is writing it$"):
+        score(first, out=out, options=options, watch=begin_another)
+    assert is_finished == (not any(".parts/" in name for name in names(bucket)))
+    score(second, out=out, options=options, resume=True)
+    score(second, out=tmp_path / "local.jsonl")
+    outputs = sorted(name for name in names(bucket) if name.endswith(".jsonl"))
+    data = b"".join(bucket.open_input_stream(f"bucket/{name}").read() for name in outputs)
+    assert data == (tmp_path / "local.jsonl").read_bytes()
+    assert not any(".parts" in name for name in names(bucket))
+
+
+@pytest.mark.parametrize("key", ["out/./o.csv", "out/x/../o.csv", "out/%2e%2E/o.csv", "./"])
+def test_a_key_that_becomes_another_on_its_way_is_refused(
+    key: str, tmp_path: Path, bucket: fs.FileSystem
+) -> None:
+    path = write_csv(tmp_path / "in.csv", ["fine"])
+    with pytest.raises(ScoreError, match="becomes another one on its way"):
+        score(path, out=f"s3://bucket/{key}")
+    with pytest.raises(ScoreError, match="becomes another one on its way"):
+        open_source(f"s3://bucket/{key}", Options())
+    assert names(bucket) == set()
+
+
 def test_a_bucket_is_no_output(tmp_path: Path, bucket: fs.FileSystem) -> None:
     path = write_csv(tmp_path / "in.csv", ["x"])
     for out in ("s3://bucket", "s3://bucket/", "s3://bucket//"):

@@ -103,14 +103,18 @@ def publish(
 
     `like`: the file whose mode it gets; by default what is in the place. `by`: a place in the work
     folder, by whose name with `.tmp` what is uploaded goes. `before`: called when all is written
-    and only the renaming is left.
+    and only the renaming is left; if it raises, nothing is left of it.
     """
     with writing(place):
         if not place.is_local:
             upload = (by or place).beside(".tmp")
             with path.open("rb") as source, upload.system.open_output_stream(upload.path) as sink:
                 shutil.copyfileobj(source, sink, _BLOCK)
-            before()
+            try:
+                before()
+            except BaseException:
+                _delete(upload)
+                raise
             _rename(upload, place)
             return
         force(path)

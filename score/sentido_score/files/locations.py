@@ -158,7 +158,13 @@ def locate(source: str | os.PathLike[str]) -> Place:
         raise ScoreError(
             f"{shown(f'{scheme}://{host}')}/...: no such file system or address: {problem(error)}"
         ) from error
-    return Place(system, path)
+    place = Place(system, path)
+    if not place.has_folders and {".", ".."} & set(path.split("/")):
+        raise ScoreError(
+            f"{place.name}: a key with /./ or /../ becomes another one on its way to an object"
+            " store: name it without"
+        )
+    return place
 
 
 def _absolute(path: str) -> str:

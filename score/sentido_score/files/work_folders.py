@@ -34,6 +34,7 @@ class Record(NamedTuple):
     facts: dict[str, Any]  # of its run
     run: str = ""  # a name of its own, of one that replaces a folder; else empty
     old: tuple[str, ...] = ()  # the files of that folder, which the run removes in the end
+    holder: str = ""  # the process that goes on with it, on object stores, which have no locks
 
     def encode(self) -> bytes:
         """Return the file's contents."""
@@ -47,7 +48,8 @@ class Record(NamedTuple):
             if found["program"] != _PROGRAM or not isinstance(found["facts"], Mapping):
                 return None
             old = tuple(map(str, found.get("old", ())))
-            return cls(str(found["output"]), dict(found["facts"]), str(found.get("run", "")), old)
+            run, holder = str(found.get("run", "")), str(found.get("holder", ""))
+            return cls(str(found["output"]), dict(found["facts"]), run, old, holder)
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
 

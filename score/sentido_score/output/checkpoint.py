@@ -1,14 +1,16 @@
 """What a run remembers on disk: what it is about, and how far it has come.
 
 `run.json` is written once, `state.json` and the part's own record after each finished part; each
-all at once. Lives while the run holds the folder; a second run of the same output is refused. What
-runs do not write stays.
+all at once. Lives while the run holds the folder; a second run of the same output is refused. On
+object stores, which have no locks, the second one takes the folder, and the first ends. What runs
+do not write stays.
 """
 
 import dataclasses
 import fcntl
 import json
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -29,9 +31,9 @@ from sentido_score.files.atomic import (
     write_whole,
     writing,
 )
-from sentido_score.files.locations import InputFile, Place
+from sentido_score.files.locations import InputFile, Place, readable
 from sentido_score.files.records import parse
-from sentido_score.files.work_folders import RECORD, Record
+from sentido_score.files.work_folders import RECORD, Record, record_in
 from sentido_score.formats.reader import Reader
 from sentido_score.formats.window import Position
 from sentido_score.options import Options
@@ -140,7 +142,7 @@ class Journal(AbstractContextManager["Journal"]):
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 self._lock.close()
-                raise ScoreError(f"{self._target.whole.name}: another run is writing it") from error
+                raise self._other_run() from error
         put_back(self._target)
         return self
 
@@ -161,7 +163,13 @@ class Journal(AbstractContextManager["Journal"]):
         remove(self._folder.within("state.json"))
         clear_folders(self._folder, own_record(self._target))
         refuse_folders(self._folder)
-        self.record = Record(output_name(self._target), dict(found), self._target.run, tuple(old))
+        self.record = Record(
+            output_name(self._target),
+            dict(found),
+            self._target.run,
+            tuple(old),
+            secrets.token_hex(8),
+        )
         write_whole(self._folder.within(RECORD), self.record.encode())
         for place in own_work_files(self._folder):
             if not place.path.endswith((RECORD, "lock")):
@@ -177,10 +185,25 @@ class Journal(AbstractContextManager["Journal"]):
                 f"{self._target.whole.name}: the run to resume differs in {different}: run it as it"
                 " began, or start anew with --overwrite"
             )
+        if not self._folder.is_local:
+            self.record = self.record._replace(holder=secrets.token_hex(8))
+            write_whole(self._folder.within(RECORD), self.record.encode())
         state = _read(self._folder.within("state.json"), State) or State()
         if state.is_assembled and self._target.whole.exists():
             return state
         return self.checked(state)
+
+    def check_holder(self) -> None:
+        """Raise ScoreError if another run has taken the folder of an object store since."""
+        if self._folder.is_local:
+            return  # its lock is held
+        with readable(self._folder):
+            found = record_in(self._folder.system, self._folder.path)
+        if found is None or found.holder != self.record.holder:
+            raise self._other_run()
+
+    def _other_run(self) -> ScoreError:
+        return ScoreError(f"{self._target.whole.name}: another run is writing it")
 
     def checked(self, state: State, *, sizes_only: bool = False) -> State:
         """Return how far the run has come with the parts that are as they were when finished.
@@ -209,6 +232,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def commit(self, state: State, part: FinishedPart | None = None) -> None:
         """Write down how far the run has come, and first its last part if that is a new one."""
+        self.check_holder()
         if part is not None:
             data = json.dumps(dataclasses.asdict(part)).encode()
             write_whole(self._record_of(state.parts - 1), data)
