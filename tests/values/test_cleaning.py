@@ -156,7 +156,10 @@ def test_lower_case_that_is_longer_counts_too() -> None:
         ([{}], "step 1 has no fields: the steps are lower, replace"),
         ([{"lower": True, "why": ""}], "has the field 'why', which is not one of lower: such a st"),
         ([{"remove_words": [], "with": ""}], "has the field 'with', which is not one of remove_wo"),
-        ([{"replace": "a", "with": "", "note": ""}], "has replace and with alone, leave it out"),
+        (
+            [{"replace": "a", "with": "", "note": ""}],
+            "has replace and with alone; leave the field out",
+        ),
         ([{"replace": "a", "with": "", "flags": "i"}], "such as (?i) at its beginning"),
         ([{"replace": "a", "with": "", "IGNORECASE": 1}], "write (?i) at the beginning of the pa"),
         ([{"replace": "a", "with": "", "count": 1}], "it replaces all that it matches"),

@@ -46,7 +46,7 @@ def what_is_wrong(facts: Mapping[str, Any]) -> str:
     why = _OF_PATTERNS.get(unknown.lower()) if kind == "replace" else None
     return (
         f"has the field {quoted(unknown)}, which is not one of {kind}: such a step has {fields}"
-        f" alone{f'; {why}' if why else ', leave it out'}"
+        f" alone; {why or 'leave the field out'}"
     )
 
 
