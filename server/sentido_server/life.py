@@ -191,18 +191,9 @@ class _Life:
         try:
             with serve(self._config) as running:
                 self.running = running  # first: whoever reads that it serves may stop it at once
+                self._accompany(running)
                 self._announce(running)
                 _collect_less()
-                reloads = (running.loader, self._hung_up)
-                threading.Thread(
-                    target=_reload_on, args=reloads, name="reload", daemon=True
-                ).start()
-                threading.Thread(
-                    target=memory.return_small_blocks,
-                    args=(self._stopping,),
-                    name="memory",
-                    daemon=True,
-                ).start()
                 self._stopping.wait()
             counts = running.counts
             log.event(
@@ -218,6 +209,13 @@ class _Life:
         finally:
             self.ended = True
             self._wake()
+
+    def _accompany(self, running: Running) -> None:
+        """Start what goes on beside serving, until the process ends."""
+        reloads = (running.loader, self._hung_up)
+        threading.Thread(target=_reload_on, args=reloads, name="reload", daemon=True).start()
+        trim = memory.return_small_blocks
+        threading.Thread(target=trim, args=(self._stopping,), name="memory", daemon=True).start()
 
     def _announce(self, running: Running) -> None:
         log.event(

@@ -31,7 +31,7 @@ class Call(NamedTuple):
     milliseconds: float
     texts: int
     tokens: int
-    stages: tuple[float, ...]  # seconds, as in metrics.STAGES
+    stages: tuple[float, ...]  # seconds, as in counting.STAGES
     model: str | None
     version: str | None  # of the model
     peer: str

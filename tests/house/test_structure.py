@@ -302,3 +302,8 @@ def test_every_distribution_has_the_same_version() -> None:
         for path in ROOT.glob("*/pyproject.toml")
     }
     assert found == {"0.1.0"}
+
+
+def test_no_two_modules_of_tests_have_one_name() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))  # pytest imports them by their names alone

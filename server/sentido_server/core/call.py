@@ -139,7 +139,7 @@ class CallRecord:
     def write(self, code: int, refusal: str = "") -> None:
         """Count the call, make its spans, and write its line, soon.
 
-        `refusal`: why it was refused, if it was, as in metrics.REFUSALS.
+        `refusal`: why it was refused, if it was, as in counting.REFUSALS.
         """
         seconds = time.monotonic() - self.started
         if self.metrics is not None:

@@ -38,7 +38,7 @@ class Fault(Exception):
     """A call that gets a status instead of a response."""
 
     code: ClassVar[int]
-    refusal = ""  # one of metrics.REFUSALS, of a call that was refused for its size or for room
+    refusal = ""  # one of counting.REFUSALS, of a call that was refused for its size or for room
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
