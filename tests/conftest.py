@@ -136,7 +136,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--soak-seconds",
         type=int,
-        default=5,
+        default=3,
         metavar="N",
         help="how long the tests hold a server under load (default: %(default)s)",
     )

@@ -22,7 +22,7 @@ from waiting import PATIENCE, wait_for
 
 HOGS = Path(__file__).parent / "hogs.py"
 SEES = {**os.environ, "PYTHONPATH": str(HOGS.parent.parent)}  # what the tests share
-SECONDS = 1.0
+SECONDS = 0.5
 POLITE = 10  # calls beside each
 MEMORY = 512  # MiB, the bound of the server
 # What a hog's calls may end with. "reset" and CANCELLED: by a server that has waited long enough;

@@ -169,7 +169,7 @@ def test_the_best_recipe_takes_a_teacher_more_sources_and_templates(tmp_path: Pa
 
 def test_a_temperature_makes_answers_less_sure_and_changes_none(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(labelled("lovely", "awful"))
-    flags = ["--data=x.csv", "--label-column=sentiment", *SMALL, "--epochs=12"]
+    flags = ["--data=x.csv", "--label-column=sentiment", *SMALL, "--epochs=4"]
     answers = []
     for name in ("calibrate", "no-calibrate"):
         result = export_here(*flags, f"--{name}", f"--name={name}", cwd=tmp_path)
