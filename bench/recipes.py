@@ -18,9 +18,9 @@ from sentido_export.data import Dataset, load
 from sentido_export.main import main as export
 from sentido_export.recipe import RECIPES
 from sentido_export.split import groups
+from sklearn.metrics import f1_score
 
 Rows = list[tuple[str, str]]  # text and label
-Numbers = NDArray[np.int64]
 
 SAMPLES = 2000  # of the bootstrap
 
@@ -94,23 +94,15 @@ def judged(name: str, parts: tuple[Rows, Rows], flags: list[str], folder: str) -
 def bootstrapped(bundle: Bundle, test: Rows) -> NDArray[np.float64]:
     """Return the macro F1 of the texts, and then that of each sample of the bootstrap."""
     labels = np.array([bundle.labels.index(label) for _, label in test])
-    answers = np.concatenate(
-        [
-            bundle.predict([text for text, _ in test[at : at + 64]]).probabilities.argmax(axis=1)
-            for at in range(0, len(test), 64)
-        ]
-    )
+    answers = bundle.predict([text for text, _ in test]).probabilities.argmax(axis=1)
     draw = np.random.default_rng(0)  # the same samples for each recipe
     samples = [np.arange(len(test)), *draw.integers(len(test), size=(SAMPLES, len(test)))]
-    count = len(bundle.labels)
-    return np.array([macro_f1(labels[sample], answers[sample], count) for sample in samples])
-
-
-def macro_f1(labels: Numbers, answers: Numbers, count: int) -> float:
-    """Return the mean of the labels' F1."""
-    table = np.bincount(labels * count + answers, minlength=count**2).reshape(count, count)
-    return float(
-        np.mean(2 * table.diagonal() / np.maximum(1, table.sum(axis=0) + table.sum(axis=1)))
+    known = range(len(bundle.labels))
+    return np.array(
+        [
+            f1_score(labels[each], answers[each], labels=known, average="macro", zero_division=0)
+            for each in samples
+        ]
     )
 
 
