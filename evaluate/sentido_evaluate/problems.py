@@ -17,24 +17,23 @@ class Problems:
     """Counts rows with errors. For one run."""
 
     rows: int = 0
-    _first: dict[str, Place] = field(default_factory=dict)
-    _counts: dict[str, int] = field(default_factory=dict)
+    _found: dict[str, tuple[Place, int]] = field(default_factory=dict)  # the first row, how many
 
     def add(self, errors: Iterable[tuple[Place, str]]) -> None:
         """Count rows; the first few problems are kept."""
         for place, problem in errors:
             self.rows += 1
-            if problem in self._first or len(self._first) < _MOST:
-                self._first.setdefault(problem, place)
-                self._counts[problem] = self._counts.get(problem, 0) + 1
+            if problem in self._found or len(self._found) < _MOST:
+                first, count = self._found.get(problem, (place, 0))
+                self._found[problem] = first, count + 1
 
     def sentences(self, reader: Reader) -> Iterator[str]:
         """Say what is wrong, and with how many rows."""
-        for problem, place in self._first.items():
-            more = self._counts[problem] - 1
+        for problem, (place, count) in self._found.items():
+            more = count - 1
             rows = f" (and in {more:,} more {'row' if more == 1 else 'rows'})" if more else ""
             yield _sentence(reader, place, problem) + rows
-        if left := self.rows - sum(self._counts.values()):
+        if left := self.rows - sum(count for _, count in self._found.values()):
             yield f"{left:,} more {'row has' if left == 1 else 'rows have'} other errors"
 
 
