@@ -511,8 +511,7 @@ class AsyncClient:
         parts = [part async for part in self._parts(verb.many, texts, options, expected)]
         if parts or verb.empty is None:
             return verb.join(parts)
-        asked = options["model"]
-        model = await self.model(asked.name, asked.version)
+        model = await self.model(*requests.model_of(options))
         answers.check_bundle(expected, model.bundle_digest, model.precision)
         return verb.empty(model, options)
 

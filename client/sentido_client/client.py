@@ -566,8 +566,7 @@ class Client:
         parts = list(self._parts(verb.many, texts, options, expected))
         if parts or verb.empty is None:
             return verb.join(parts)
-        asked = options["model"]
-        model = self.model(asked.name, asked.version)
+        model = self.model(*requests.model_of(options))
         answers.check_bundle(expected, model.bundle_digest, model.precision)
         return verb.empty(model, options)
 

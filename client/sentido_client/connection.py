@@ -121,7 +121,7 @@ class Connection:
         old.channel.close()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Sent:
     """A request on its way. Ends with `result` or `cancel`, one of which must be called."""
 

@@ -48,11 +48,10 @@ Options = dict[str, Any]
 """The fields that several requests have in common."""
 
 
-def selector(model: str, version: str) -> ModelSelector:
-    """Return what names a model in a request."""
-    return ModelSelector(
-        name=check_text(model, "model"), version=check_text(version, "model_version")
-    )
+def selector(model: str, version: str) -> ModelSelector | None:
+    """Return what names a model in a request; None, which takes no bytes, for the default."""
+    name, version = check_text(model, "model"), check_text(version, "model_version")
+    return ModelSelector(name=name, version=version) if name or version else None
 
 
 def text_options(model: str, model_version: str, truncation: TruncationName) -> Options:
@@ -68,7 +67,8 @@ def predict_options(
 ) -> Options:
     """Return the options of requests for predictions. Raises ValueError for an unknown one."""
     options = text_options(model, model_version, truncation)
-    return {**options, "include_logits": include_logits}
+    options["include_logits"] = include_logits
+    return options
 
 
 def embed_options(
@@ -124,6 +124,12 @@ def embed_tokens(
     return EmbedTokensRequest(
         text=check_text(text), kind=token_kind, normalize=normalize, **options
     )
+
+
+def model_of(options: Options) -> tuple[str, str]:
+    """Return the name and the version of the model that options ask for."""
+    asked: ModelSelector = options["model"] or ModelSelector()
+    return asked.name, asked.version
 
 
 def kind_of(options: Options) -> str:
