@@ -192,9 +192,13 @@ def predictions(
     """Give what reads the Predictions of one answer. Of equal strings only one is kept."""
     model, version = intern(served_by.model), intern(served_by.version)
     bundle_digest, precision = intern(served_by.bundle_digest), intern(served_by.precision)
+    has_logits: bool | None = None  # all of an answer or none; to look into each takes long
 
     def read(message: prediction_pb2.Prediction) -> Prediction:
-        scores, chosen, logits = [], [], message.logits
+        nonlocal has_logits
+        if has_logits is None:
+            has_logits = bool(message.logits)
+        scores, chosen = [], []
         for score in message.scores[:]:  # a list: iterating over the field ends in an exception
             label, is_chosen = intern(score.label), score.chosen
             scores.append(Score(label, score.probability, is_chosen))
@@ -205,7 +209,7 @@ def predictions(
             message.probability,
             tuple(chosen),
             tuple(scores),
-            tuple(logits) if logits else (),
+            tuple(message.logits) if has_logits else (),
             usage(message.usage),
             model,
             version,
