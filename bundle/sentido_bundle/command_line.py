@@ -4,26 +4,26 @@ Used by `sentido-server`, `sentido-export`, `sentido-score` and `sentido-evaluat
 """
 
 import argparse
-import dataclasses
 import difflib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
-
-from sentido_bundle.sections import Precision
-
-_Options = TypeVar("_Options")
+from importlib.metadata import version
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
     """Parses as `argparse` does, but takes no part of a flag's name for the flag."""
 
-    def __init__(self, **options: Any) -> None:
-        """Take what ArgumentParser takes; lines of description and epilog stay as they are."""
+    def __init__(self, prog: str, **options: Any) -> None:
+        """Take what ArgumentParser takes; lines of description and epilog stay as they are.
+
+        `prog`: the command, and the distribution that it is of, whose version it shows.
+        """
         shape = argparse.RawDescriptionHelpFormatter
         # An abbreviation would break scripts as soon as there is another flag that begins like it.
-        super().__init__(formatter_class=shape, allow_abbrev=False, **options)
+        super().__init__(prog=prog, formatter_class=shape, allow_abbrev=False, **options)
+        self.add_argument("--version", action="version", version=f"{prog} {version(prog)}")
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -39,8 +39,9 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Exit with 2 after one line."""
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
+        """Exit with 2 after one line, which begins with the flag that is meant, if it is one."""
+        line = " ".join(message.split()).removeprefix("argument ")
+        self.exit(2, f"{self.prog}: error: {line}\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """Exit; that nobody reads what was printed is not an error."""
@@ -51,37 +52,6 @@ class Parser(argparse.ArgumentParser):
     @property
     def _flags(self) -> list[str]:
         return list(self._option_string_actions)
-
-
-class Pairs(argparse.Action):
-    """Collects the pairs of a flag that may be repeated, which has a type and the default {}."""
-
-    def __call__(
-        self,
-        _parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        _flag: str | None = None,
-    ) -> None:
-        """Add a pair. Exits with 2 for a name that was given before."""
-        (name, value), before = values, getattr(namespace, self.dest)
-        if name in before:
-            raise argparse.ArgumentError(
-                self, f"{name!r:.60} is given twice: {before[name]} and {value}"
-            )
-        setattr(namespace, self.dest, {**before, name: value})
-
-
-def add_precision_flag(group: argparse._ArgumentGroup) -> None:
-    """Add --precision, of a command that runs a bundle itself."""
-    group.add_argument("--precision", choices=[*map(str, Precision)], default=str(Precision.FP32))
-
-
-def options_of(kind: type[_Options], arguments: argparse.Namespace, **others: Any) -> _Options:
-    """Make a dataclass of the arguments that have the names of its fields, and of the others."""
-    given = vars(arguments) | others
-    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: given[name] for name in names})
 
 
 def flushed() -> bool:

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 from sentido_bundle import default_bundle
+from sentido_bundle.settings import like, setting
 from sentido_score.callbacks import Say, quiet
 from sentido_score.engines.local import LocalEngine
 from sentido_score.files.locations import STANDARD
+from sentido_score.format_names import TABLES
 from sentido_score.formats.opening import Source, open_source
 from sentido_score.formats.reader import Reader
 from sentido_score.options import Options
@@ -44,15 +46,32 @@ Watch = Callable[[RunStats, float | None], None]
 class Asked:
     """What is to be evaluated, and on what."""
 
-    source: Source | None = None  # as sentido-score reads it; None: checks, or what is stored
-    bundle: str | Path | None = None  # None: the default one
-    compare: str | Path | None = None  # another bundle
+    source: Source | None = setting(  # as sentido-score reads it; None: checks, or what is stored
+        None,
+        "files, globs, folders or URIs, as sentido-score reads them; none: checks alone, or the"
+        " evaluation that the bundle brings",
+        positional=True,
+        words="*",
+        group="labelled texts",
+    )
     columns: Columns = field(default_factory=Columns)
+    delimiter: str = like(Options, "delimiter")
+    input_format: str | None = like(
+        Options, "input_format", text="default: by the files' names", choices=TABLES
+    )
+    bundle: str | Path | None = setting(
+        None, "the model (default: the shipped one)", metavar="DIR", group="model"
+    )
+    precision: str = like(Options, "precision", group="")
+    compare: str | Path | None = setting(
+        None, "another bundle: which answers would it change?", metavar="DIR"
+    )
     suites: Sequence[Suite] = ()
-    precision: str = "fp32"
-    delimiter: str = ","
-    input_format: str | None = None
-    texts: bool = False  # whether what is returned may hold texts
+    texts: bool = setting(
+        False,
+        "let page and JSON hold texts: the surest mistakes, and examples of failed checks",
+        group="result",
+    )
 
 
 def evaluate(asked: Asked, *, watch: Watch = quiet, say: Say = quiet) -> dict[str, Any]:

@@ -5,8 +5,9 @@ A row whose label is missing, or is none of the model's, has an error in the pla
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from sentido_bundle.settings import like, setting
 from sentido_score.files.names import quoted
 from sentido_score.format_names import TABLES
 from sentido_score.formats.columns import refuse_doubles
@@ -14,6 +15,7 @@ from sentido_score.formats.labels import MISSING, label_of
 from sentido_score.formats.reader import Reader
 from sentido_score.formats.survey import refuse_column
 from sentido_score.formats.window import Rows
+from sentido_score.options import Options, parse_names
 
 from sentido_evaluate.errors import EvaluateError
 
@@ -24,14 +26,39 @@ _YES = {"1": True, "true": True, "0": False, "false": False}
 _APART = re.compile(r"[,;|\[\]]")  # what stands between labels in one string
 
 
+def _rename(text: str) -> tuple[str, str]:
+    old, sign, new = text.partition("=")
+    if not (old and sign and new):
+        raise ValueError(f"{text!r:.60} is not OLD=NEW")
+    return old, new
+
+
 @dataclass(frozen=True)
 class Columns:
     """Where the labels are. Raises EvaluateError for what cannot be meant."""
 
-    text: str = "text"
-    label: str = "label"
-    labels: tuple[str, ...] = ()  # a column of 0 and 1 each, in the place of `label`
-    renamed: Mapping[str, str] = field(default_factory=dict)  # what the model calls a label
+    text: str = like(Options, "text_column", flag_name="text_column", group="")
+    label: str = setting(
+        "label",
+        "default: label; of models that give several labels also a list of them",
+        flag_name="label_column",
+        metavar="NAME",
+    )
+    labels: tuple[str, ...] = setting(
+        (),
+        "a column of 0 and 1 for each label, in the place of --label-column, of models that give"
+        " several labels",
+        flag_name="label_columns",
+        read=parse_names,
+        metavar="A,B",
+    )
+    renamed: Mapping[str, str] = setting(
+        {},
+        "what the model calls a label of the data, or of the checks; may be repeated",
+        flag_name="rename",
+        read=_rename,
+        metavar="OLD=NEW",
+    )
 
     def __post_init__(self) -> None:
         if self.text in (names := self.names):

@@ -39,6 +39,7 @@ from sentido_export.errors import ExportError
 from sentido_export.further import Further, split_further
 from sentido_export.labels import listed
 from sentido_export.machine import check_memory, check_room, memory_in_words
+from sentido_export.options import Options
 from sentido_export.package import Adapted, Facts, Judged, package
 from sentido_export.recipe import Recipe
 from sentido_export.remembered import Remembered
@@ -52,35 +53,6 @@ KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 """The default of Keras' Tokenizer."""
 
 _PARITY_TEXTS = 1000
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to export, and where to."""
-
-    data: str
-    text_column: str
-    label_column: str
-    out: Path
-    name: str
-    model_version: str
-    recipe_name: str
-    recipe: Recipe
-    limit: int | None
-    validation: float
-    min_accuracy: float
-    int8: bool
-    seed: int
-    split_seed: int = 0
-    class_weights: str = "none"  # or "balanced"
-    delimiter: str = ","
-    input_format: str | None = None  # None: by the name of the data
-    normalize_labels: bool = False
-    cleaning: Path | None = None
-    cleaned_by_caller: bool = False
-    more_data: Sequence[str] = ()  # further sources
-    more_held_out: float | None = None  # share of each of them; None: as `validation`
-    templates: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
-"""The flags of the command `sentido-export`."""
+"""The flags of the command `sentido-export`, and which of them go together."""
 
-import argparse
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
+import dataclasses
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from sentido_bundle import bounds, check_plain_name
+from sentido_bundle import check_plain_name, settings
 from sentido_bundle.command_line import Parser
-from sentido_score.formats.flags import add_table_flags
+from sentido_bundle.settings import declared, setting
 
 from sentido_export.data import REVIEWS
-from sentido_export.imported.options import add_own_model_options
-from sentido_export.recipe import MOST_SPANS, RECIPES, Teacher
+from sentido_export.imported.options import OwnModelOptions
+from sentido_export.options import Options
+from sentido_export.recipe import GROUP, RECIPES, Recipe
 
 _DESCRIPTION = """\
 Train the classic Keras text classifier, Embedding -> LSTM -> Dense, and write it as a bundle
@@ -35,291 +36,81 @@ The same --split-seed gives the same sample, split and vocabulary. With the same
 files of the bundle are the same bytes on one machine with one set of library versions, but for the
 time in manifest.json, which SOURCE_DATE_EPOCH sets. Elsewhere the weights differ a little."""
 
-_OF_TRAINING = (
-    *("normalize_labels", "limit", "validation", "seed", "split_seed", "recipe", "class_weights"),
-    *("words", "dimensions", "units", "epochs", "batch_size", "min_accuracy", "explain_embedding"),
-    *("teacher", "hard_share", "spans", "word_dropout", "more_data", "more_held_out", "templates"),
-    *("sentences", "calibrate"),
-)
-_OF_DATA = ("label_column", "label_columns", "rename")
+_OF_DATA = ("label_column", "label_columns", "renamed")
+_OF_BOTH = {field.name for field in dataclasses.fields(OwnModelOptions)}
+_OF_BOTH |= {"int8"}  # no twin is made of a user's own model, whether it is asked for or not
+_OF_TRAINING = {"explain_embedding", "recipe_name"} | {
+    one.name for one in declared(Options) if one.name not in _OF_BOTH
+}
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the arguments. Exits with 2 and one line for flags that do not go together."""
-    parser, own = _parser()
-    arguments = parser.parse_args(argv)
-    if arguments.from_keras is None:
-        wrong, why = own, "is for a model that is given by --from-keras"
-    else:
-        wrong, why = _OF_TRAINING, "is for training, which --from-keras leaves out"
-    _refuse(parser, arguments, wrong, why)
-    if arguments.data is None and arguments.from_keras is None:
-        arguments.data = REVIEWS
-    if arguments.data is None:
-        _refuse(parser, arguments, _OF_DATA, "is of --data, which was not given")
-    return arguments
+def _name(text: str) -> str:
+    check_plain_name("name", text)
+    return text
 
 
-def _refuse(
-    parser: argparse.ArgumentParser, arguments: argparse.Namespace, names: Sequence[str], why: str
-) -> None:
-    """Exit with 2 if one of these flags was given."""
-    for name in names:
-        if getattr(arguments, name) != parser.get_default(name):
-            flag = {"lower": "--no-lower"}.get(name, "--" + name.replace("_", "-"))
-            parser.error(f"{flag} {why}")
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """What the command is asked for besides the options of either export."""
 
-
-def _parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
-    """Return the parser, and the names of what is only for the user's own model."""
-    parser = Parser(prog="sentido-export", description=_DESCRIPTION, epilog=_EPILOG)
-    parser.add_argument(
-        "--version", action="version", version=f"%(prog)s {version('sentido-export')}"
+    explain_embedding: bool = setting(
+        False, "show on two sentences what an embedding layer does, and exit"
     )
-    parser.add_argument(
-        "--explain-embedding",
-        action="store_true",
-        help="show on two sentences what an embedding layer does, and exit",
-    )
-
-    source = parser.add_argument_group("data")
-    source.add_argument(
-        "--data",
-        metavar="SOURCE",
-        help="'reviews' (25,000 labelled IMDB reviews) or 'sentences' (8,530 short ones of others);"
+    data: str | None = setting(
+        None,
+        "'reviews' (25,000 labelled IMDB reviews) or 'sentences' (8,530 short ones of others);"
         " a table that sentido-score reads, such as"
         " a .csv, .tsv, .jsonl or .parquet file, also .gz and .zst; or a folder with a folder of"
         " .txt files per label (default: reviews). With --from-keras the texts that the model is"
         " evaluated on, and without it there is no evaluation",
-    )
-    add_table_flags(source)
-    source.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
-    source.add_argument(
-        "--normalize-labels",
-        action="store_true",
-        help="make labels that differ in case or spaces only one, by the commonest spelling, and"
-        " leave out texts whose label is missing (empty, null, NaN, N/A and what else pandas reads"
-        " so)",
-    )
-    source.add_argument(
-        "--cleaning",
-        type=Path,
-        metavar="FILE",
-        help="steps that each text takes before its words are looked for, as a JSON list; the"
-        " bundle keeps them, and takes them wherever it reads a text (docs/your-own-model.md)",
-    )
-    source.add_argument(
-        "--cleaned-by-caller",
-        action="store_true",
-        help="record that texts must arrive cleaned, as those were that the model learned from",
-    )
-    source.add_argument(
-        "--limit",
-        type=_whole(2),
-        metavar="N",
-        help="use N texts, drawn at random, balanced by label",
-    )
-    source.add_argument(
-        "--validation",
-        type=_share(open_ends=True),
-        default=0.1,
-        metavar="SHARE",
-        help="hold out this share of the texts to pick the best epoch, and as many again for the"
-        " reported figures (default: 0.1)",
-    )
-    source.add_argument(
-        "--seed",
-        type=_whole(0, 2**32 - 1),
-        default=0,
-        metavar="N",
-        help="of the first weights and of what training does at random (default: 0)",
-    )
-    source.add_argument(
-        "--split-seed",
-        type=_whole(0, 2**32 - 1),
-        default=0,
-        metavar="N",
-        help="of what is drawn by --limit and held out (default: 0)",
-    )
-
-    model = parser.add_argument_group("model and training (a flag overrides the recipe)")
-    model.add_argument(
-        "--recipe", choices=RECIPES, default="tutorial", help="default: tutorial; best takes longer"
-    )
-    model.add_argument(
-        "--class-weights",
-        choices=("balanced", "none"),
-        default="none",
-        help="balanced: let each label count alike in training, however many texts it has"
-        " (default: none)",
-    )
-    for flag, least, most, text in (
-        ("words", 2, bounds.VOCABULARY, "ids in the vocabulary, padding included"),
-        (
-            "max_tokens",
-            1,
-            bounds.MAX_TOKENS,
-            "tokens of a text that the model reads, the last",
-        ),
-        ("dimensions", 1, bounds.VECTOR, "elements of a word's vector"),
-        ("units", 1, bounds.VECTOR, "of the LSTM"),
-        ("epochs", 1, 10_000, "passes over the training texts"),
-        ("batch_size", 1, 100_000, "texts a training step"),
-    ):
-        model.add_argument(
-            "--" + flag.replace("_", "-"),
-            type=_whole(least, most),
-            metavar="N",
-            help=f"{text} ({_in_recipes(flag)})",
-        )
-
-    _add_parts_of_a_recipe(model)
-    _add_more_texts(source)
-
-    result = parser.add_argument_group("result")
-    result.add_argument(
-        "--out", type=Path, metavar="DIR", help="a new folder (default: bundles/NAME)"
-    )
-    result.add_argument(
-        "--link",
-        type=Path,
-        metavar="PATH",
-        help="in the end make PATH a link to the new folder, or turn the one that is there: what a"
-        " server with --bundle PATH loads when it is told to reload",
-    )
-    result.add_argument(
-        "--name", type=_plain_name("name"), help="the model's name (default: after the data)"
-    )
-    result.add_argument(
-        "--model-version",
-        type=_plain_name("version"),
-        default="1",
-        metavar="VERSION",
-        help="default: 1",
-    )
-    result.add_argument(
-        "--min-accuracy",
-        type=_share(open_ends=False),
-        default=0.0,
-        metavar="SHARE",
-        help="write no bundle below this accuracy on the held-out texts (default: 0)",
-    )
-    result.add_argument(
-        "--no-int8",
-        dest="int8",
-        action="store_false",
-        help="leave out the int8 twin, model.int8.onnx, which sentido-server --precision int8 runs",
-    )
-    return parser, add_own_model_options(parser)
-
-
-def _add_more_texts(source: argparse._ArgumentGroup) -> None:
-    source.add_argument(
-        "--more-data",
-        action="append",
-        default=[],
         metavar="SOURCE",
-        help="train on this source, too, which has the same columns and labels; again for more. Its"
-        " figures on what is held out of it are recorded beside those of --data",
+        group="data",
     )
-    source.add_argument(
-        "--more-held-out",
-        type=_share(open_ends=True),
-        metavar="SHARE",
-        help="of each --more-data (default: as --validation)",
+    recipe_name: str = setting(
+        "tutorial",
+        "default: tutorial; best takes longer",
+        flag_name="recipe",
+        choices=tuple(RECIPES),
+        group=GROUP,
     )
-    source.add_argument(
-        "--templates",
-        type=Path,
-        metavar="FILE",
-        help="train on sentences that are made from templates, too: a file in the form of the"
-        " checks of sentido-evaluate, with texts and what is expected of them",
+    out: Path | None = setting(
+        None, "a new folder (default: bundles/NAME)", metavar="DIR", group="result"
     )
-
-
-def _add_parts_of_a_recipe(model: argparse._ArgumentGroup) -> None:
-    model.add_argument(
-        "--teacher",
-        choices=[str(teacher) for teacher in Teacher],
-        help="learn from the answers of linear models of word pairs and triples beside the labels;"
-        " auto: train with and without, keep what is better on the validation texts"
-        f" ({_in_recipes('teacher')})",
+    link: Path | None = setting(
+        None,
+        "in the end make PATH a link to the new folder, or turn the one that is there: what a"
+        " server with --bundle PATH loads when it is told to reload",
+        metavar="PATH",
     )
-    model.add_argument(
-        "--hard-share",
-        type=_share(open_ends=False),
-        metavar="SHARE",
-        help="of the label in what is learned; the rest is the teacher's answer"
-        f" ({_in_recipes('hard_share')})",
-    )
-    model.add_argument(
-        "--spans",
-        type=_whole(0, MOST_SPANS),
-        metavar="N",
-        help="random parts of each long text per epoch, which the teacher labels"
-        f" ({_in_recipes('spans')})",
-    )
-    model.add_argument(
-        "--word-dropout",
-        type=_share(open_ends=False),
-        metavar="SHARE",
-        help="leave out this share of the words of each long text, others in every epoch, but no"
-        f" negators ({_in_recipes('word_dropout')})",
-    )
-    model.add_argument(
-        "--sentences",
-        type=_whole(0, 10_000_000),
-        metavar="N",
-        help=f"made from --templates per epoch ({_in_recipes('sentences')})",
-    )
-    model.add_argument(
-        "--calibrate",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="fit a temperature on the validation texts and fold it into the last layer, so that"
-        f" probabilities can be believed ({_in_recipes('calibrate')})",
-    )
+    name: str | None = setting(None, "the model's name (default: after the data)", read=_name)
 
 
-def _in_recipes(field: str) -> str:
-    return ", ".join(f"{name}: {getattr(recipe, field)}" for name, recipe in RECIPES.items())
+def parse(argv: Sequence[str] | None) -> dict[str, Any]:
+    """Return the values of the settings. Exits with 2 for flags that do not go together."""
+    parser = Parser(prog="sentido-export", description=_DESCRIPTION, epilog=_EPILOG)
+    given = settings.parse(parser, argv, Command, Options, OwnModelOptions, notes=_in_recipes())
+    values = settings.defaults(Command, Options) | given
+    if "model" not in values:
+        own = [one.name for one in declared(OwnModelOptions)]
+        _refuse(parser, values, own, "is for a model that is given by --from-keras")
+        values["data"] = values["data"] or REVIEWS
+    else:
+        _refuse(parser, values, _OF_TRAINING, "is for training, which --from-keras leaves out")
+        if values["data"] is None:
+            _refuse(parser, values, _OF_DATA, "is of --data, which was not given")
+    return values
 
 
-def _whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(
-                f"{text!r:.40} is not a whole number from {least} to {most}"
-            )
-        return value
-
-    return parse
+def _refuse(parser: Parser, values: Mapping[str, Any], names: Container[str], why: str) -> None:
+    """Exit with 2 if one of these settings was given, unless as it is by default."""
+    for one in declared(Command, Options, OwnModelOptions):
+        if one.name in names and values.get(one.name, one.default) != one.default:
+            parser.error(f"{one.flag} {why}")
 
 
-def _share(*, open_ends: bool) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if not (0 < value < 0.5 if open_ends else 0 <= value <= 1):
-            limits = "between 0 and 0.5" if open_ends else "from 0 to 1"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number {limits}")
-        return value
-
-    return parse
-
-
-def _plain_name(what: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        try:
-            check_plain_name(what, text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-        return text
-
-    return parse
+def _in_recipes() -> dict[str, str]:
+    """Return what each setting of a recipe is in each of them."""
+    return {
+        one.name: ", ".join(f"{name}: {getattr(RECIPES[name], one.name)}" for name in RECIPES)
+        for one in declared(Recipe)
+    }

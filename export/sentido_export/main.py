@@ -1,38 +1,41 @@
 """The command `sentido-export`: what the flags ask for, and errors as one sentence."""
 
-import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sentido_bundle import Bundle, BundleError, CleaningError, check_plain_name
-from sentido_bundle.command_line import flushed, options_of
+from sentido_bundle.command_line import flushed
 from sentido_bundle.errors import reason
+from sentido_bundle.settings import declared, made
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
-from sentido_export.export import Options, export
-from sentido_export.flags import parse
+from sentido_export.export import export
+from sentido_export.flags import Command, parse
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.link import check_link, set_link
 from sentido_export.machine import created, settle_keras
-from sentido_export.recipe import RECIPES, Recipe, Teacher
+from sentido_export.options import Options
+from sentido_export.recipe import RECIPES, Recipe
 from sentido_export.report import report_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    arguments = parse(argv)
-    if arguments.from_keras is None:
+    values = parse(argv)
+    command = made(Command, values)
+    if "model" not in values:
         settle_keras()  # before it is imported, which is why that happens below
     try:
-        if arguments.explain_embedding:
+        if command.explain_embedding:
             from sentido_export.explain import explain_embedding
 
-            explain_embedding(arguments.seed)
+            explain_embedding(values["seed"])
         else:
-            _export(arguments)
+            _export(command, values)
         return 0 if flushed() else 1
     except BrokenPipeError:  # whoever read what is printed has gone
         flushed()
@@ -49,24 +52,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _export(arguments: argparse.Namespace) -> None:
-    name = arguments.name or _default_name(arguments)
-    out = arguments.out or Path("bundles") / name
-    if arguments.link:
-        check_link(arguments.link)
-    bundle = _exported(arguments, out, name)
-    if arguments.link:
-        set_link(arguments.link, out)
-    _print_result(bundle, out)
-
-
-def _exported(arguments: argparse.Namespace, out: Path, name: str) -> Bundle:
+def _export(command: Command, values: Mapping[str, Any]) -> None:
+    name = command.name or _default_name(values)
+    out = command.out or Path("bundles") / name
+    if command.link:
+        check_link(command.link)
     created()  # what is wrong with it is said now
-    if arguments.from_keras is None:
-        return export(_options(arguments, out, name))
-    from sentido_export.imported.export import export_own_model
+    if "model" not in values:
+        recipe = dataclasses.replace(RECIPES[command.recipe_name], **_overrides(values))
+        bundle = export(made(Options, values, out=out, name=name, recipe=recipe))
+    else:
+        from sentido_export.imported.export import export_own_model
 
-    return export_own_model(OwnModelOptions.of(arguments, out, name))
+        bundle = export_own_model(OwnModelOptions.of(values, out, name))
+    if command.link:
+        set_link(command.link, out)
+    _print_result(bundle, out)
 
 
 def _print_result(bundle: Bundle, out: Path) -> None:
@@ -121,24 +122,13 @@ def _cleaning(bundle: Bundle) -> str:
     return steps + (f"; {slow} patterns are not run by re, but several times slower" * bool(slow))
 
 
-def _options(arguments: argparse.Namespace, out: Path, name: str) -> Options:
-    recipe = RECIPES[arguments.recipe]
-    fields = {field.name for field in dataclasses.fields(Recipe)}
-    given = {k: v for k, v in vars(arguments).items() if k in fields and v is not None}
-    if "teacher" in given:
-        given["teacher"] = Teacher(given["teacher"])
-    return options_of(
-        Options,
-        arguments,
-        out=out,
-        name=name,
-        recipe_name=arguments.recipe,
-        recipe=dataclasses.replace(recipe, **given),
-    )
+def _overrides(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given of a recipe."""
+    return {one.name: values[one.name] for one in declared(Recipe) if one.name in values}
 
 
-def _default_name(arguments: argparse.Namespace) -> str:
-    source = str(arguments.from_keras or arguments.data)
+def _default_name(values: Mapping[str, Any]) -> str:
+    source = str(values.get("model", values["data"]))
     name = "imdb" if source == REVIEWS else Path(source).absolute().stem
     try:
         check_plain_name("name", name)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sentido_bundle import bounds
+from sentido_bundle.settings import setting
+
 MOST_SPANS = 4
 """Of each text: so many are drawn beforehand, of which every epoch takes others."""
 
@@ -15,31 +18,55 @@ class Teacher(StrEnum):
     AUTO = "auto"  # train with and without, keep what is better on the validation texts
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """The sizes of a model and the settings of its training."""
+GROUP = "model and training (a flag overrides the recipe)"
 
-    words: int  # ids in the vocabulary, padding included (Keras' num_words)
-    max_tokens: int  # tokens of a text that the model reads, its last ones
-    dimensions: int  # elements of a word's vector
-    units: int  # of the LSTM
-    epochs: int
-    batch_size: int
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The sizes of a model and the settings of its training; a flag overrides what is declared."""
+
+    words: int = setting(  # Keras' num_words
+        text="ids in the vocabulary, padding included", least=2, most=bounds.VOCABULARY, group=GROUP
+    )
+    max_tokens: int = setting(
+        text="tokens of a text that the model reads, the last", least=1, most=bounds.MAX_TOKENS
+    )
+    dimensions: int = setting(text="elements of a word's vector", least=1, most=bounds.VECTOR)
+    units: int = setting(text="of the LSTM", least=1, most=bounds.VECTOR)
+    epochs: int = setting(text="passes over the training texts", least=1, most=10_000)
+    batch_size: int = setting(text="texts a training step", least=1, most=100_000)
     learning_rate: float
     final_learning_rate: float  # of the last step, reached along a cosine
     clip_norm: float | None  # longest gradient, for each weight matrix; None: any
     patience: int  # epochs without a better validation loss before training stops
     spatial_dropout: float  # share of a text's vector elements dropped for all of its words
     dropout: float  # share of the LSTM's final state dropped
-    word_dropout: float = 0.0  # share of the words of long texts left out, others in every epoch
+    teacher: Teacher = setting(
+        text="learn from the answers of linear models of word pairs and triples beside the labels;"
+        " auto: train with and without, keep what is better on the validation texts",
+    )
+    hard_share: float = setting(
+        text="of the label in what is learned; the rest is the teacher's answer",
+        most=1,
+        metavar="SHARE",
+    )
+    spans: int = setting(
+        text="random parts of each long text per epoch, which the teacher labels", most=MOST_SPANS
+    )
+    word_dropout: float = setting(
+        text="leave out this share of the words of each long text, others in every epoch, but no"
+        " negators",
+        most=1,
+        metavar="SHARE",
+    )
+    sentences: int = setting(text="made from --templates per epoch", most=10_000_000)
+    calibrate: bool = setting(
+        text="fit a temperature on the validation texts and fold it into the last layer, so that"
+        " probabilities can be believed"
+    )
     long_text: int = 20  # words; longer texts lose words and have spans, others do not
     negators: tuple[str, ...] = ()  # never left out; the teacher marks the words behind them
     turns: tuple[str, ...] = ()  # never left out, either
-    teacher: Teacher = Teacher.OFF
-    hard_share: float = 0.3  # of the label in a target; the rest is the teacher's answer
-    spans: int = 0  # random parts of each long text per epoch, with the teacher's answers to them
-    sentences: int = 0  # made from templates per epoch, where there are templates
-    calibrate: bool = False  # whether to fold a temperature into the last layer
 
 
 TUTORIAL = Recipe(
@@ -55,6 +82,12 @@ TUTORIAL = Recipe(
     patience=2,
     spatial_dropout=0.0,
     dropout=0.0,
+    teacher=Teacher.OFF,
+    hard_share=0.3,
+    spans=0,
+    word_dropout=0.0,
+    sentences=0,
+    calibrate=False,
 )
 """The classic tutorial: quick, good enough to see that everything works."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sentido_bundle import RunLimits
+from sentido_bundle.settings import made
 
 from sentido_server import log
 from sentido_server.address import available, check_address, shared_port
@@ -67,9 +68,7 @@ def serve(config: Config) -> Iterator[Running]:
         tracing = _tracing(config, stack)
         metrics = None if config.metrics_listen == "off" else _metrics()
         pipeline = _pipeline(config, access, metrics, tracing)
-        limits = RunLimits(
-            config.max_run_bytes, config.max_run_multiplications, config.max_text_characters
-        )
+        limits = made(RunLimits, vars(config))
         loader = Loader(config.sources(), config.precision, _opening(pipeline, config), limits)
         stalls = Stalls(config.stall_seconds)
         check_reflection = partial(access.check, "reflection", False)

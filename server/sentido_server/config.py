@@ -3,18 +3,17 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
 from sentido_bundle import Precision, cpus, default_bundle
 from sentido_bundle.batches import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
 from sentido_bundle.command_line import Parser
-from sentido_bundle.graphs import DEFAULT_LIMITS
+from sentido_bundle.graphs import RunLimits
+from sentido_bundle.settings import SettingError, like, setting
 
-from sentido_server import memory, settings
+from sentido_server import memory, origins
 from sentido_server.core import batcher
-from sentido_server.settings import SettingError, setting
 from sentido_server.sources import Source
 
 _DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."
@@ -74,25 +73,16 @@ class Config:
     listen: str = setting(
         "127.0.0.1:50051", "address and port, port 0 for a free one, or unix:/path/to/socket"
     )
-    max_text_characters: int = setting(1_000_000, "Unicode code points a text", least=1)
+    max_text_characters: int = like(
+        RunLimits, "max_text_characters", text="Unicode code points a text"
+    )
     max_texts: int = setting(4096, "texts or words a call or stream message", least=1)
     max_message_bytes: int = setting(16 * 1024 * 1024, "bytes a message on the wire", least=1024)
     max_queued_tokens: int = setting(
         500_000, "calls are refused while so many tokens wait to be computed", least=1
     )
-    max_run_bytes: int = setting(
-        DEFAULT_LIMITS.max_run_bytes,
-        "bytes that one run of a model's graph may take; a bundle is refused if its longest text"
-        " takes more, and a batch has as many texts as fit",
-        least=1,
-        most=1 << 50,
-    )
-    max_run_multiplications: int = setting(
-        DEFAULT_LIMITS.max_run_multiplications,
-        "multiplications of one run, likewise",
-        least=1,
-        most=10**18,
-    )
+    max_run_bytes: int = like(RunLimits, "max_run_bytes")
+    max_run_multiplications: int = like(RunLimits, "max_run_multiplications")
     transport: str = setting(
         "auto",
         "grpcio; native: several times faster for small calls, without TLS or bounds on what is"
@@ -198,11 +188,8 @@ class Config:
         Exits with 2 for a bad one, with 0 after printing them for --print-config.
         """
         parser = Parser(prog="sentido-server", description=_DESCRIPTION, epilog=_EPILOG)
-        parser.add_argument(
-            "--version", action="version", version=f"%(prog)s {version('sentido-server')}"
-        )
         parser.add_argument("--check", nargs="?", help=argparse.SUPPRESS)  # taken out before
-        return settings.load(cls, parser, argv, environ)
+        return origins.load(cls, parser, argv, environ)
 
     def sources(self) -> list[Source]:
         """Return where the bundles are, and what their models are called."""

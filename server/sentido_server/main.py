@@ -35,7 +35,7 @@ def _main() -> int:
     from sentido_server import log, stderr
     from sentido_server.config import Config, StartError
     from sentido_server.health_check import check, split
-    from sentido_server.settings import unknown_variables
+    from sentido_server.origins import unknown_variables
 
     stderr.make_sure_of_it()
     address, argv = split(sys.argv[1:])

@@ -16,7 +16,7 @@ from sentido_client.environment import from_environment
 from sentido_server.config import Config
 from sentido_server.life import GRACE_SECONDS
 from sentido_server.log import GOODBYE_SECONDS
-from sentido_server.settings import unknown_variables
+from sentido_server.origins import unknown_variables
 
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
 VARIABLES = {f"SENTIDO_{field.name.upper()}" for field in dataclasses.fields(Config)}

@@ -1,6 +1,5 @@
 """That the documents are true: their commands run, their tables match the code."""
 
-import dataclasses
 import os
 import re
 import shlex
@@ -12,9 +11,10 @@ from typing import Any
 import pytest
 from conftest import BIN, ROOT, config, running
 from readme import blocks, commands, labelled
+from sentido_bundle.settings import declared
 from sentido_server.app import RPCS
 from sentido_server.config import Config
-from sentido_server.settings import flag, variable
+from sentido_server.origins import variable
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -81,8 +81,8 @@ def test_make_nightly_runs_every_target_of_its_name() -> None:
 
 def test_every_setting_of_the_server_is_documented_with_its_default() -> None:
     text = (ROOT / "docs" / "operating.md").read_text()
-    for setting in dataclasses.fields(Config):
-        (row,) = re.findall(rf"^\| `{flag(setting)}` \|.*$", text, re.MULTILINE)
+    for setting in declared(Config):
+        (row,) = re.findall(rf"^\| `{setting.flag}` \|.*$", text, re.MULTILINE)
         assert f"`{variable(setting)}`" in row
         if setting.name != "bundle":
             value = setting.default

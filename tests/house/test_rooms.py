@@ -1,29 +1,18 @@
 """Who imports whom between the rooms of a package: downwards only, and never in a circle."""
 
-import ast
-from collections.abc import Iterator
+import re
+import sys
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from rooms import PACKAGES, imports, modules, within
 from sentido.v1 import embedding_pb2, model_pb2, prediction_pb2, tokenizer_pb2
 from sentido_score.format_names import FORMATS, TABLES
 from sentido_score.formats.opening import READERS
 from sentido_score.output.parts import WRITERS
 from sentido_server.app import RPCS
 
-PACKAGES = {
-    name: ROOT / folder / name
-    for folder, name in (
-        ("bundle", "sentido_bundle"),
-        ("server", "sentido_server"),
-        ("client", "sentido_client"),
-        ("export", "sentido_export"),
-        ("score", "sentido_score"),
-        ("evaluate", "sentido_evaluate"),
-    )
-}
 ROOMS = {  # what each room imports besides itself, rooms and modules
     "sentido_server": {
         "core": {"lines", "log"},
@@ -62,39 +51,6 @@ ROOMS = {  # what each room imports besides itself, rooms and modules
 }
 DOWNWARDS = ("sentido_export", "sentido_evaluate", "sentido_score", "sentido_bundle")
 GRPC = {"health_check", "security.secrets", "security.tls", "transports"}  # who imports it
-
-
-def modules(package: str) -> dict[str, Path]:
-    """Return the modules of a package by their names within it."""
-    root = PACKAGES[package]
-    return {
-        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
-        for path in root.rglob("*.py")
-        if path != root / "__init__.py"
-    }
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Return the full names of all that a module imports, wherever it does so."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def within(package: str) -> dict[str, set[str]]:
-    """Return which modules of a package each of them imports."""
-    of_package = modules(package)
-    graph: dict[str, set[str]] = {name: set() for name in of_package}
-    for name, path in of_package.items():
-        for full in imports(path):
-            inner = full.removeprefix(f"{package}.")
-            for other in (inner, inner.rpartition(".")[0]):
-                if other in of_package and inner != full and other != name:
-                    graph[name].add(other)
-                    break
-    return graph
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -156,3 +112,35 @@ def test_the_table_of_rpcs_is_what_the_protocol_has() -> None:
 def test_every_format_of_a_file_has_a_reader_and_every_table_a_writer() -> None:
     assert {*READERS} == {*FORMATS}
     assert {*WRITERS} == {*TABLES}
+
+
+def test_settings_need_nothing_but_python() -> None:
+    for module in ("settings", "command_line"):
+        path = modules("sentido_bundle")[module]
+        used = {full.partition(".")[0] for full in imports(path)}
+        assert used <= sys.stdlib_module_names, used
+
+
+def test_the_flags_of_all_commands_are_made_of_declared_settings() -> None:
+    """But for those that are no settings: --version, --config, --print-config and --check."""
+    by_hand = {
+        (package, name)
+        for package in PACKAGES
+        for name, path in modules(package).items()
+        if ".add_argument(" in path.read_text(encoding="utf-8")
+    }
+    assert by_hand == {
+        ("sentido_bundle", "command_line"),
+        ("sentido_bundle", "settings"),
+        ("sentido_server", "config"),
+        ("sentido_server", "health_check"),
+        ("sentido_server", "origins"),
+    }
+
+
+def test_only_the_server_and_the_client_read_settings_from_the_environment() -> None:
+    for package in ("sentido_bundle", "sentido_export", "sentido_score", "sentido_evaluate"):
+        for name, path in modules(package).items():
+            text = path.read_text(encoding="utf-8")
+            read = re.findall(r"""environ(?:\.get\(|\[)["'](SENTIDO_\w+)""", text)
+            assert not read, f"{package}.{name}"

@@ -321,7 +321,7 @@ def test_too_few_texts_of_a_label_are_counted(tmp_path: Path) -> None:
         (["--validation", "0.5"], 2, "'0.5' is not a number between 0 and 0.5"),
         (["--min-accuracy", "90"], 2, "'90' is not a number from 0 to 1"),
         (["--name", "a/b"], 2, "name is 'a/b': 1 to 64 letters"),
-        (["--recipe", "mine"], 2, "invalid choice"),
+        (["--recipe", "mine"], 2, "'mine' is not one of tutorial, best"),
         (["--data", "a b.csv"], 1, "choose one with --name"),
     ],
 )

@@ -49,10 +49,13 @@ def test_a_flag_that_is_none_is_one_line_with_the_one_that_was_meant(
         (["sentido-server", "--config", "/nope"], "/nope: No such file"),
         (["sentido-server", "--max-texts", "two\nlines"], "--max-texts: 'two"),
         (["sentido-server", "bundles/mine"], "bundles/mine"),
-        (["sentido-export", "--recipe", "bst"], "'tutorial'"),
+        (["sentido-export", "--recipe", "bst"], "--recipe: 'bst' is not one of tutorial, best"),
         (["sentido-export", "--limit"], "--limit: expected one argument"),
         (["sentido-score", "in.csv"], "--out"),
-        (["sentido-score", "in.csv", "--out", "x", "--format", "jsn"], "'jsonl'"),
+        (
+            ["sentido-score", "in.csv", "--out", "x", "--format", "jsn"],
+            "is not one of csv, tsv, jsonl,",
+        ),
     ],
 )
 def test_a_bad_value_or_file_is_one_line(command: list[str], words: str) -> None:

@@ -1,14 +1,16 @@
 """The command: what a person at a terminal sees, and what a program gets."""
 
 import os
+import re
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scoring import SCORE, sentido_score, write_csv
-from sentido_score import ScoreError, score
+from sentido_score import Options, ScoreError, score
 from sentido_score.progress import duration
 from waiting import PATIENCE
 
@@ -61,11 +63,17 @@ def test_bad_flags_end_with_2_or_a_sentence(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "in.csv", ["x"])
     sentido_score(path, code=2)
     for flags, said in (
+        (("--part-rows", "0"), b"--part-rows: '0' is not a whole number of at least 1"),
+        (("--max-errors", "-1"), b"--max-errors: '-1' is not a whole number of at least 0"),
+        (("--max-run-bytes", "0"), b"--max-run-bytes: '0' is not a whole number from 1 to"),
+        (("--memory", "1MiB"), b"--memory: '1MiB' is not a number of bytes of at least 128MiB"),
+        (("--embed", "x"), b"--embed: 'x' is not one of hidden, mean"),
+    ):
+        result = sentido_score(path, "--out", tmp_path / "o.csv", *flags, code=2)
+        assert said in result.stderr
+    for flags, said in (
         (("--delimiter", "ab"), b"delimiter is 'ab', one ASCII character is needed"),
-        (("--part-rows", "0"), b"part_rows is 0, it must be 1 or more"),
-        (("--max-errors", "-1"), b"max_errors is -1, it must be 0 or more"),
         (("--bundle", "/nowhere"), b"bundle /nowhere"),
-        (("--max-run-bytes", "0"), b"max_run_bytes is 0, it must be 1 or more"),
         (("--max-run-bytes", "9kB"), b"at most 9,000 are allowed: raise --max-run-bytes"),
         (("--max-run-multiplications", "9"), b"allowed: raise --max-run-multiplications"),
         (("--resume", "--overwrite"), b"choose one"),
@@ -76,6 +84,21 @@ def test_bad_flags_end_with_2_or_a_sentence(tmp_path: Path) -> None:
     assert b"its name tells no format: end it in .parquet, .csv or .jsonl" in result.stderr
     result = sentido_score(tmp_path / "no.csv", "--out", tmp_path / "o.csv", code=1)
     assert b"no.csv: no such file or folder" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"part_rows": 0}, "part_rows: '0' is not a whole number of at least 1"),
+        ({"part_rows": 10.5}, "part_rows: '10.5' is not a whole number of at least 1"),
+        ({"format": "text"}, "format: 'text' is not one of csv, tsv, jsonl, parquet"),
+        ({"embed": ""}, "embed: '' is not one of hidden, mean"),
+        ({"columns": "text"}, "columns: 'text' is not strings"),
+    ],
+)
+def test_a_program_cannot_ask_for_what_no_flag_can(value: dict[str, Any], said: str) -> None:
+    with pytest.raises(ScoreError, match=re.escape(said)):
+        Options(**value)
 
 
 def test_a_flag_is_not_guessed_from_a_part_of_its_name(tmp_path: Path) -> None:

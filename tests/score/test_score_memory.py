@@ -200,7 +200,9 @@ def test_memory_is_a_number_of_bytes_with_a_unit(tmp_path: Path) -> None:
     for text in ("", "MiB", "5 parsec", "-1GiB", "1e9"):
         with pytest.raises(ValueError, match="is not a number of bytes such as 512MiB"):
             parse_bytes(text)
-    with pytest.raises(ScoreError, match="memory is 1048576 bytes, it must be 128MiB or more"):
+    with pytest.raises(
+        ScoreError, match="memory: '1048576' is not a number of bytes of at least 128MiB"
+    ):
         Options(memory=1 << 20)
     path, out = write_csv(tmp_path / "in.csv", ["good"]), tmp_path / "o.csv"
     result = sentido_score(path, "--out", out, "--memory", "5 parsec", code=2)

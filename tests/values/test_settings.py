@@ -5,8 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from sentido_bundle.settings import Setting, declared
 from sentido_server.config import Config
-from sentido_server.settings import flag, unknown_variables, variable
+from sentido_server.origins import unknown_variables, variable
 
 
 def refused(capsys: pytest.CaptureFixture[str], *argv: str, **environ: str) -> str:
@@ -163,11 +164,9 @@ def test_the_variables_that_kubernetes_makes_of_a_service_are_silent(service: st
     assert unknown_variables(Config, environ) == []
 
 
-@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: str(field.name))
-def test_the_file_of_a_secret_can_be_named_but_no_secret(
-    field: "dataclasses.Field[object]",
-) -> None:
-    assert variable(field) == "SENTIDO_" + field.name.upper()
-    secret = {"key", "token", "password", "secret"} & set(field.name.split("_"))
-    if secret and field.type is not bool:
-        assert field.type == Path | None, flag(field)
+@pytest.mark.parametrize("setting", [*declared(Config)], ids=lambda setting: str(setting.name))
+def test_the_file_of_a_secret_can_be_named_but_no_secret(setting: Setting) -> None:
+    assert variable(setting) == "SENTIDO_" + setting.name.upper()
+    secret = {"key", "token", "password", "secret"} & set(setting.name.split("_"))
+    if secret and setting.type is not bool:
+        assert setting.type == Path | None, setting.flag

@@ -213,7 +213,7 @@ def test_parts_of_a_recipe_that_cannot_be_are_one_sentence(
     ("flag", "message"),
     [
         ("--spans=5", "'5' is not a whole number from 0 to 4"),
-        ("--teacher=maybe", "invalid choice: 'maybe'"),
+        ("--teacher=maybe", "'maybe' is not one of off, on, auto"),
         ("--word-dropout=2", "'2' is not a number from 0 to 1"),
         ("--more-held-out=0.5", "'0.5' is not a number between 0 and 0.5"),
     ],

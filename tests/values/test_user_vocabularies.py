@@ -15,11 +15,12 @@ import pytest
 from keras_text import fitted
 from sentido_bundle import Tokenizer
 from sentido_bundle.command_line import Parser
+from sentido_bundle.settings import made, parse
 from sentido_export.errors import ExportError
 from sentido_export.imported.keras_imdb import read_keras_imdb
 from sentido_export.imported.vocabulary import TextOptions, Vocabulary
 from sentido_export.imported.vocabulary_hints import vocabulary_hints
-from sentido_export.imported.vocabulary_options import VocabularyOptions, add_vocabulary_options
+from sentido_export.imported.vocabulary_options import VocabularyOptions
 
 ROWS = 100
 
@@ -341,11 +342,14 @@ def test_a_vocabulary_that_is_small_beside_the_models_rows_is_said(path: Path) -
 
 
 def test_the_options_of_the_command_are_those_that_are_read() -> None:
-    parser = Parser(prog="it")
-    add_vocabulary_options(parser.add_argument_group("vocabulary"))
-    assert VocabularyOptions.of(parser.parse_args([])) == VocabularyOptions()
-    line = "--word-index w.json --num-words 5 --oov-token= --filters=! --no-lower --char-level"
-    given = VocabularyOptions.of(parser.parse_args(line.split()))
+    def read(line: str) -> VocabularyOptions:
+        values = parse(Parser(prog="sentido-export"), line.split(), VocabularyOptions)
+        return made(VocabularyOptions, values)
+
+    assert read("") == VocabularyOptions()
+    given = read(
+        "--word-index w.json --num-words 5 --oov-token= --filters=! --no-lower --char-level"
+    )
     wanted = VocabularyOptions(
         word_index=Path("w.json"),
         num_words=5,

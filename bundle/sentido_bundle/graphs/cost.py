@@ -7,15 +7,26 @@ from dataclasses import dataclass
 from sentido_bundle import bounds
 from sentido_bundle.errors import BundleError
 from sentido_bundle.graphs.sizes import Factor, Size, evaluate_factors, factors
+from sentido_bundle.settings import setting
 
 
 @dataclass(frozen=True)
 class RunLimits:
     """What one run of a graph may take at most, and how long a text is that comes to it."""
 
-    max_run_bytes: int = bounds.RUN_BYTES
-    max_run_multiplications: int = bounds.RUN_MULTIPLICATIONS
-    max_text_characters: int = bounds.TEXT_CHARACTERS
+    max_run_bytes: int = setting(
+        bounds.RUN_BYTES,
+        "bytes that one run of a model's graph may take; a bundle is refused if its longest text"
+        " takes more, and a batch has as many texts as fit",
+        least=1,
+        most=1 << 50,
+    )
+    max_run_multiplications: int = setting(
+        bounds.RUN_MULTIPLICATIONS, "multiplications of one run, likewise", least=1, most=10**18
+    )
+    max_text_characters: int = setting(
+        bounds.TEXT_CHARACTERS, "Unicode code points of a text", least=1
+    )
 
 
 DEFAULT_LIMITS = RunLimits()

@@ -1,11 +1,10 @@
 """The options of the command that say where words and ids come from, and what they amount to."""
 
-import argparse
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from sentido_bundle.command_line import options_of
+from sentido_bundle.settings import declared, setting
 
 from sentido_export.errors import ExportError
 from sentido_export.imported.architecture import TextLayer
@@ -23,26 +22,49 @@ from sentido_export.imported.vocabulary import (
 from sentido_export.imported.word_index import read_list, read_word_index
 
 KERAS_IMDB = "keras-imdb"
+_SOURCES = ("tokenizer", "word_index", "vocabulary")
+_OF_A_TOKENIZER = ("oov_token", "filters", "lower", "char_level")
 
 
 @dataclass(frozen=True)
 class VocabularyOptions:
-    """What was given of these options; None for what was not."""
+    """What was given of these options; the default is what was not."""
 
-    tokenizer: Path | None = None
-    word_index: Path | None = None
-    vocabulary: str | None = None
-    first_id: int | None = None
-    num_words: int | None = None
-    oov_token: str | None = None
-    filters: str | None = None
-    lower: bool | None = None
-    char_level: bool | None = None
-
-    @classmethod
-    def of(cls, arguments: argparse.Namespace) -> "VocabularyOptions":
-        """Return what stands in the arguments that `add_vocabulary_options` declared."""
-        return options_of(cls, arguments)
+    tokenizer: Path | None = setting(
+        None,
+        "Keras' Tokenizer: what tokenizer.to_json() returned, or a pickle (of joblib too),"
+        " which is read as data and never run; or a .keras with a TextVectorization",
+        metavar="FILE",
+    )
+    word_index: Path | None = setting(
+        None,
+        "words and their ids, as JSON or pickled: what tokenizer.word_index holds",
+        metavar="FILE",
+    )
+    vocabulary: str | None = setting(
+        None,
+        "one word per line, the first with id 1; or a JSON list, whose first item has id 0;"
+        f" or {KERAS_IMDB}, the words of Keras' data set imdb",
+        metavar="FILE",
+    )
+    first_id: int | None = setting(
+        None, "the id of the first word of --vocabulary FILE", least=None, most=None
+    )
+    num_words: int | None = setting(
+        None,
+        "leave out words whose id is N or more, as Keras' num_words does (default: what the"
+        " Tokenizer says; for a word index the rows of the Embedding)",
+        least=None,
+        most=None,
+    )
+    oov_token: str | None = setting(None, "the word whose id unknown words become", metavar="WORD")
+    filters: str | None = setting(
+        None,
+        "characters that separate words (default: as Keras' Tokenizer)",
+        metavar="CHARACTERS",
+    )
+    lower: bool = setting(True, "leave upper case as it is")
+    char_level: bool = setting(False, "each character is a word")
 
     def text_layer(self, of_model: TextLayer | None) -> TextLayer | None:
         """Return the TextVectorization that numbers words, if it is one: the model's, or a file's.
@@ -81,20 +103,15 @@ class VocabularyOptions:
         return TextOptions(
             num_words=self.num_words,
             filters=KERAS_FILTERS if self.filters is None else self.filters,
-            lower=self.lower is not False,
-            char_level=bool(self.char_level),
+            lower=self.lower,
+            char_level=self.char_level,
             oov_token=self.oov_token,
         )
 
     def _check_layer(self, layer: TextLayer, *, is_of_model: bool) -> None:
         """Raise ExportError for options that do not go with a TextVectorization."""
-        told = [
-            "--no-lower" if field.name == "lower" else f"--{field.name.replace('_', '-')}"
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) is not None and field.name != "vocabulary"
-        ]
-        if not is_of_model:
-            told.remove("--tokenizer")
+        allowed = ("vocabulary",) if is_of_model else ("vocabulary", "tokenizer")
+        told = [one for name, one in self._given().items() if name not in allowed]
         if told:
             raise ExportError(
                 f"{', '.join(told)}: the TextVectorization {layer.name!r} itself says which words"
@@ -106,31 +123,26 @@ class VocabularyOptions:
                 " otherwise: give a file of its own words"
             )
 
+    def _given(self) -> dict[str, str]:
+        """Return the flags of what was given, by the names of the settings."""
+        settings = declared(type(self))
+        return {one.name: one.flag for one in settings if getattr(self, one.name) != one.default}
+
     def _check(self) -> None:
         """Raise ExportError for options that do not go together."""
-        sources = {
-            "--tokenizer": self.tokenizer,
-            "--word-index": self.word_index,
-            "--vocabulary": self.vocabulary,
-        }
-        given = [name for name, value in sources.items() if value is not None]
+        flags = self._given()
+        given = [flags[name] for name in _SOURCES if name in flags]
         is_imdb = self.vocabulary == KERAS_IMDB
         if is_imdb and given == ["--word-index", "--vocabulary"]:
             given = ["--vocabulary"]
         if len(given) != 1:
             raise ExportError(
-                f"{' and '.join(given) or 'no vocabulary'} given: one of {', '.join(sources)} says"
-                " which words have which ids"
+                f"{' and '.join(given) or 'no vocabulary'} given: one of --tokenizer,"
+                " --word-index, --vocabulary says which words have which ids"
             )
         if self.first_id is not None and (is_imdb or given != ["--vocabulary"]):
             raise ExportError("--first-id counts the words of --vocabulary FILE: leave it out here")
-        settings = {
-            "--oov-token": self.oov_token,
-            "--filters": self.filters,
-            "--no-lower": self.lower,
-            "--char-level": self.char_level,
-        }
-        told = [name for name, value in settings.items() if value is not None]
+        told = [flags[name] for name in _OF_A_TOKENIZER if name in flags]
         if self.tokenizer is not None and told:
             raise ExportError(
                 f"{', '.join(told)}: the Tokenizer itself says so: leave it out, or give its words"
@@ -143,57 +155,3 @@ def _of_rows(where: str, found: Vocabulary, rows: int) -> Vocabulary:
     check_rows(where, found, rows)
     notes = (*found.notes, *few_words(where, found, rows))
     return dataclasses.replace(found, notes=notes)
-
-
-def add_vocabulary_options(parser: argparse._ArgumentGroup) -> None:
-    """Declare the options of a vocabulary."""
-    parser.add_argument(
-        "--tokenizer",
-        type=Path,
-        metavar="FILE",
-        help="Keras' Tokenizer: what tokenizer.to_json() returned, or a pickle (of joblib too),"
-        " which is read as data and never run; or a .keras with a TextVectorization",
-    )
-    parser.add_argument(
-        "--word-index",
-        type=Path,
-        metavar="FILE",
-        help="words and their ids, as JSON or pickled: what tokenizer.word_index holds",
-    )
-    parser.add_argument(
-        "--vocabulary",
-        metavar="FILE",
-        help="one word per line, the first with id 1; or a JSON list, whose first item has id 0;"
-        f" or {KERAS_IMDB}, the words of Keras' data set imdb",
-    )
-    parser.add_argument(
-        "--first-id", type=int, metavar="N", help="the id of the first word of --vocabulary FILE"
-    )
-    parser.add_argument(
-        "--num-words",
-        type=int,
-        metavar="N",
-        help="leave out words whose id is N or more, as Keras' num_words does (default: what the"
-        " Tokenizer says; for a word index the rows of the Embedding)",
-    )
-    parser.add_argument(
-        "--oov-token", metavar="WORD", help="the word whose id unknown words become"
-    )
-    parser.add_argument(
-        "--filters",
-        metavar="CHARACTERS",
-        help="characters that separate words (default: as Keras' Tokenizer)",
-    )
-    parser.add_argument(
-        "--no-lower",
-        dest="lower",
-        action="store_const",
-        const=False,
-        help="leave upper case as it is",
-    )
-    parser.add_argument(
-        "--char-level",
-        action="store_const",
-        const=True,
-        help="each character is a word",
-    )

@@ -19,6 +19,7 @@ from sentido_bundle import (
 )
 from sentido_bundle.errors import naming
 from sentido_bundle.files import read_files
+from sentido_bundle.settings import made
 from sentido_bundle.vector_kinds import VectorKind
 
 from sentido_score.engines.engine import Model, Scores
@@ -47,9 +48,7 @@ def read(bundle: str | Path) -> dict[str, bytes]:
 
 def parse(files: Mapping[str, bytes], bundle: str | Path, options: Options) -> Bundle:
     """Make a bundle from its files, which were read from `bundle`. Raises ScoreError."""
-    limits = RunLimits(
-        options.max_run_bytes, options.max_run_multiplications, options.max_text_characters
-    )
+    limits = made(RunLimits, vars(options))
     with _refused(bundle):
         return Bundle.parse(files, options.precision, limits=limits)
 

@@ -1,0 +1,117 @@
+"""Where the server's settings come from: flag, else variable, else file, else default.
+
+It knows no setting, only what `sentido_bundle.settings` declares: from a field's name come
+`--max-texts`, `SENTIDO_MAX_TEXTS` and `max_texts` in TOML.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sentido_bundle import settings
+from sentido_bundle.errors import reason
+from sentido_bundle.settings import Given, Setting, SettingError
+
+from sentido_server.variables import is_known_elsewhere, mistyped
+
+_CONFIG_VARIABLE = "SENTIDO_CONFIG"
+_Config = TypeVar("_Config")
+
+
+def load(
+    config: type[_Config],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+) -> _Config:
+    """Read the settings. Exits with 2 for a bad one, with 0 after printing them if asked to."""
+    declared = list(settings.declared(config))
+    parser.add_argument("--config", metavar="FILE", help="read settings from a TOML file")
+    parser.add_argument(
+        "--print-config", action="store_true", help="print all settings as such a file, and exit"
+    )
+    settings.add_flags(parser, declared, both_ways=True)
+    flags = vars(parser.parse_args(argv))
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys((one.name for one in declared), "default")
+    try:
+        for given, meant in mistyped(environ, _variables(declared)):
+            raise SettingError(f"there is no setting {given}; did you mean {meant}?")
+        file = flags["config"]
+        if file == "":
+            raise SettingError("--config: '' is not a path")
+        file = file or environ.get(_CONFIG_VARIABLE)
+        for found in (
+            _in_file(file, declared),
+            _in_environ(environ, declared),
+            settings.given(flags, declared),
+        ):
+            for origin, one, value in found:
+                values[one.name], origins[one.name] = value, origin
+        loaded = config(**values)
+    except SettingError as error:
+        parser.error(str(error))
+    if flags["print_config"]:
+        for one in declared:
+            print(f"{_toml(one.name, getattr(loaded, one.name))}  # {origins[one.name]}")
+        parser.exit(0)
+    return loaded
+
+
+def variable(setting: Setting) -> str:
+    """Return the environment variable of a setting."""
+    return "SENTIDO_" + setting.name.upper()
+
+
+def unknown_variables(config: type[Any], environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that look like settings, are none, and are known to nobody else."""
+    names = _variables(settings.declared(config))
+    return sorted(
+        name
+        for name in environ
+        if name.startswith("SENTIDO_") and name not in names and not is_known_elsewhere(name)
+    )
+
+
+def _variables(declared: Iterable[Setting]) -> Sequence[str]:
+    return (_CONFIG_VARIABLE, *map(variable, declared))
+
+
+def _in_file(file: str | None, declared: Iterable[Setting]) -> Given:
+    known = {one.name: one for one in declared}
+    try:
+        table = tomllib.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+    except OSError as error:
+        raise SettingError(f"cannot read the settings in {file}: {reason(error)}") from error
+    except ValueError as error:
+        raise SettingError(f"{file} is not TOML: {error}") from error
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key.replace("-", "_"), known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingError(f"{file}: there is no setting {key}{hint}")
+        origin = f"{file}: {key}"
+        yield origin, known[key], known[key].checked(origin, value)
+
+
+def _in_environ(environ: Mapping[str, str], declared: Iterable[Setting]) -> Given:
+    for one in declared:
+        origin = variable(one)
+        if text := environ.get(origin):  # an empty one is none
+            texts = text.split(os.pathsep) if one.is_repeated else text
+            yield origin, one, one.value(origin, texts)
+
+
+def _toml(name: str, value: Any) -> str:
+    """Return a setting as a line of TOML, whose strings are JSON's, but for an escaped DEL."""
+    if value is None:
+        return f"# {name} is not set"
+    if isinstance(value, bool | int):
+        return f"{name} = {str(value).lower()}"
+    text = [str(one) for one in value] if isinstance(value, tuple) else str(value)
+    return f"{name} = " + json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
