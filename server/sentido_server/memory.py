@@ -7,13 +7,11 @@ from pathlib import Path
 
 _V2 = Path("/sys/fs/cgroup/memory.max")
 _V1 = Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
-_STATM = Path("/proc/self/statm")
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGE_BYTES = 1024 * 1024
 _ARENAS = 2
-_LOOK_SECONDS = 5.0
-_KEPT_BYTES = 64 * 1024 * 1024  # that may stay with the C library, which will need some of it again
+_TRIM_SECONDS = 5.0
 
 
 def granted(v2: Path = _V2, v1: Path = _V1) -> int:
@@ -52,19 +50,9 @@ def return_small_blocks(stopping: threading.Event) -> None:
     """Make the C library give back, until `stopping`, what lies freed between blocks in use.
 
     By itself it gives back only the end of its heap: after a flood of small blocks the process
-    would keep what it had at the height of it. Looks now and then whether it holds more than it
-    once did. Returns at once where there is no glibc, or no /proc. Source: man 3 malloc_trim.
+    would keep what it had at the height of it. Returns at once where there is no glibc.
+    Source: man 3 malloc_trim.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is None or not _STATM.exists():
-        return
-    least = _resident()
-    while not stopping.wait(_LOOK_SECONDS):
-        held = _resident()
-        least = min(least, held)
-        if held > least + _KEPT_BYTES:
-            trim(0)
-
-
-def _resident() -> int:
-    return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    while trim is not None and not stopping.wait(_TRIM_SECONDS):
+        trim(0)

@@ -22,7 +22,7 @@ from sentido_server.core.faults import Fault, NoMessage, QueueFull
 from sentido_server.core.pipeline import Pipeline, internal
 from sentido_server.core.rpc import Rpc
 from sentido_server.core.threads import CallThreads, Turns
-from sentido_server.transports.grpcio_call import GrpcioCall, Requests, Stream, answer
+from sentido_server.transports.grpcio_call import GrpcioCall, Requests, Stream, answer, received
 from sentido_server.transports.stalls import Stalls
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -84,12 +84,12 @@ class Receiver:
     def message(self, requests: Requests, context: grpc.ServicerContext) -> bytes:
         """Wait for the message.
 
-        Raises NoMessage, and Left or grpc.RpcError if the caller leaves.
+        Raises NoMessage, and Left if the caller leaves.
         """
         source = source_of(context.peer(), context)
         self._turns.end()
         with self._places.place(source, context), self._stalls.watched(context):
-            for body in requests:
+            for body in received(requests):
                 return body
         raise NoMessage("the method takes one message, and none was sent")
 
@@ -214,7 +214,7 @@ class GrpcioCalls:
             yield entry
         except Fault as error:
             fault = error.bare()
-        except (Left, grpc.RpcError):
+        except Left:
             is_left = True
         except GeneratorExit:  # of a stream that is sent no further
             is_left = True

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
@@ -23,6 +23,21 @@ _STREAM_BYTES = 256 * 1024  # while messages of this size in sum are, no more ar
 
 Requests = Iterator[bytes]
 """What a caller sends, message by message. Raises grpc.RpcError once the caller has left."""
+
+_Sent = TypeVar("_Sent")
+
+
+def received(requests: Iterator[_Sent]) -> Iterator[_Sent]:
+    """Give what a caller sends, message by message. Raises Left once the caller has left.
+
+    The call keeps the error that gRPC raises then, which would keep the frames that it went
+    through, and they the call: a circle, which stays until the next collection of garbage.
+    """
+    try:
+        yield from requests
+    except grpc.RpcError as error:
+        error.with_traceback(None)
+        raise Left from None
 
 
 class GrpcioCall:
@@ -107,34 +122,36 @@ def answer(outcome: Outcome | None) -> bytes:
 
 
 class _Message:
-    """One message of a stream: submitted, and submitted again while the queue is full."""
+    """One message of a stream: submitted, and submitted again while the queue is full.
+
+    It does not know its stream, which may end without having answered it: they would be a circle.
+    """
 
     def __init__(self, stream: "Stream", body: bytes) -> None:
-        self._stream = stream
         self._body = body
         self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
-        self._submit()
+        self._submit(stream)
 
     @property
     def size(self) -> int:
         """Its bytes."""
         return len(self._body)
 
-    def _submit(self, insists: bool = False) -> None:
-        self._message = self._stream.submit(self._body, self._outcomes.put, insists)
+    def _submit(self, stream: "Stream", insists: bool = False) -> None:
+        self._message = stream.submit(self._body, self._outcomes.put, insists)
 
-    def answer(self) -> bytes:
+    def answer(self, stream: "Stream") -> bytes:
         """Wait for the answer. Raises the Fault in its place."""
-        while isinstance(outcome := self._outcomes.get(), QueueFull) and not self._stream.ended:
-            self._stream.call.release(self._message)
+        while isinstance(outcome := self._outcomes.get(), QueueFull) and not stream.ended:
+            self.release(stream)
             time.sleep(_POLL_SECONDS)  # where a unary call would be refused, a stream waits
             # It must not wait for what those behind it hold. Behind a large one there are none.
-            self._submit(insists=self.size < _STREAM_BYTES)
+            self._submit(stream, insists=self.size < _STREAM_BYTES)
         return answer(outcome)
 
-    def release(self) -> None:
+    def release(self, stream: "Stream") -> None:
         """Give back the memory of a message whose answer is sent."""
-        self._stream.call.release(self._message)
+        stream.call.release(self._message)
 
 
 class _Room:
@@ -219,8 +236,9 @@ class Stream:
 
     def read(self, requests: Requests) -> None:
         """Read the caller's messages to their end."""
+        messages = received(requests)
         try:
-            while self._room.wait() and (body := next(requests, None)) is not None:
+            while self._room.wait() and (body := next(messages, None)) is not None:
                 with self._lock:
                     if self._closed:
                         break
@@ -228,7 +246,7 @@ class Stream:
                     self._room.add(message.size)
                     self._messages.put(message)
                 del body, message  # while it waits for the next, it must not keep this one
-        except grpc.RpcError:  # the caller has left
+        except Left:
             pass
         finally:
             self._messages.put(None)
@@ -241,8 +259,8 @@ class Stream:
         while (message := self._messages.get()) is not None:
             if isinstance(message, Fault):
                 raise message
-            yield message.answer()
-            message.release()
+            yield message.answer(self)
+            message.release(self)
             self._room.remove(message.size)
         if self.ended:
             raise Left

@@ -9,11 +9,12 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import Default
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from sentido_server.core.admission import Allowance, source_of
+from sentido_server.core.admission import Allowance, Left, source_of
 from sentido_server.core.call import Metadata
 from sentido_server.core.faults import Fault, QueueFull
 from sentido_server.core.threads import CallThreads
 from sentido_server.transports.grpcio import abort, check_threads
+from sentido_server.transports.grpcio_call import received
 from sentido_server.transports.stalls import Stalls
 
 _RETRY_SECONDS = 1.0  # after which a caller may try again to open a stream
@@ -79,8 +80,10 @@ class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
         except Fault as fault:
             abort(context, fault)
         try:
-            for answer in super().ServerReflectionInfo(requests, context):
+            for answer in super().ServerReflectionInfo(received(requests), context):
                 with self._stalls.watched(context):
                     yield answer
+        except Left:
+            return
         finally:
             self._streams.add(source, -1)
