@@ -34,7 +34,7 @@ LONG = (
     300  # seconds, which are in rounds: what is in flight comes and goes, a rest shows what stays
 )
 ROUNDS = 4
-REST_SECONDS = 15  # after each; by then threads without work have ended, and freed memory is back
+REST_SECONDS = 15  # after each; by then idle threads have ended, and freed memory is given back
 FLAT = 0.05  # of its memory at rest, by which it may have grown after any later round
 SEED = 12
 COUNTED = ("calls", "compared", "wrong", "lost", "hung")
@@ -172,6 +172,8 @@ def test_no_answer_is_wrong_lost_or_late_whatever_happens(
         totals: Counter[str] = Counter()
         outcomes: Counter[str] = Counter()
         resting: list[float] = []  # memory after each round
+        over = threading.Event()
+        over.set()
         rounds, rest = (ROUNDS, REST_SECONDS) if seconds >= LONG else (1, 0)
         for seed in range(SEED + 1, SEED + 1 + rounds):
             with meanwhile(life.look, life.kill, life.reload):
@@ -180,10 +182,11 @@ def test_no_answer_is_wrong_lost_or_late_whatever_happens(
             totals.update({name: found[name] for name in COUNTED})
             outcomes.update(found["outcomes"])
             attacked.wait_until_idle(before)
+            life.reload(over)  # sessions that have run nothing but what comes next
+            assert over_the_wire(attacked.address, metadata=METADATA) == in_process(bundle)
             time.sleep(rest)
             resting.append(attacked.usage().memory)
         assert totals["compared"] > 0
-        assert over_the_wire(attacked.address, metadata=METADATA) == in_process(bundle)
         attacked.check_log()
     shown = {**totals, "capacity": round(capacity), "kills": life.kills, "reloads": life.reloads}
     memory = (
