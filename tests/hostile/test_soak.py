@@ -30,11 +30,9 @@ from waiting import PATIENCE, wait_for
 CALLERS = Path(__file__).parent / "soak_callers.py"
 ADMIN = "admin-token-0123456789"
 LOAD = 0.8  # of what it can do
-LONG = (
-    300  # seconds, which are in rounds: what is in flight comes and goes, a rest shows what stays
-)
+LONG = 300  # seconds, which are in rounds: what is in flight comes and goes
 ROUNDS = 4
-REST_SECONDS = 15  # after each; by then idle threads have ended, and freed memory is given back
+REST_SECONDS = 15  # after each; by then idle threads have ended, and what was freed is back
 FLAT = 0.05  # of its memory at rest, by which it may have grown after any later round
 SEED = 12
 COUNTED = ("calls", "compared", "wrong", "lost", "hung")
