@@ -43,7 +43,7 @@ from sentido_score.output.checkpoint import FinishedPart, Journal, State, differ
 from sentido_score.output.ownership import (
     own_record,
     own_report,
-    refuse_changed_parts,
+    refuse_changed_output,
     refuse_inputs,
 )
 from sentido_score.output.parts import Part, assemble, open_part
@@ -136,7 +136,8 @@ def _finish(writer: "_Writer", state: State, journal: Journal, about: dict[str, 
         state = replace(state, is_assembled=True)
         journal.commit(state)
     parts = _listed(target, state, journal)
-    report = Report.of(state.counts, state.seconds, engine.name, engine.model, about, parts)
+    size = sum(part["bytes"] for part in parts) if target.is_folder else target.whole.size() or 0
+    report = Report.of(state.counts, state.seconds, engine.name, engine.model, about, parts, size)
     by = target.work.within("report.json")
     like = target.part(0) if target.is_folder else target.whole
     journal.check_holder()
@@ -236,8 +237,7 @@ def _finished(target: Target, report: Report | None, about: dict[str, Any]) -> R
             f"{target.whole.name}: is finished, but it differs in {different}: replace it with"
             " --overwrite"
         )
-    if target.is_folder:
-        refuse_changed_parts(target.whole, report)
+    refuse_changed_output(target, report)
     return report
 
 

@@ -163,6 +163,24 @@ def test_a_part_that_a_finished_folder_lacks_is_named(
     assert score(path, out=f"{out}/", options=options, resume=True).was_finished
 
 
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_a_finished_file_that_is_changed_is_named(
+    ending: str, tmp_path: Path, reviews: list[str]
+) -> None:
+    path, out = write_csv(tmp_path / "in.csv", reviews[:300]), tmp_path / f"out.{ending}"
+    size = score(path, out=out, options=PARTS).output_bytes
+    assert size == out.stat().st_size
+    assert score(path, out=out, options=PARTS, resume=True).was_finished
+    with out.open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(ScoreError) as refused:
+        score(path, out=out, options=PARTS, resume=True)
+    assert str(refused.value) == (
+        f"{out}: has {size + 1} bytes, and the report of the finished output says {size} bytes: put"
+        " it back, or start anew with --overwrite"
+    )
+
+
 def test_a_part_that_others_put_into_a_folder_is_neither_kept_silently_nor_removed(
     tmp_path: Path, reviews: list[str]
 ) -> None:

@@ -77,18 +77,26 @@ def own_report(target: Target) -> Report | None:
         ) from error
 
 
-def refuse_changed_parts(folder: Place, report: Report) -> None:
-    """Raise ScoreError unless a folder holds every file of its report, in its size."""
-    with readable(folder):
-        infos = folder.system.get_file_info(fs.FileSelector(folder.path))
+def refuse_changed_output(target: Target, report: Report) -> None:
+    """Raise ScoreError unless the output has every file of its report, in its size."""
+    whole = target.whole
+    if not target.is_folder:
+        _refuse_changed(whole, whole.size(), report.output_bytes)
+        return
+    with readable(whole):
+        infos = whole.system.get_file_info(fs.FileSelector(whole.path))
     sizes = {info.base_name: info.size for info in infos if info.is_file}
     for name, size in ((str(part.get("name")), part.get("bytes")) for part in report.parts):
-        if sizes.get(name) != size:
-            found = f"has {sizes[name]} bytes" if name in sizes else "is missing"
-            raise ScoreError(
-                f"{folder.within(name).name}: {found}, and the report of the finished output says"
-                f" {size} bytes: put it back, or start anew with --overwrite"
-            )
+        _refuse_changed(whole.within(name), sizes.get(name), size)
+
+
+def _refuse_changed(file: Place, size: int | None, listed: object) -> None:
+    if size != listed:
+        found = "is missing" if size is None else f"has {size} bytes"
+        raise ScoreError(
+            f"{file.name}: {found}, and the report of the finished output says {listed} bytes: put"
+            " it back, or start anew with --overwrite"
+        )
 
 
 def own_work_files(work: Place) -> list[Place]:

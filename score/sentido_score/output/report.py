@@ -33,6 +33,7 @@ class Report:
     labels: tuple[str, ...]
     input_files: int
     run: dict[str, Any]  # what the rows depend on: bundle, input, options
+    output_bytes: int  # of all its files; of standard output 0
     parts: tuple[dict[str, Any], ...] = ()  # of a folder: each file's name, rows, bytes, sha256
     was_finished: bool = False  # nothing had to be done
 
@@ -45,6 +46,7 @@ class Report:
         model: Model,
         facts: Mapping[str, Any],
         parts: Sequence[dict[str, Any]] = (),
+        output_bytes: int = 0,
     ) -> "Report":
         """Sum up a run."""
         return cls(
@@ -65,6 +67,7 @@ class Report:
             labels=model.labels,
             input_files=len(facts["input"]),
             run=condensed(facts),
+            output_bytes=output_bytes,
             parts=tuple(parts),
         )
 
