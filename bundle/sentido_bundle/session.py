@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession, SessionOptions
 
 from sentido_bundle.errors import BundleError
 from sentido_bundle.graphs import BATCH, TIME, CheckedGraph, RunLimits, Shape, check_graph
@@ -15,9 +15,6 @@ from sentido_bundle.graphs.values import DataType
 from sentido_bundle.layouts import GraphInputs
 from sentido_bundle.manifest import INT8_MODEL, STEPS_MODEL, Manifest
 from sentido_bundle.sections import Layout
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 MATRIX = "embedding_matrix"
 """The name of the embedding matrix among the tensors of every graph."""
@@ -82,7 +79,7 @@ def embedding_matrix(
 class OpenGraph:
     """A graph that can be run, and what its runs may take."""
 
-    session: "InferenceSession"
+    session: InferenceSession
     cost: Cost
     limits: RunLimits
 
@@ -103,11 +100,8 @@ def open_graph(
     return OpenGraph(open_session(name, files), checked.cost, limits)
 
 
-def open_session(name: str, files: Mapping[str, bytes]) -> "InferenceSession":
+def open_session(name: str, files: Mapping[str, bytes]) -> InferenceSession:
     """Open a graph that was looked into. Nothing of it is computed before it is run."""
-    # Not above: a health check imports this package, runs often, and opens nothing.
-    from onnxruntime import InferenceSession, SessionOptions
-
     weights = files[WEIGHTS]
     options = SessionOptions()
     options.intra_op_num_threads = 1  # callers run several batches at once, one a thread

@@ -213,7 +213,6 @@ print(score("out.parquet", out="out.jsonl").rows)
     [
         ("sentido_server.main", ("tensorflow", "keras", "tf2onnx", "sentido_client")),
         ("sentido_server.app", ("opentelemetry", "prometheus_client")),
-        ("sentido_server.health_check", ("onnxruntime",)),
         ("sentido_client.main", ("onnxruntime", "tensorflow", "sentido_server", "sentido_bundle")),
         ("sentido_client", ("onnxruntime", "rich", "click", "sentido_server")),
         ("sentido_bundle", ("grpc", "tensorflow", "onnx", "google.protobuf")),
