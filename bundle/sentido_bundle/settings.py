@@ -80,8 +80,10 @@ class Setting:
         """Return a value as the field's type has it. Raises SettingError, which shows the text."""
         fits, wanted = self._judged(value)
         if not fits:
-            shown = str(value if text is None else text)
-            raise SettingError(f"{origin}: {shown!r} is not {self.wanted or wanted}")
+            shown = value if text is None else text
+            if self._kind is tuple and type(shown) is list and len(shown) == 1:
+                shown = shown[0]
+            raise SettingError(f"{origin}: {str(shown)!r} is not {self.wanted or wanted}")
         kind = self._kind
         if kind is tuple:
             return (value,) if type(value) is str else tuple(value)
@@ -159,7 +161,8 @@ class Setting:
         if kind is tuple and Path in get_args(next(iter(get_args(self.type)))):
             paths = [value] if type(value) is str else value  # in TOML, one of them
             is_list = type(paths) in (list, tuple) and len(paths) > 0
-            return is_list and all(map(_names_a_file, paths)), "paths"
+            wanted = "paths" if type(paths) in (list, tuple) and len(paths) != 1 else "a path"
+            return is_list and all(map(_names_a_file, paths)), wanted
         if kind is tuple:
             return type(value) is not str and all(type(one) is str for one in value), "strings"
         return isinstance(value, kind), "a string" if kind is str else "pairs"

@@ -494,7 +494,7 @@ def test_two_bundles_of_one_name_and_version_are_a_start_up_error() -> None:
         (["--max-texts", "0"], {}, "'0' is not a whole number from 1 to 2147483647"),
         (["--max-texts", "many"], {}, "'many' is not a whole number from 1 to"),
         (["--max-message-bytes", "99999999999"], {}, "'99999999999' is not a whole number from"),
-        (["--bundle", ""], {}, "--bundle: \"['']\" is not paths"),
+        (["--bundle", ""], {}, "--bundle: '' is not a path"),
         ([], {"SENTIDO_MAX_TEXTS": "--5"}, "SENTIDO_MAX_TEXTS: '--5' is not a whole number"),
         (["--log-format", "xml"], {}, "'xml' is not one of auto, json, text"),
         (["--precision", "fp16"], {}, "'fp16' is not one of fp32, int8"),

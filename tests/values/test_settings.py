@@ -86,9 +86,10 @@ def test_what_is_printed_can_be_read_back_and_says_where_it_is_from(
         ('log_format = "xml"', "{}: log_format: 'xml' is not one of auto, json, text"),
         ("log_format = ['json']", "{}: log_format: \"['json']\" is not one of auto, json, text"),
         ("listen = 50051", "{}: listen: '50051' is not a string"),
-        ("bundle = 3", "{}: bundle: '3' is not paths"),
+        ("bundle = 3", "{}: bundle: '3' is not a path"),
         ("bundle = []", "{}: bundle: '[]' is not paths"),
-        ("bundle = ['']", "{}: bundle: \"['']\" is not paths"),
+        ("bundle = ['']", "{}: bundle: '' is not a path"),
+        ("bundle = ['a', '']", "{}: bundle: \"['a', '']\" is not paths"),
         ("max_texts", "{} is not TOML: Expected '=' after a key in a key/value pair"),
     ],
 )
