@@ -136,7 +136,7 @@ def _finish(writer: "_Writer", state: State, journal: Journal, about: dict[str, 
         state = replace(state, is_assembled=True)
         journal.commit(state)
     parts = _listed(target, state, journal)
-    size = sum(part["bytes"] for part in parts) if target.is_folder else target.whole.size() or 0
+    size = sum(part["bytes"] for part in parts) if target.is_folder else size_of(target.whole) or 0
     report = Report.of(state.counts, state.seconds, engine.name, engine.model, about, parts, size)
     by = target.work.within("report.json")
     like = target.part(0) if target.is_folder else target.whole

@@ -78,12 +78,6 @@ class Place:
         with readable(self):
             return self.system.get_file_info(self.path).type
 
-    def size(self) -> int | None:
-        """Return the bytes of the file that is here, None if none is."""
-        with readable(self):
-            size: int | None = self.system.get_file_info(self.path).size
-            return size
-
     def exists(self) -> bool:
         """Whether there is a file or a folder."""
         return bool(self.kind() != fs.FileType.NotFound)

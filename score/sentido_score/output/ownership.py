@@ -81,7 +81,7 @@ def refuse_changed_output(target: Target, report: Report) -> None:
     """Raise ScoreError unless the output has every file of its report, in its size."""
     whole = target.whole
     if not target.is_folder:
-        _refuse_changed(whole, whole.size(), report.output_bytes)
+        _refuse_changed(whole, size_of(whole), report.output_bytes)
         return
     with readable(whole):
         infos = whole.system.get_file_info(fs.FileSelector(whole.path))
