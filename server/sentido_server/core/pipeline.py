@@ -321,10 +321,8 @@ class Message:
         now = time.monotonic()
         prepared, taken, computed = self.prepared or now, self.taken or now, self.computed or now
         self.entry.end_message((self.started or now, prepared, taken, computed, now), self.counts)
-        self.release()
-        import time as t; t.sleep(0.1)
+        self.release()  # first: whoever gets the outcome may send the next message at once
         self._finish(outcome)
-        t.sleep(0.1)
 
     def _fault(self, error: Exception) -> Fault:
         match error:
