@@ -88,7 +88,7 @@ class Lessons:
     templates: Templates | None = None
     sentences: int = 0  # per epoch
     kept: NDArray[np.bool_] | None = None  # by id: whether it is never left out
-    listed: NDArray[np.bool_] | None = None  # by id: whether it is in a list of the templates
+    held: NDArray[np.bool_] | None = None  # by id: whether made sentences do not move its vector
 
     @property
     def size(self) -> int:
@@ -114,10 +114,10 @@ class Lessons:
         return lessons
 
     def _held(self, made: Encoded) -> Encoded:
-        """Mark the words of the lists: made sentences are not to move their vectors (`Held`)."""
-        if self.listed is None:
+        """Mark the words whose vectors made sentences are not to move (`Held`)."""
+        if self.held is None:
             return made
-        by = len(self.listed) * self.listed.astype(np.int32)
+        by = len(self.held) * self.held.astype(np.int32)
         return Encoded([ids + by[ids] for ids in made.sequences], made.targets)
 
     def thinned(self, ids: Ids, recipe: Recipe, generator: np.random.Generator) -> Ids:
@@ -156,8 +156,15 @@ def lessons_of(
         templates=templates,
         sentences=recipe.sentences,
         kept=kept,
-        listed=_marked(tokenizer, templates.listed) & ~kept if templates else None,
+        held=_held(tokenizer, templates.listed, recipe) & ~kept if templates else None,
     )
+
+
+def _held(tokenizer: Tokenizer, listed: Iterable[str], recipe: Recipe) -> NDArray[np.bool_]:
+    """Return by id whether a word is in a list of the templates, and not everywhere in texts."""
+    marked = _marked(tokenizer, listed)
+    marked[: recipe.common_words] = False  # the commonest words have the first ids
+    return marked
 
 
 def _marked(tokenizer: Tokenizer, texts: Iterable[str]) -> NDArray[np.bool_]:

@@ -65,6 +65,7 @@ class Recipe:
         " probabilities can be believed"
     )
     long_text: int = 20  # words; longer texts lose words and have spans, others do not
+    common_words: int = 150  # whose vectors made sentences move, too: real texts are full of them
     negators: tuple[str, ...] = ()  # never left out; the teacher marks the words behind them
     turns: tuple[str, ...] = ()  # never left out, either
 

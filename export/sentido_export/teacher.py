@@ -22,6 +22,7 @@ from sentido_export.errors import ExportError
 from sentido_export.ngrams import NGrams, Words, marked, words_of
 from sentido_export.temperature import Scores, fit_temperature
 
+_LEAST_SPREAD = 1e-3  # of scores; a member whose answers differ less knows nothing
 _NEVER = -5.0  # score of a label that no text of the other folds has
 
 
@@ -62,7 +63,7 @@ def answers(
     for member in members:
         scores = _cross_fitted(member, kinds, label_count)
         seen = [s for s, kind in zip(scores, kinds, strict=True) if kind.are_seen]
-        spread = max(float(np.concatenate(seen).std()), 1e-9)
+        spread = max(float(np.concatenate(seen).std()), _LEAST_SPREAD)
         for total, of_kind in zip(totals, scores, strict=True):
             total += of_kind / spread
     return [_probabilities(*pair) for pair in zip(totals, kinds, strict=True)]

@@ -54,7 +54,7 @@ def train(
     a while. The model keeps the weights with the lowest.
     """
     model, is_binary = layers.model, layers.dense.units == 1
-    if lessons.listed is not None:
+    if lessons.held is not None:
         others = model.layers[1:]
         model = keras.Sequential(
             [keras.Input((None,), dtype="int32"), Held(layers.embedding), *others]

@@ -44,9 +44,7 @@ def test_it_answers_what_readers_try_first(bundle: Bundle) -> None:
     texts = ["This movie is not good.", "Not bad at all!", "I expected to hate it but I loved it."]
     probabilities = bundle.predict(texts).probabilities
     for row, label in zip(probabilities, ("negative", "positive", "positive"), strict=True):
-        assert row[bundle.labels.index(label)] > 0.5
-    assert probabilities[0, 0] > 0.8
-    assert probabilities[2, 1] > 0.8
+        assert row[bundle.labels.index(label)] > 0.8
 
 
 def test_it_takes_at_most_three_and_a_half_megabytes() -> None:

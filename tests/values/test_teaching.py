@@ -156,18 +156,20 @@ def test_an_epoch_has_all_texts_some_spans_and_sentences_and_is_the_same_for_a_s
         assert (truly in ids) != (hardly in ids)
 
 
-def test_made_sentences_mark_the_words_of_their_lists_but_negators() -> None:
-    made, tokenizer, _ = lessons(replace(BEST, teacher=Teacher.OFF, sentences=50))
+@pytest.mark.parametrize(("common_words", "held"), [(0, {"good", "fine"}), (7, {"fine"})])
+def test_made_sentences_mark_the_words_of_their_lists_but_negators_and_common_ones(
+    common_words: int, held: set[str]
+) -> None:
+    recipe = replace(BEST, teacher=Teacher.OFF, sentences=50, common_words=common_words)
+    made, tokenizer, _ = lessons(recipe)
+    assert tokenizer.lookup("good") == 6
     size = len(tokenizer.vocabulary)
     epoch = made.epoch(np.random.default_rng(1))
     assert max(ids.max() for ids in epoch.sequences[:40]) < size
     found = {id for ids in epoch.sequences[40:] for id in ids.tolist()}
-    names = {tokenizer.vocabulary[id - size] for id in found if id >= size}
-    assert names == {"good", "fine"}
-    assert found - {id for id in found if id >= size} == {
-        tokenizer.lookup("truly"),
-        tokenizer.lookup("hardly"),
-    }
+    assert {tokenizer.vocabulary[id - size] for id in found if id >= size} == held
+    names = {tokenizer.vocabulary[id] for id in found if id < size}
+    assert names == {"truly", "hardly", "good", "fine"} - held
 
 
 def test_marked_words_have_their_vectors_and_do_not_move_them() -> None:
