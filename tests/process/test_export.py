@@ -140,6 +140,7 @@ def test_every_kind_of_source_loads(write: Callable[[Path], Path], tmp_path: Pat
     )
 
 
+@pytest.mark.nightly
 def test_a_seed_gives_the_same_bundle_whatever_the_users_settings_of_keras_are(
     small_bundle: Path, tmp_path: Path
 ) -> None:

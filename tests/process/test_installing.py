@@ -105,7 +105,14 @@ def examples(part: str) -> list[list[str]]:
     return [*found, *([["python", "-W", "error", "-c", program]] if program else [])]
 
 
-@pytest.mark.parametrize("part", [part for part in PARTS if part != "server"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(part, marks=pytest.mark.nightly if part == "export" else ())  # it trains
+        for part in PARTS
+        if part != "server"
+    ],
+)
 def test_a_part_alone_does_what_its_readme_shows(
     part: str, alone: Make, address: str, tmp_path: Path
 ) -> None:
