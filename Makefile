@@ -80,7 +80,7 @@ format: $(VENV)/ready-dev  ## let the formatter have its way
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-default-bundle: $(VENV)/ready  ## train the bundle that sentido-bundle ships (about 15 minutes)
+default-bundle: $(VENV)/ready  ## train the bundle that sentido-bundle ships (about 9 minutes)
 	@VENV=$(VENV) bundle/train-default $(ARGS)
 
 bench: $(VENV)/ready  ## measure floors, paths, and what others do (about 10 minutes)
