@@ -156,11 +156,11 @@ def lessons_of(
         templates=templates,
         sentences=recipe.sentences,
         kept=kept,
-        held=_held(tokenizer, templates.listed, recipe) & ~kept if templates else None,
+        held=_stand_ins(tokenizer, templates.listed, recipe) & ~kept if templates else None,
     )
 
 
-def _held(tokenizer: Tokenizer, listed: Iterable[str], recipe: Recipe) -> NDArray[np.bool_]:
+def _stand_ins(tokenizer: Tokenizer, listed: Iterable[str], recipe: Recipe) -> NDArray[np.bool_]:
     """Return by id whether a word is in a list of the templates, and not everywhere in texts."""
     marked = _marked(tokenizer, listed)
     marked[: recipe.common_words] = False  # the commonest words have the first ids
