@@ -1,13 +1,15 @@
 """What a model is trained on, epoch by epoch: whole texts, random parts of them, made sentences."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from sentido_bundle import Tokenizer
 
 from sentido_export.data import Dataset
+from sentido_export.ngrams import Prefixes
 from sentido_export.recipe import MOST_SPANS, Recipe, Teacher
 from sentido_export.split import folds, groups
 from sentido_export.templates import Templates
@@ -18,6 +20,16 @@ Targets = NDArray[np.float32]  # (texts, labels)
 _FOLDS = 5  # of the teacher
 _LEAST_SHARE, _MOST_SHARE = 0.05, 0.8  # of a text's words
 _SURE = 0.95  # target of a made sentence's label
+_MOST_PREFIXES = 32  # of a text
+_MOST_NUMBERS = 20_000_000  # probabilities of all prefixes: with many labels each text has fewer
+
+
+@dataclass(frozen=True)
+class PrefixTargets:
+    """What a model should say of the first tokens of a text, so many each time."""
+
+    tokens: NDArray[np.int64]  # (prefixes,)
+    targets: Targets  # (prefixes, labels)
 
 
 @dataclass(frozen=True)
@@ -26,17 +38,25 @@ class Encoded:
 
     sequences: list[Ids]
     targets: Targets
+    prefixes: list[PrefixTargets | None]
 
     def __len__(self) -> int:
         return len(self.sequences)
 
     def __add__(self, other: "Encoded") -> "Encoded":
-        targets = np.concatenate([self.targets, other.targets])
-        return Encoded([*self.sequences, *other.sequences], targets)
+        return Encoded(
+            [*self.sequences, *other.sequences],
+            np.concatenate([self.targets, other.targets]),
+            [*self.prefixes, *other.prefixes],
+        )
 
     def take(self, rows: Sequence[int]) -> "Encoded":
         """Return these texts, in this order."""
-        return Encoded([self.sequences[row] for row in rows], self.targets[rows])
+        return Encoded(
+            [self.sequences[row] for row in rows],
+            self.targets[rows],
+            [self.prefixes[row] for row in rows],
+        )
 
 
 def encode(tokenizer: Tokenizer, data: Dataset) -> Encoded:
@@ -44,8 +64,14 @@ def encode(tokenizer: Tokenizer, data: Dataset) -> Encoded:
     return _encoded(tokenizer, data.texts, one_hot(data.labels, len(data.label_names)))
 
 
-def _encoded(tokenizer: Tokenizer, texts: Sequence[str], targets: Targets) -> Encoded:
-    return Encoded([tokenizer.encode(text).ids for text in texts], targets)
+def _encoded(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    targets: Targets,
+    prefixes: list[PrefixTargets | None] | None = None,
+) -> Encoded:
+    sequences = [tokenizer.encode(text).ids for text in texts]
+    return Encoded(sequences, targets, prefixes or [None] * len(texts))
 
 
 def one_hot(labels: NDArray[np.int32], count: int) -> Targets:
@@ -96,6 +122,11 @@ class Lessons:
         spans = 0 if self.spans is None else len(self.spans) // MOST_SPANS * self.per_epoch
         return len(self.texts) + spans + (0 if self.templates is None else self.sentences)
 
+    @property
+    def with_prefixes(self) -> bool:
+        """Whether anything is said of the prefixes of texts."""
+        return any(self.texts.prefixes)
+
     def epoch(self, generator: np.random.Generator) -> Encoded:
         """Return what one epoch is made of."""
         lessons = self.texts
@@ -118,14 +149,24 @@ class Lessons:
         if self.held is None:
             return made
         by = len(self.held) * self.held.astype(np.int32)
-        return Encoded([ids + by[ids] for ids in made.sequences], made.targets)
+        return replace(made, sequences=[ids + by[ids] for ids in made.sequences])
 
-    def thinned(self, ids: Ids, recipe: Recipe, generator: np.random.Generator) -> Ids:
+    def thinned(
+        self,
+        ids: Ids,
+        prefixes: PrefixTargets | None,
+        recipe: Recipe,
+        generator: np.random.Generator,
+    ) -> tuple[Ids, PrefixTargets | None]:
         """Leave some words of a long text out, but none of those that turn a sentence."""
         if len(ids) <= recipe.long_text or self.kept is None:
-            return ids
-        kept = self.kept[ids % len(self.kept)]
-        return ids[(generator.random(len(ids)) >= recipe.word_dropout) | kept]
+            return ids, prefixes
+        is_kept = self.kept[ids % len(self.kept)]
+        is_kept |= generator.random(len(ids)) >= recipe.word_dropout
+        if prefixes is not None:
+            tokens = is_kept.cumsum(dtype=np.int64)[prefixes.tokens - 1]  # what is left of each
+            prefixes = PrefixTargets(tokens[tokens > 0], prefixes.targets[tokens > 0])
+        return ids[is_kept], prefixes
 
 
 def lessons_of(
@@ -141,15 +182,14 @@ def lessons_of(
     """
     texts = [text for source in sources for text in source.texts]
     labels = np.concatenate([source.labels for source in sources])
-    targets, spans = one_hot(labels, len(sources[0].label_names)), None
+    targets, of_prefixes, spans = one_hot(labels, len(sources[0].label_names)), None, None
     if recipe.teacher is not Teacher.OFF:
-        drawn = Spans.draw(texts, recipe, seed)
-        soft, of_spans = _taught(sources, drawn, recipe, seed, tokenizer)
+        taught = _taught(sources, Spans.draw(texts, recipe, seed), recipe, seed, tokenizer)
+        soft, of_prefixes, spans = taught
         targets = recipe.hard_share * targets + (1 - recipe.hard_share) * soft
-        spans = _encoded(tokenizer, drawn.texts, of_spans) if drawn.texts else None
     kept = _marked(tokenizer, (*recipe.negators, *recipe.turns))
     return Lessons(
-        texts=_encoded(tokenizer, texts, targets),
+        texts=_encoded(tokenizer, texts, targets, of_prefixes),
         spans=spans,
         per_epoch=recipe.spans,
         tokenizer=tokenizer,
@@ -177,24 +217,64 @@ def _marked(tokenizer: Tokenizer, texts: Iterable[str]) -> NDArray[np.bool_]:
 
 def _taught(
     sources: Sequence[Dataset], drawn: Spans, recipe: Recipe, seed: int, tokenizer: Tokenizer
-) -> tuple[Targets, Targets]:
-    """Return a teacher's answers to the texts of all sources, and to their spans."""
+) -> tuple[Targets, list[PrefixTargets | None], Encoded | None]:
+    """Return a teacher's answers to all texts of the sources, to their prefixes, and to spans."""
     from sentido_export.teacher import Pupils, answers  # scikit-learn, which takes a second
 
     labels = np.concatenate([source.labels for source in sources])
-    fold = folds(groups([text for source in sources for text in source.texts]), _FOLDS, seed)
-    of_each = np.split(fold, np.cumsum([len(source) for source in sources])[:-1])
-    kinds = [
-        Pupils([*map(tokenizer.clean, s.texts)], s.labels, f)
-        for s, f in zip(sources, of_each, strict=True)
-    ]
+    texts = [text for source in sources for text in source.texts]
+    fold = folds(groups(texts), _FOLDS, seed)
     count = len(sources[0].label_names)
-    if not drawn.texts:
-        return np.concatenate(answers(kinds, count, recipe.negators)), one_hot(labels[:0], count)
-    kinds.append(
-        Pupils(
-            [*map(tokenizer.clean, drawn.texts)], labels[drawn.of], fold[drawn.of], are_seen=False
-        )
-    )
-    *of_texts, of_spans = answers(kinds, count, recipe.negators)
-    return np.concatenate(of_texts), of_spans
+    numbers = count * (len(texts) + len(drawn.texts))
+    most = min(_MOST_PREFIXES, _MOST_NUMBERS // numbers) if recipe.prefix_weight else 0
+    generator = np.random.default_rng((seed, most))
+    kinds, tokens = [], []
+    of_each = np.split(fold, np.cumsum([len(source) for source in sources])[:-1])
+    for source, of_source in zip(sources, of_each, strict=True):
+        prefixes, of_tokens = _draw_prefixes(source.texts, tokenizer, recipe, most, generator)
+        kinds.append(Pupils(source.texts, source.labels, of_source, prefixes))
+        tokens.append(of_tokens)
+    if drawn.texts:
+        prefixes, of_tokens = _draw_prefixes(drawn.texts, tokenizer, recipe, most, generator)
+        of = labels[drawn.of], fold[drawn.of]
+        kinds.append(Pupils(drawn.texts, *of, prefixes, are_seen=False))
+        tokens.append(of_tokens)
+    said = answers(kinds, count, tokenizer.words, recipe.negators)
+    by_text = [
+        _by_text(len(kind.texts), kind.prefixes, of_kind, said_of_kind.prefixes)
+        for kind, of_kind, said_of_kind in zip(kinds, tokens, said, strict=True)
+    ]
+    spans = None
+    if drawn.texts:
+        spans = _encoded(tokenizer, drawn.texts, said.pop().texts, by_text.pop())
+    return np.concatenate([s.texts for s in said]), list(chain(*by_text)), spans
+
+
+def _draw_prefixes(
+    texts: Sequence[str],
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    most: int,
+    generator: np.random.Generator,
+) -> tuple[Prefixes, NDArray[np.int64]]:
+    """Draw prefixes of each text that the model reads whole; say how many tokens they have, too."""
+    drawn = [np.zeros((3, 0), np.int64)]
+    for row, text in enumerate(texts if most else ()):
+        known = np.flatnonzero([tokenizer.lookup(w) is not None for w in tokenizer.words(text)])
+        count = min(most, len(known) - 1)
+        if count > 0 and len(known) <= recipe.max_tokens:
+            tokens = 1 + np.sort(generator.choice(len(known) - 1, count, replace=False))
+            drawn.append(np.stack([np.full(count, row), known[tokens - 1] + 1, tokens]))
+    of, in_words, in_tokens = np.concatenate(drawn, axis=1)
+    return Prefixes(of, in_words), in_tokens
+
+
+def _by_text(
+    texts: int, prefixes: Prefixes, tokens: NDArray[np.int64], targets: Targets
+) -> list[PrefixTargets | None]:
+    """Return the targets of each text's prefixes."""
+    bounds = np.searchsorted(prefixes.of, np.arange(texts + 1)).tolist()
+    return [
+        PrefixTargets(tokens[first:behind], targets[first:behind]) if first < behind else None
+        for first, behind in pairwise(bounds)
+    ]

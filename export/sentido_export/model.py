@@ -103,6 +103,31 @@ class Held(keras.layers.Layer):  # type: ignore[misc]
         return self.embedding.compute_mask(ids, previous)
 
 
+WHOLE, PREFIXES = "whole", "prefixes"
+"""What a model that is trained on prefixes gives: of the whole text, and behind each token."""
+
+
+def in_training(layers: Layers, *, is_held: bool, with_prefixes: bool) -> keras.Model:
+    """Return what trains the layers: (batch, time) ids -> probabilities as the loss wants them.
+
+    `is_held`: some words' ids are marked (`Held`). `with_prefixes`: a dict of `WHOLE`, (batch,
+    labels), and `PREFIXES`, (batch, time, labels).
+    """
+    if not is_held and not with_prefixes:
+        return layers.model
+    x = ids = keras.Input((None,), dtype="int32")
+    for layer in layers.model.layers:
+        if is_held and layer is layers.embedding:
+            layer = Held(layer)
+        if with_prefixes and layer is layers.lstm:
+            layer = keras.layers.RNN(layer.cell, return_sequences=True)
+        if with_prefixes and isinstance(layer, keras.layers.Dropout):
+            layer = keras.layers.Dropout(layer.rate, noise_shape=(None, 1, None))
+        x = layer(x)
+    # Behind a text's end its last state is repeated.
+    return keras.Model(ids, {WHOLE: x[:, -1], PREFIXES: x} if with_prefixes else x)
+
+
 def build(recipe: Recipe, vocabulary_size: int, label_count: int) -> Layers:
     """Build an untrained model."""
     embedding = keras.layers.Embedding(

@@ -1,92 +1,149 @@
-"""Texts as counts of their n-grams, in a sparse matrix.
+"""Texts as numbers of their words, and which n-grams are where in them.
 
-As scikit-learn's CountVectorizer, but n-grams are numbers and are counted by sorting: 25,000
-reviews take seconds, not minutes, and no strings of a million n-grams are kept.
+What scikit-learn's CountVectorizer counts, but n-grams are numbers and are found by sorting: 25,000
+reviews take seconds, not minutes, no strings of a million n-grams are kept, and it is known where
+in a text each one ends.
 """
 
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-Words = Callable[[str], list[str]]
+Words = Sequence[str]  # of a text
 Keys = NDArray[np.int64]  # a number for each n-gram of a text, in which those of its words are
 
-_WORD = re.compile(r"[\w']+|[!?]")
 _MARKED = 4  # words behind a negator
 _MOST_WORDS = 1 << 20  # so that three of their numbers fit into 63 bits
 
 
-def words_of(text: str) -> list[str]:
-    """Return a text's words in lower case, and its ! and ?."""
-    return _WORD.findall(text.lower())
-
-
-def marked(negators: Collection[str]) -> Words:
-    """Return what gives a text's words, those behind a negator as other words."""
-    return partial(_marked, frozenset(negators))
-
-
-def _marked(negators: frozenset[str], text: str) -> list[str]:
-    words, left = [], 0
-    for word in words_of(text):
-        words.append(f"not {word}" if left and word not in negators else word)
+def marked(words: Words, negators: Collection[str]) -> Words:
+    """Return a text's words, those behind a negator as other words."""
+    found, left = [], 0
+    for word in words:
+        found.append(f"not {word}" if left and word not in negators else word)
         left = _MARKED if word in negators else max(0, left - 1)
-    return words
+    return found
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Texts as numbers of their words, one behind the other."""
+
+    numbers: NDArray[np.int64]  # (words,); 0: one that is not known
+    starts: NDArray[np.int64]  # (texts + 1,): where each text begins, and the last one ends
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def take(self, texts: NDArray[np.int64]) -> "Numbered":
+        """Return some of the texts."""
+        lengths = np.diff(self.starts)[texts]
+        starts = np.r_[0, np.cumsum(lengths)]
+        places = np.arange(starts[-1]) + np.repeat(self.starts[texts] - starts[:-1], lengths)
+        return Numbered(self.numbers[places], starts)
+
+
+class Numbers:
+    """A number for each word, from 1."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, int] = {}
+
+    def learn(self, texts: Iterable[Words]) -> Numbered:
+        """Give each word of some texts a number, and return these texts."""
+
+        def learned() -> Iterator[Words]:
+            for words in texts:
+                for word in words:
+                    if len(self._of) + 1 < _MOST_WORDS:
+                        self._of.setdefault(word, len(self._of) + 1)
+                yield words
+
+        return self.of(learned())
+
+    def of(self, texts: Iterable[Words]) -> Numbered:
+        """Return texts as numbers of their words."""
+        found = [np.array([self._of.get(word, 0) for word in words], np.int32) for words in texts]
+        starts = np.cumsum([0, *map(len, found)])
+        return Numbered(np.concatenate([*found, np.zeros(0, np.int64)]), starts)
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """Beginnings of texts: the first `words` words of the text `of`, text by text."""
+
+    of: NDArray[np.int64]  # (prefixes,)
+    words: NDArray[np.int64]  # (prefixes,)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Which n-grams are in some texts, ordered by where they end."""
+
+    texts: NDArray[np.int32]  # (found,), in which text
+    ends: NDArray[np.int64]  # (found,), at which word of all
+    ngrams: NDArray[np.int32]  # (found,), which one
 
 
 class NGrams:
     """The n-grams of 1 to `longest` words that at least `least` texts have."""
 
-    def __init__(self, texts: Sequence[str], words: Words, longest: int, least: int) -> None:
-        self._words, self._longest = words, longest
-        self._numbers: dict[str, int] = {}
-        for text in texts:
-            for word in words(text):
-                if len(self._numbers) + 1 < _MOST_WORDS:
-                    self._numbers.setdefault(word, len(self._numbers) + 1)
-        self._kept = [_frequent(*keys, least) for keys in self._keys(texts)]
+    def __init__(self, parts: Sequence[Numbered], longest: int, least: int) -> None:
+        self._longest = longest
+        texts = _joined(parts)
+        self._kept = [_frequent(keys, of, least) for keys, _, of in self._keys(texts)]
 
     @property
     def count(self) -> int:
         """The number of n-grams."""
         return sum(map(len, self._kept))
 
-    def counts(self, texts: Sequence[str]) -> csr_array:
-        """Return how often each text has each n-gram: (texts, count)."""
-        rows, columns, before = [], [], 0
-        for kept, (keys, owners) in zip(self._kept, self._keys(texts), strict=True):
+    def find(self, texts: Numbered) -> Found:
+        """Return which n-grams are where."""
+        parts, before = [], 0
+        for kept, (keys, ends, of) in zip(self._kept, self._keys(texts), strict=True):
             places = np.searchsorted(kept, keys)
             is_kept = np.append(kept, -1)[places] == keys
-            rows.append(owners[is_kept])
-            columns.append(places[is_kept] + before)
+            parts.append((of[is_kept], ends[is_kept], places[is_kept] + before))
             before += len(kept)
-        owner, column = np.concatenate(rows), np.concatenate(columns).astype(np.int32)
-        ones = np.ones(len(owner), np.float32)
-        return csr_array((ones, (owner, column)), shape=(len(texts), before))  # adds up equal ones
+        of, ends, ngrams = map(np.concatenate, zip(*parts, strict=True))
+        order = np.argsort(ends, kind="stable")
+        return Found(of[order], ends[order], ngrams[order].astype(np.int32))
 
-    def _keys(self, texts: Sequence[str]) -> Iterator[tuple[Keys, NDArray[np.int32]]]:
-        """Yield the keys of all 1-grams, then of 2-grams and so on, each with its text."""
-        numbers = [[self._numbers.get(word, 0) for word in self._words(text)] for text in texts]
-        lengths = [len(of_text) for of_text in numbers]
-        ids = np.fromiter((n for of_text in numbers for n in of_text), np.int64, sum(lengths))
-        owners = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
-        keys = ids
+    def counts(self, texts: Numbered) -> csr_array:
+        """Return how often each text has each n-gram: (texts, count)."""
+        found = self.find(texts)
+        ones = np.ones(len(found.ends), np.float32)
+        shape = (len(texts), self.count)
+        return csr_array((ones, (found.texts, found.ngrams)), shape=shape)  # adds up equal ones
+
+    def _keys(self, texts: Numbered) -> Iterator[tuple[Keys, NDArray[np.int64], NDArray[np.int32]]]:
+        """Yield the keys of all 1-grams, then of 2-grams and so on, with their ends and texts."""
+        keys = texts.numbers
+        of = np.repeat(np.arange(len(texts), dtype=np.int32), np.diff(texts.starts))
+        ends = np.arange(len(keys))
         for longest in range(1, self._longest + 1):
             if longest > 1:
-                keys = keys[:-1] * _MOST_WORDS + ids[longest - 1 :]
-            first, last = owners[: len(keys)], owners[longest - 1 :]
+                keys = keys[:-1] * _MOST_WORDS + texts.numbers[longest - 1 :]
+            first, last = of[: len(keys)], of[longest - 1 :]
             is_known = (first == last) & (keys % _MOST_WORDS > 0)
-            yield keys[is_known], first[is_known]
+            yield keys[is_known], ends[longest - 1 :][is_known], first[is_known]
 
 
-def _frequent(keys: Keys, owners: NDArray[np.int32], least: int) -> Keys:
+def _joined(parts: Sequence[Numbered]) -> Numbered:
+    """Return the texts of all parts."""
+    lengths = np.concatenate([np.diff(part.starts) for part in parts])
+    numbers = np.concatenate([part.numbers for part in parts])
+    return Numbered(numbers, np.r_[0, np.cumsum(lengths)])
+
+
+def _frequent(keys: Keys, of: NDArray[np.int32], least: int) -> Keys:
     """Return the keys that at least so many texts have, in order."""
-    order = np.lexsort((owners, keys))
-    keys, owners = keys[order], owners[order]
-    is_new = np.r_[True, (keys[1:] != keys[:-1]) | (owners[1:] != owners[:-1])][: len(keys)]
+    order = np.lexsort((of, keys))
+    keys, of = keys[order], of[order]
+    is_new = np.r_[True, (keys[1:] != keys[:-1]) | (of[1:] != of[:-1])][: len(keys)]
     found, texts = np.unique(keys[is_new], return_counts=True)
     return found[texts >= least]

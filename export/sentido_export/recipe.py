@@ -53,6 +53,12 @@ class Recipe:
     spans: int = setting(
         text="random parts of each long text per epoch, which the teacher labels", most=MOST_SPANS
     )
+    prefix_weight: float = setting(
+        text="of the teacher's answers to a text's beginnings, all together, in what is learned of"
+        " the text; that of its answer to the whole text is 1",
+        most=100,
+        metavar="WEIGHT",
+    )
     word_dropout: float = setting(
         text="leave out this share of the words of each long text, others in every epoch, but no"
         " negators",
@@ -86,6 +92,7 @@ TUTORIAL = Recipe(
     teacher=Teacher.OFF,
     hard_share=0.3,
     spans=0,
+    prefix_weight=0.0,
     word_dropout=0.0,
     sentences=0,
     calibrate=False,
@@ -118,6 +125,7 @@ BEST = Recipe(
     teacher=Teacher.ON,
     hard_share=0.3,
     spans=1,
+    prefix_weight=1.0,
     sentences=12_000,
     calibrate=True,
 )

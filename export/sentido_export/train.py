@@ -5,7 +5,7 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +20,16 @@ from sentido_evaluate.figures.binned import wilson
 
 from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
-from sentido_export.lessons import Encoded, Lessons, encode
-from sentido_export.model import Held, Layers
+from sentido_export.lessons import Encoded, Ids, Lessons, PrefixTargets, encode
+from sentido_export.model import PREFIXES, WHOLE, Layers, in_training
 from sentido_export.recipe import Recipe
 from sentido_export.remembered import Answer
 
 _JITTER = 0.1  # texts this much longer or shorter may meet in a batch
-_Batch = tuple[NDArray[np.int32], NDArray[np.float32]]  # (batch, time) ids, (batch, labels) targets
+
+_Numbers = NDArray[np.float32]
+_Batch = tuple[NDArray[np.int32], _Numbers, _Numbers]
+"""(batch, time) ids, (batch, labels) targets, and (batch, time, labels), 0 where there are none."""
 
 _EVALUATED = 64  # texts a batch when nothing is trained
 
@@ -53,43 +56,46 @@ def train(
     After each epoch the validation loss is taken, and training stops when it has not improved for
     a while. The model keeps the weights with the lowest.
     """
-    model, is_binary = layers.model, layers.dense.units == 1
-    if lessons.held is not None:
-        others = model.layers[1:]
-        model = keras.Sequential(
-            [keras.Input((None,), dtype="int32"), Held(layers.embedding), *others]
-        )
+    with_prefixes = lessons.with_prefixes
+    model = in_training(layers, is_held=lessons.held is not None, with_prefixes=with_prefixes)
     epochs = itertools.count()
 
     def batches() -> Iterator[_Batch]:
         generator = np.random.default_rng((seed, next(epochs)))
         return _training_batches(lessons, recipe, generator)
 
+    def data(batches: Callable[[], Iterator[_Batch]], count: int) -> Any:
+        return _dataset(batches, count, layers, label_weights, with_prefixes=with_prefixes)
+
     steps = math.ceil(lessons.size / recipe.batch_size)
+    is_binary = layers.dense.units == 1
+    loss = keras.losses.BinaryCrossentropy if is_binary else keras.losses.CategoricalCrossentropy
     model.compile(
         optimizer=keras.optimizers.Adam(_rate(recipe, steps), clipnorm=recipe.clip_norm),
-        loss="binary_crossentropy" if is_binary else "categorical_crossentropy",
-        metrics=[accuracy],
+        loss={WHOLE: loss(), PREFIXES: loss(reduction="sum")} if with_prefixes else loss(),
+        loss_weights={WHOLE: 1, PREFIXES: recipe.prefix_weight} if with_prefixes else None,
+        metrics={WHOLE: [accuracy]} if with_prefixes else [accuracy],
     )
     stopping = keras.callbacks.EarlyStopping(patience=recipe.patience, restore_best_weights=True)
     count = math.ceil(len(validation) / _EVALUATED)
-    validating = _dataset(lambda: _batches_by_length(validation), count, layers, label_weights)
     with _interrupted_between_batches() as interrupts:
         history = model.fit(
-            _dataset(batches, steps, layers, label_weights),
+            data(batches, steps),
             epochs=recipe.epochs,
-            validation_data=validating,
+            validation_data=data(lambda: _batches_by_length(validation), count),
             callbacks=[_FiniteLoss(), stopping, interrupts],
             shuffle=False,  # the batches are
             verbose=1 if sys.stdout.isatty() else 2,  # a bar, or a line per epoch
         )
-    return Course(stopping.best_epoch + 1, _curves(history.history))
+    return Course(
+        stopping.best_epoch + 1, _curves(history.history, f"{WHOLE}_" if with_prefixes else "")
+    )
 
 
-def _curves(history: dict[str, list[float]]) -> list[dict[str, float]]:
+def _curves(history: dict[str, list[float]], of_whole: str) -> list[dict[str, float]]:
     """Return what Keras recorded of each epoch, under names that need no explanation."""
-    names = {"loss": "loss", "accuracy": "accuracy"}
-    names |= {f"val_{name}": f"validation_{name}" for name in names}
+    names = {f"{of_whole}{name}": name for name in ("loss", "accuracy")}
+    names |= {f"val_{keras_name}": f"validation_{name}" for keras_name, name in names.items()}
     columns = [[round(float(value), 6) for value in history[name]] for name in names]
     return [dict(zip(names.values(), row, strict=True)) for row in zip(*columns, strict=True)]
 
@@ -190,17 +196,26 @@ def _training_batches(
     order = np.argsort(jittered, kind="stable")
     for start in generator.permutation(np.arange(0, len(order), recipe.batch_size)):
         rows = order[start : start + recipe.batch_size]
-        sequences = [data.sequences[i] for i in rows]
+        texts = [(data.sequences[i], data.prefixes[i]) for i in rows]
         if recipe.word_dropout:
-            sequences = [lessons.thinned(ids, recipe, generator) for ids in sequences]
-        yield pad(sequences), data.targets[rows]
+            texts = [lessons.thinned(*text, recipe, generator) for text in texts]
+        yield _batch(texts, data.targets[rows])
 
 
 def _batches_by_length(data: Encoded) -> Iterator[_Batch]:
     order = np.argsort([len(ids) for ids in data.sequences], kind="stable")
     for start in range(0, len(order), _EVALUATED):
         rows = order[start : start + _EVALUATED]
-        yield pad([data.sequences[i] for i in rows]), data.targets[rows]
+        yield _batch([(data.sequences[i], None) for i in rows], data.targets[rows])
+
+
+def _batch(texts: Sequence[tuple[Ids, PrefixTargets | None]], targets: _Numbers) -> _Batch:
+    ids = pad([ids for ids, _ in texts])
+    of_prefixes = np.zeros((*ids.shape, targets.shape[1]), np.float32)
+    for row, (_, prefixes) in zip(of_prefixes, texts, strict=True):
+        if prefixes is not None:
+            row[prefixes.tokens - 1] = prefixes.targets
+    return ids, targets, of_prefixes
 
 
 def _dataset(
@@ -208,18 +223,33 @@ def _dataset(
     count: int,
     layers: Layers,
     label_weights: NDArray[np.float32] | None,
+    *,
+    with_prefixes: bool,
 ) -> Any:
     """Make a tf.data.Dataset of batches whose size and time differ, so that nothing retraces."""
     labels, outputs = layers.label_count, layers.dense.units
-    signature = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, labels], tf.float32))
+    signature = (
+        tf.TensorSpec([None, None], tf.int32),
+        tf.TensorSpec([None, labels], tf.float32),
+        tf.TensorSpec([None, None, labels], tf.float32),
+    )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
 
-    def as_loss_wants(ids: Any, targets: Any) -> tuple[Any, ...]:
-        if label_weights is None:
-            return ids, targets[:, -outputs:]  # a sigmoid is the second label's
-        weighted = targets * label_weights  # of a teacher's answer each label by its own
-        weights = tf.reduce_sum(weighted, axis=-1, keepdims=True)
-        return ids, (weighted / weights)[:, -outputs:], weights[:, 0]
+    def weighted(targets: Any) -> tuple[Any, Any]:
+        """Return targets as the loss wants them, and how much each counts."""
+        if label_weights is not None:
+            targets *= label_weights  # of a teacher's answer each label by its own
+        weights = tf.reduce_sum(targets, axis=-1, keepdims=True)  # a sigmoid is the second label's
+        return tf.math.divide_no_nan(targets, weights)[..., -outputs:], weights[..., 0]
+
+    def as_loss_wants(ids: Any, targets: Any, of_prefixes: Any) -> tuple[Any, ...]:
+        whole, of_texts = weighted(targets)
+        if not with_prefixes:
+            return ids, whole, of_texts
+        prefixes, of_each = weighted(of_prefixes)
+        counts = tf.math.count_nonzero(of_each, axis=-1, keepdims=True, dtype=tf.float32)
+        of_each = tf.math.divide_no_nan(of_each, counts) / tf.cast(tf.shape(ids)[0], tf.float32)
+        return ids, {WHOLE: whole, PREFIXES: prefixes}, {WHOLE: of_texts, PREFIXES: of_each}
 
     ready = dataset.map(as_loss_wants).prefetch(4)
     return ready.apply(tf.data.experimental.assert_cardinality(count))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,9 +13,9 @@ from sentido_evaluate.behaviour.suite import parse_suite
 from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
 from sentido_export.export import keras_rules
-from sentido_export.lessons import Lessons, Spans, lessons_of
+from sentido_export.lessons import Lessons, PrefixTargets, Spans, lessons_of
 from sentido_export.model import Held
-from sentido_export.ngrams import NGrams, marked, words_of
+from sentido_export.ngrams import NGrams, Numbers, Prefixes, marked
 from sentido_export.recipe import BEST, MOST_SPANS, Recipe, Teacher
 from sentido_export.split import folds, groups
 from sentido_export.temperature import Trust, fit_temperature, log_loss, log_probabilities
@@ -43,37 +44,59 @@ def drawn(seed: int, count: int, least: int = 0, most: int = 30) -> list[str]:
     return [" ".join(generator.choice(WORDS, size)) for size in sizes]
 
 
+def split(texts: Sequence[str]) -> list[list[str]]:
+    return [text.split() for text in texts]
+
+
 @pytest.mark.parametrize("longest", [1, 2, 3])
 def test_ngrams_are_counted_as_by_scikit_learn(longest: int) -> None:
     from sklearn.feature_extraction.text import CountVectorizer  # seconds, in one worker only
 
     texts, others = drawn(1, 60), [*drawn(2, 30), "", "new words only", "film new film"]
-    ours = NGrams(texts, words_of, longest, least=3)
+    numbers = Numbers()
+    numbered = numbers.learn(split(texts))
+    ours = NGrams([numbered.take(np.arange(20)), numbered.take(np.arange(20, 60))], longest, 3)
     theirs = CountVectorizer(
-        token_pattern=r"[\w']+|[!?]", ngram_range=(1, longest), min_df=3, dtype=np.float32
+        tokenizer=str.split, token_pattern=None, ngram_range=(1, longest), min_df=3
     ).fit(texts)
-    for some in (texts, others):
-        want, found = theirs.transform(some).toarray(), ours.counts(some).toarray()
+    for some, of_some in (texts, numbered), (others, numbers.of(split(others))):
+        want, found = theirs.transform(some).toarray(), ours.counts(of_some).toarray()
         assert ours.count == want.shape[1] > 5
         columns = [sorted(map(tuple, table.T)) for table in (want, found)]  # in another order
         assert columns[0] == columns[1]
 
 
+def test_it_is_known_where_ngrams_end() -> None:
+    numbers = Numbers()
+    texts = numbers.learn(split(["b a b a", "a b", "", "b a b"]))
+    found = NGrams([texts], 2, least=1).find(texts)
+    assert found.ends.tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 7, 7, 8, 8]
+    assert found.texts.tolist() == [0] * 7 + [1] * 3 + [3] * 5
+    words = found.ngrams[[0, 1, 3, 5]].tolist()
+    assert words == [words[0], words[1]] * 2
+    assert words[0] != words[1]
+
+
 def test_words_behind_a_negator_are_other_words() -> None:
-    mark = marked(("not", "isn't"))
-    assert mark("It isn't a good film at all. Good!") == [
-        *("it", "isn't", "not a", "not good", "not film", "not at", "all", "good", "!")
+    negators = ("not", "isn't")
+    assert marked(["it", "isn't", "a", "good", "film", "at", "all", "good"], negators) == [
+        *("it", "isn't", "not a", "not good", "not film", "not at", "all", "good")
     ]
-    assert mark("not not bad") == ["not", "not", "not bad"]
-    assert mark("a knot") == ["a", "knot"]
+    assert marked(["not", "not", "bad"], negators) == ["not", "not", "not bad"]
+    assert marked(["a", "knot"], negators) == ["a", "knot"]
+
+
+NO_PREFIXES = Prefixes(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def taught(texts: Sequence[str], labels: Sequence[int], fold: np.ndarray, count: int) -> np.ndarray:
     """Let a teacher answer texts of so many labels."""
     from sentido_export.teacher import Pupils, answers  # scikit-learn: seconds, in one worker only
 
-    (said,) = answers([Pupils(texts, np.array(labels, np.int32), fold)], count, ())
-    return said
+    kind = Pupils(texts, np.array(labels, np.int32), fold, NO_PREFIXES)
+    (said,) = answers([kind], count, str.split, ())
+    assert said.prefixes.shape == (0, count)
+    return said.texts
 
 
 def test_a_teacher_has_seen_neither_a_text_that_it_answers_nor_a_near_copy() -> None:
@@ -103,6 +126,66 @@ def test_a_teacher_knows_any_number_of_labels_and_a_label_that_a_fold_lacks() ->
     assert (said[:90].argmax(axis=1) == labels[:90]).all()
     assert (said[90:].argmax(axis=1) != 3).all()  # no other fold has it
     assert said[90:, 3].max() < said[90:].max()
+
+
+def by_scikit_learn(
+    is_scaled: bool, texts: list[str], labels: np.ndarray, others: list[str]
+) -> np.ndarray:
+    """Score other texts by a logistic regression of binary 1- and 2-grams, or of TF-IDF."""
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+    from sklearn.linear_model import LogisticRegression
+
+    counting = CountVectorizer(
+        tokenizer=str.split, token_pattern=None, ngram_range=(1, 2), min_df=2, binary=is_scaled
+    )
+    rows = counting.fit_transform(texts)
+    weigh = TfidfTransformer(sublinear_tf=True).fit(rows)
+    if is_scaled:
+        of_labels = [1 + rows[labels == label].sum(axis=0) for label in (0, 1)]
+        negative, positive = (np.log(np.asarray(sums) / sums.sum()) for sums in of_labels)
+        ratio = np.diag((positive - negative).ravel())
+    model = LogisticRegression(C=0.3, solver="liblinear", dual=True, tol=1e-3, max_iter=1000)
+
+    def features(texts: list[str]) -> Any:
+        found = counting.transform(texts)
+        return found @ ratio if is_scaled else weigh.transform(found)
+
+    model.set_params(random_state=0).fit(features(texts), labels)
+    return np.asarray(model.decision_function(features(others)))
+
+
+@pytest.mark.parametrize("is_scaled", [True, False])
+def test_a_teacher_answers_texts_and_their_beginnings_as_scikit_learns_models_do(
+    is_scaled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sentido_export import teacher  # scikit-learn: seconds, in one worker only
+
+    texts = [f"{text} film film" for text in drawn(8, 200, 1)]
+    labels = np.array([text.count(" not ") + n % 5 > 3 for n, text in enumerate(texts)]).astype(int)
+    generator = np.random.default_rng(9)
+    of = np.sort(generator.integers(0, 20, 60))
+    words = np.array([generator.integers(0, len(texts[row].split()) + 1) for row in of])
+    beginnings = [" ".join(texts[row].split()[:n]) for row, n in zip(of, words, strict=True)]
+    asked = texts[:20]
+    want = by_scikit_learn(is_scaled, texts, labels, [*asked, *beginnings])
+    member = teacher._Member(is_marked=False, longest=2, least=2, strength=0.3, is_scaled=is_scaled)
+    monkeypatch.setattr(teacher, "_MEMBERS", (member,))
+    monkeypatch.setattr(teacher, "fit_temperature", lambda *_: 1.0)
+    monkeypatch.setattr(teacher, "_AT_ONCE", 100)
+    kinds = [
+        teacher.Pupils(texts, labels.astype(np.int32), np.ones(200, int), NO_PREFIXES),
+        # Of another fold, so that their teacher has seen all texts.
+        teacher.Pupils(
+            asked, labels[:20].astype(np.int32), np.zeros(20, int), Prefixes(of, words), False
+        ),
+    ]
+    _, said = teacher.answers(kinds, 2, str.split, ())
+    odds = np.log(np.concatenate([said.texts, said.prefixes]))
+    found = odds[:, 1] - odds[:, 0]
+    scale = found[0] / want[0]  # members are divided by their spread
+    assert scale > 0
+    assert found == pytest.approx(scale * want, abs=1e-4)
+    assert np.ptp(found) > 0.2
 
 
 def test_a_teacher_without_words_in_common_says_what_to_do() -> None:
@@ -156,6 +239,33 @@ def test_an_epoch_has_all_texts_some_spans_and_sentences_and_is_the_same_for_a_s
         assert (truly in ids) != (hardly in ids)
 
 
+def test_each_text_and_span_has_answers_to_some_of_its_beginnings() -> None:
+    made, _tokenizer, data = lessons(replace(BEST, spans=1, sentences=5))
+    assert made.with_prefixes
+    epoch = made.epoch(np.random.default_rng(1))
+    assert [row is None for row in epoch.prefixes[-5:]] == [True] * 5  # made sentences have none
+    rows, right = zip(data.labels, epoch.sequences, epoch.prefixes, strict=False), list[bool]()
+    for label, ids, prefixes in rows:
+        assert prefixes is not None
+        assert len(prefixes.tokens) == min(32, len(ids) - 1)
+        assert (np.diff(prefixes.tokens, prepend=0, append=len(ids)) > 0).all()
+        right.append(prefixes.targets[0].argmax() == label or prefixes.tokens[0] > 1)
+        assert prefixes.targets.sum(axis=1) == pytest.approx(
+            np.ones(len(prefixes.tokens)), abs=1e-5
+        )
+    assert np.mean(right) > 0.9  # since the first word gives the label away
+    assert not lessons(replace(BEST, prefix_weight=0))[0].with_prefixes
+
+
+def test_a_text_that_is_not_read_from_its_beginning_has_none() -> None:
+    recipe = replace(BEST, max_tokens=27)
+    made, tokenizer, data = lessons(recipe)
+    for text, prefixes in zip(data.texts, made.texts.prefixes, strict=True):
+        known = sum(tokenizer.lookup(word) is not None for word in tokenizer.words(text))
+        assert (prefixes is None) == (known > 27), text
+    assert {prefixes is None for prefixes in made.texts.prefixes} == {True, False}
+
+
 @pytest.mark.parametrize(("common_words", "held"), [(0, {"good", "fine"}), (7, {"fine"})])
 def test_made_sentences_mark_the_words_of_their_lists_but_negators_and_common_ones(
     common_words: int, held: set[str]
@@ -197,13 +307,21 @@ def test_words_are_left_out_of_long_texts_but_negators_and_turns_never() -> None
     made, tokenizer, _ = lessons(recipe)
     generator = np.random.default_rng(0)
     long = np.array([tokenizer.lookup(word) for word in ["film", "not", "plot", "don't"] * 20])
-    left = [made.thinned(long, recipe, generator) for _ in range(20)]
-    for ids in left:
+    targets = PrefixTargets(np.array([1, 3, 80]), np.array([[0.1], [0.3], [0.8]], np.float32))
+    left = [made.thinned(long, targets, recipe, generator) for _ in range(20)]
+    for ids, prefixes in left:
+        assert prefixes is not None
+        assert 2 <= len(prefixes.tokens) <= 3  # of which one can lose all words
+        assert prefixes.tokens[-1] == len(ids)
+        first = np.flatnonzero(ids == tokenizer.lookup("not"))[0]
+        assert prefixes.tokens[-2] in (first + 1, first + 2)
+        assert prefixes.targets[-2:].ravel().tolist() == [*map(np.float32, (0.3, 0.8))]
         for kept in ("not", "don't"):
             assert (ids == tokenizer.lookup(kept)).sum() == 20
-    assert 41 < np.mean([len(ids) for ids in left]) < 47
-    assert made.thinned(long[:20], recipe, generator) is not long
-    assert made.thinned(long[:20], recipe, generator).tolist() == long[:20].tolist()
+    assert 41 < np.mean([len(ids) for ids, _ in left]) < 47
+    short, prefixes = made.thinned(long[:20], targets, recipe, generator)
+    assert short.tolist() == long[:20].tolist()
+    assert prefixes is targets
 
 
 @pytest.mark.parametrize("labels", [2, 5])
