@@ -188,6 +188,22 @@ def test_a_teacher_answers_texts_and_their_beginnings_as_scikit_learns_models_do
     assert np.ptp(found) > 0.2
 
 
+def test_a_member_that_knows_nothing_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sentido_export import teacher  # scikit-learn: seconds, in one worker only
+
+    texts = drawn(8, 100, 1)
+    labels = [int(" not " in text) for text in texts]
+    fold = np.arange(100) % 3
+    monkeypatch.setattr(teacher, "fit_temperature", lambda *_: 1.0)
+    good = teacher._Member(is_marked=False, longest=1, least=2, strength=1.0, is_scaled=True)
+    nothing = replace(good, longest=2, strength=1e-9)
+    monkeypatch.setattr(teacher, "_MEMBERS", (good,))
+    alone = taught(texts, labels, fold, 2)
+    monkeypatch.setattr(teacher, "_MEMBERS", (good, nothing))
+    assert taught(texts, labels, fold, 2) == pytest.approx(alone, abs=1e-3)
+    assert np.ptp(alone) > 0.5
+
+
 def test_a_teacher_without_words_in_common_says_what_to_do() -> None:
     texts = ["one", "two", "three", "four"]
     with pytest.raises(ExportError, match="--teacher off"):
