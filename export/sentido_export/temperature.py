@@ -22,10 +22,18 @@ def log_probabilities(probabilities: NDArray[np.float32]) -> Scores:
     return np.log(np.maximum(probabilities.astype(np.float64), _LEAST))
 
 
-def log_loss(scores: Scores, labels: NDArray[np.int32], temperature: float = 1.0) -> float:
-    """Return the mean log loss of scores that are divided by a temperature."""
-    rows = np.arange(len(labels))
-    return -float(log_softmax(scores / temperature, axis=1)[rows, labels].mean())
+def log_loss(
+    scores: Scores,
+    labels: NDArray[np.int32],
+    temperature: float = 1.0,
+    weights: NDArray[np.float32] | None = None,
+) -> float:
+    """Return the mean log loss of scores that are divided by a temperature.
+
+    `weights`: how much each text counts, (texts,).
+    """
+    of_texts = log_softmax(scores / temperature, axis=1)[np.arange(len(labels)), labels]
+    return -float(np.average(of_texts, weights=weights))
 
 
 def fit_temperature(

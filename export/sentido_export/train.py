@@ -18,6 +18,7 @@ from sentido_bundle import Tokenizer
 from sentido_bundle.layouts import pad
 from sentido_evaluate.figures.binned import wilson
 
+from sentido_export import temperature
 from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
 from sentido_export.lessons import Encoded, Ids, Lessons, PrefixTargets, encode
@@ -32,6 +33,7 @@ _Batch = tuple[NDArray[np.int32], _Numbers, _Numbers]
 """(batch, time) ids, (batch, labels) targets, and (batch, time, labels), 0 where there are none."""
 
 _EVALUATED = 64  # texts a batch when nothing is trained
+_CALIBRATED = "val_calibrated_loss"
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ def train(
     """Train the model in place; return how that went.
 
     `label_weights`: how much a text of each label counts, in training and validation alike.
-    After each epoch the validation loss is taken, and training stops when it has not improved for
-    a while. The model keeps the weights with the lowest.
+    After each epoch the validation loss is taken, with the best temperature if one will be fitted,
+    and training stops when it has not improved for a while. The model keeps the weights with the
+    lowest.
     """
     with_prefixes = lessons.with_prefixes
     model = in_training(layers, is_held=lessons.held is not None, with_prefixes=with_prefixes)
@@ -76,14 +79,20 @@ def train(
         loss_weights={WHOLE: 1, PREFIXES: recipe.prefix_weight} if with_prefixes else None,
         metrics={WHOLE: [accuracy]} if with_prefixes else [accuracy],
     )
-    stopping = keras.callbacks.EarlyStopping(patience=recipe.patience, restore_best_weights=True)
+    stopping = keras.callbacks.EarlyStopping(
+        monitor=_CALIBRATED if recipe.calibrate else "val_loss",
+        mode="min",
+        patience=recipe.patience,
+        restore_best_weights=True,
+    )
+    calibrated = [_Calibrated(layers, validation, label_weights)] if recipe.calibrate else []
     count = math.ceil(len(validation) / _EVALUATED)
     with _interrupted_between_batches() as interrupts:
         history = model.fit(
             data(batches, steps),
             epochs=recipe.epochs,
             validation_data=data(lambda: _batches_by_length(validation), count),
-            callbacks=[_FiniteLoss(), stopping, interrupts],
+            callbacks=[_FiniteLoss(), *calibrated, stopping, interrupts],
             shuffle=False,  # the batches are
             verbose=1 if sys.stdout.isatty() else 2,  # a bar, or a line per epoch
         )
@@ -128,6 +137,30 @@ class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
             )
 
     on_epoch_end = on_train_batch_end  # of the validation, too
+
+
+class _Calibrated(keras.callbacks.Callback):  # type: ignore[misc]
+    """Takes the validation loss as it will be once a temperature is fitted.
+
+    Without that an epoch whose answers are less sure is kept in the place of one that is right more
+    often.
+    """
+
+    def __init__(
+        self, layers: Layers, validation: Encoded, label_weights: NDArray[np.float32] | None
+    ) -> None:
+        super().__init__()
+        self._layers, self._sequences = layers, validation.sequences
+        self._labels = validation.targets.argmax(axis=1).astype(np.int32)
+        self._weights = None if label_weights is None else label_weights[self._labels]
+
+    def on_epoch_end(self, _: int, logs: Any) -> None:
+        """Add the loss to what is known of the epoch."""
+        scores = temperature.log_probabilities(
+            self._layers.answer(self._sequences)["probabilities"]
+        )
+        fitted = temperature.fit_temperature(scores, self._labels)
+        logs[_CALIBRATED] = temperature.log_loss(scores, self._labels, fitted, self._weights)
 
 
 class _Interrupts(keras.callbacks.Callback):  # type: ignore[misc]

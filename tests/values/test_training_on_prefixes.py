@@ -1,16 +1,20 @@
 """Training on what a teacher says of texts' beginnings."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from sentido_export import train as training
 from sentido_export.lessons import Encoded, Lessons, PrefixTargets
 from sentido_export.model import PREFIXES, WHOLE, build, in_training, set_seed
 from sentido_export.recipe import BEST
 from sentido_export.train import train
 
-SMALL = replace(BEST, dimensions=4, units=4, epochs=30, learning_rate=0.03, batch_size=8)
+SMALL = replace(
+    BEST, dimensions=4, units=4, epochs=30, learning_rate=0.03, batch_size=8, calibrate=False
+)
 
 
 @pytest.mark.parametrize("labels", [2, 3])
@@ -58,3 +62,35 @@ def test_what_is_said_of_beginnings_alone_is_learned(weights: np.ndarray | None)
     kept = course.epochs[course.kept - 1]
     assert kept["validation_loss"] == min(epoch["validation_loss"] for epoch in course.epochs) < 0.1
     assert kept["loss"] > 0.5  # of the whole texts alone
+
+
+def some_texts(count: int) -> Encoded:
+    sequences = [np.array([1 + row % 2], np.int32) for row in range(count)]
+    return Encoded(sequences, np.eye(2, dtype=np.float32)[np.arange(count) % 2], [None] * count)
+
+
+def test_the_epoch_is_kept_that_is_best_once_a_temperature_is_fitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def best_in_the_third(_: object, epoch: int, logs: dict[str, float]) -> None:
+        logs["val_calibrated_loss"] = 1.0 if epoch == 2 else 2.0
+
+    monkeypatch.setattr(training._Calibrated, "on_epoch_end", best_in_the_third)
+    recipe = replace(SMALL, epochs=5, calibrate=True)
+    set_seed(1)
+    layers = build(recipe, 20, 2)
+    assert train(layers, Lessons(some_texts(16)), some_texts(8), recipe, seed=1).kept == 3
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1, 3], np.float32)])
+def test_the_loss_of_an_epoch_is_that_with_the_best_temperature(weights: np.ndarray | None) -> None:
+    texts = some_texts(200)
+    labels = texts.targets.argmax(axis=1)
+    is_right = np.arange(200) // 2 % 10 >= np.array([1, 3])[labels]  # nine and seven of ten
+    sure = np.where(np.eye(2)[np.where(is_right, labels, 1 - labels)] == 1, 0.999, 0.001)
+    layers: Any = SimpleNamespace(answer=lambda _: {"probabilities": sure.astype(np.float32)})
+    logs: dict[str, float] = {}
+    training._Calibrated(layers, texts, weights).on_epoch_end(0, logs)
+    of_labels = [-share * np.log(0.8) - (1 - share) * np.log(0.2) for share in (0.9, 0.7)]
+    least = np.average(of_labels, weights=weights)  # of answers that all say 0.8
+    assert logs == {"val_calibrated_loss": pytest.approx(least, abs=1e-3)}
