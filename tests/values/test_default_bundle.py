@@ -20,7 +20,7 @@ def test_it_is_good_enough_on_enough_held_out_reviews(bundle: Bundle) -> None:
 def test_it_is_good_enough_on_enough_held_out_sentences(bundle: Bundle) -> None:
     sentences = bundle.manifest.training["more_data"]["sentences"]
     assert sentences["texts"] >= 1700
-    assert sentences["accuracy"] >= 0.78
+    assert sentences["accuracy"] >= 0.79
 
 
 def test_its_probabilities_can_be_believed(bundle: Bundle) -> None:
