@@ -18,8 +18,6 @@ from sentido_export.remembered import Answer, Remembered
 from sentido_export.templates import Templates
 from sentido_export.train import Course, log_loss, train
 
-_LEAST_TEMPERATURE, _MOST_TEMPERATURE = 0.5, 10.0
-
 
 @dataclass(frozen=True)
 class Material:
@@ -85,12 +83,17 @@ def _calibrate(
 
     `after`: what the layers give, asked only once the temperature is in them.
     """
-    from sentido_export.temperature import Trust, fit_temperature, fold, log_probabilities
+    from sentido_export.temperature import (
+        LEAST,
+        MOST,
+        Trust,
+        fit_temperature,
+        fold,
+        log_probabilities,
+    )
 
     scores = log_probabilities(_probabilities(layers.answer, validation))
-    temperature = fit_temperature(
-        scores, parts.validation.labels, _LEAST_TEMPERATURE, _MOST_TEMPERATURE
-    )
+    temperature = fit_temperature(scores, parts.validation.labels, LEAST, MOST)
     test = encode(tokenizer, parts.test)
     old = Trust.of(_probabilities(layers.answer, test), parts.test.labels)
     fold(layers.dense, temperature)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,27 +228,34 @@ def _taught(
     count = len(sources[0].label_names)
     numbers = count * (len(texts) + len(drawn.texts))
     most = min(_MOST_PREFIXES, _MOST_NUMBERS // numbers) if recipe.prefix_weight else 0
+    if recipe.prefix_weight and most < _MOST_PREFIXES:
+        print(
+            f"Note: with {count:,} labels the teacher answers {most} beginnings of a text at most."
+        )
     generator = np.random.default_rng((seed, most))
-    kinds, tokens = [], []
-    of_each = np.split(fold, np.cumsum([len(source) for source in sources])[:-1])
-    for source, of_source in zip(sources, of_each, strict=True):
-        prefixes, of_tokens = _draw_prefixes(source.texts, tokenizer, recipe, most, generator)
-        kinds.append(Pupils(source.texts, source.labels, of_source, prefixes))
-        tokens.append(of_tokens)
+    kinds, tokens = [], []  # of each kind of texts, and how many tokens its prefixes have
+
+    def add(texts: Sequence[str], labels: Any, folds: Any, *, are_seen: bool) -> None:
+        prefixes, in_tokens = _draw_prefixes(texts, tokenizer, recipe, most, generator)
+        kinds.append(Pupils(texts, labels, folds, prefixes, are_seen))
+        tokens.append(in_tokens)
+
+    starts = np.cumsum([len(source) for source in sources])[:-1]
+    for source, folds_of_source in zip(sources, np.split(fold, starts), strict=True):
+        add(source.texts, source.labels, folds_of_source, are_seen=True)
     if drawn.texts:
-        prefixes, of_tokens = _draw_prefixes(drawn.texts, tokenizer, recipe, most, generator)
-        of = labels[drawn.of], fold[drawn.of]
-        kinds.append(Pupils(drawn.texts, *of, prefixes, are_seen=False))
-        tokens.append(of_tokens)
+        add(drawn.texts, labels[drawn.of], fold[drawn.of], are_seen=False)
     said = answers(kinds, count, tokenizer.words, recipe.negators)
-    by_text = [
-        _by_text(len(kind.texts), kind.prefixes, of_kind, said_of_kind.prefixes)
-        for kind, of_kind, said_of_kind in zip(kinds, tokens, said, strict=True)
+    prefixes = [
+        _by_text(len(kind.texts), kind.prefixes, in_tokens, answer.prefixes)
+        for kind, in_tokens, answer in zip(kinds, tokens, said, strict=True)
     ]
     spans = None
-    if drawn.texts:
-        spans = _encoded(tokenizer, drawn.texts, said.pop().texts, by_text.pop())
-    return np.concatenate([s.texts for s in said]), list(chain(*by_text)), spans
+    if drawn.texts:  # the last kind
+        spans = _encoded(tokenizer, drawn.texts, said[-1].texts, prefixes[-1])
+    of_sources = slice(len(sources))
+    soft = np.concatenate([answer.texts for answer in said[of_sources]])
+    return soft, list(chain(*prefixes[of_sources])), spans
 
 
 def _draw_prefixes(

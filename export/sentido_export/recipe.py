@@ -54,8 +54,8 @@ class Recipe:
         text="random parts of each long text per epoch, which the teacher labels", most=MOST_SPANS
     )
     prefix_weight: float = setting(
-        text="of the teacher's answers to a text's beginnings, all together, in what is learned of"
-        " the text; that of its answer to the whole text is 1",
+        text="how much a teacher's answers to the beginnings of a text count, all together; the"
+        " whole text counts 1. Without a teacher nothing",
         most=100,
         metavar="WEIGHT",
     )

@@ -90,8 +90,8 @@ def answers(
         scores = _cross_fitted(member, kinds, numbered, asked, label_count)
         seen = [s[: len(k.texts)] for s, k in zip(scores, kinds, strict=True) if k.are_seen]
         spread = max(float(np.concatenate(seen).std()), _LEAST_SPREAD)
-        for total, of_kind in zip(totals, scores, strict=True):
-            total += of_kind / spread
+        for total, found in zip(totals, scores, strict=True):
+            total += found / spread
     return [_probabilities(*pair) for pair in zip(totals, kinds, strict=True)]
 
 

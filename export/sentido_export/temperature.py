@@ -14,6 +14,9 @@ from sentido_evaluate.figures.single import SingleLabel
 
 Scores = NDArray[np.float64]  # (texts, labels): their softmax is the probabilities
 
+LEAST, MOST = 0.5, 10.0
+"""Of a temperature that is folded into a model."""
+
 _LEAST = 1e-7  # probability: about what float32 can tell from 0 beside 1
 
 

@@ -30,7 +30,10 @@ _JITTER = 0.1  # texts this much longer or shorter may meet in a batch
 
 _Numbers = NDArray[np.float32]
 _Batch = tuple[NDArray[np.int32], _Numbers, _Numbers]
-"""(batch, time) ids, (batch, labels) targets, and (batch, time, labels), 0 where there are none."""
+"""(batch, time) ids, (batch, labels) targets, and those of prefixes, (batch, time, labels).
+
+These are 0 where there are none, and time is 0 where no text has any.
+"""
 
 _EVALUATED = 64  # texts a batch when nothing is trained
 _CALIBRATED = "val_calibrated_loss"
@@ -67,6 +70,9 @@ def train(
         generator = np.random.default_rng((seed, next(epochs)))
         return _training_batches(lessons, recipe, generator)
 
+    def validating() -> Iterator[_Batch]:
+        return _batches_by_length(validation, with_prefixes=with_prefixes)
+
     def data(batches: Callable[[], Iterator[_Batch]], count: int) -> Any:
         return _dataset(batches, count, layers, label_weights, with_prefixes=with_prefixes)
 
@@ -91,7 +97,7 @@ def train(
         history = model.fit(
             data(batches, steps),
             epochs=recipe.epochs,
-            validation_data=data(lambda: _batches_by_length(validation), count),
+            validation_data=data(validating, count),
             callbacks=[_FiniteLoss(), *calibrated, stopping, interrupts],
             shuffle=False,  # the batches are
             verbose=1 if sys.stdout.isatty() else 2,  # a bar, or a line per epoch
@@ -159,7 +165,8 @@ class _Calibrated(keras.callbacks.Callback):  # type: ignore[misc]
         scores = temperature.log_probabilities(
             self._layers.answer(self._sequences)["probabilities"]
         )
-        fitted = temperature.fit_temperature(scores, self._labels)
+        bounds = temperature.LEAST, temperature.MOST
+        fitted = temperature.fit_temperature(scores, self._labels, *bounds)
         logs[_CALIBRATED] = temperature.log_loss(scores, self._labels, fitted, self._weights)
 
 
@@ -223,7 +230,7 @@ def _training_batches(
     lessons: Lessons, recipe: Recipe, generator: np.random.Generator
 ) -> Iterator[_Batch]:
     """Yield one epoch: batches of near length, in random order, some words left out at random."""
-    data = lessons.epoch(generator)
+    data, with_prefixes = lessons.epoch(generator), lessons.with_prefixes
     lengths = np.array([len(ids) for ids in data.sequences])
     jittered = lengths * generator.uniform(1 - _JITTER, 1 + _JITTER, len(lengths))
     order = np.argsort(jittered, kind="stable")
@@ -232,19 +239,23 @@ def _training_batches(
         texts = [(data.sequences[i], data.prefixes[i]) for i in rows]
         if recipe.word_dropout:
             texts = [lessons.thinned(*text, recipe, generator) for text in texts]
-        yield _batch(texts, data.targets[rows])
+        yield _batch(texts, data.targets[rows], with_prefixes=with_prefixes)
 
 
-def _batches_by_length(data: Encoded) -> Iterator[_Batch]:
+def _batches_by_length(data: Encoded, *, with_prefixes: bool) -> Iterator[_Batch]:
     order = np.argsort([len(ids) for ids in data.sequences], kind="stable")
     for start in range(0, len(order), _EVALUATED):
         rows = order[start : start + _EVALUATED]
-        yield _batch([(data.sequences[i], None) for i in rows], data.targets[rows])
+        texts = [(data.sequences[i], None) for i in rows]
+        yield _batch(texts, data.targets[rows], with_prefixes=with_prefixes)
 
 
-def _batch(texts: Sequence[tuple[Ids, PrefixTargets | None]], targets: _Numbers) -> _Batch:
+def _batch(
+    texts: Sequence[tuple[Ids, PrefixTargets | None]], targets: _Numbers, *, with_prefixes: bool
+) -> _Batch:
     ids = pad([ids for ids, _ in texts])
-    of_prefixes = np.zeros((*ids.shape, targets.shape[1]), np.float32)
+    time = ids.shape[1] if with_prefixes else 0
+    of_prefixes = np.zeros((len(ids), time, targets.shape[1]), np.float32)
     for row, (_, prefixes) in zip(of_prefixes, texts, strict=True):
         if prefixes is not None:
             row[prefixes.tokens - 1] = prefixes.targets

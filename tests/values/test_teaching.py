@@ -273,6 +273,22 @@ def test_each_text_and_span_has_answers_to_some_of_its_beginnings() -> None:
     assert not lessons(replace(BEST, prefix_weight=0))[0].with_prefixes
 
 
+def test_with_many_labels_fewer_beginnings_are_answered_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lessons(BEST)
+    assert "beginnings" not in capsys.readouterr().out
+    monkeypatch.setattr("sentido_export.lessons._MOST_NUMBERS", 2 * 5 * (40 + MOST_SPANS * 39))
+    made, _, _ = lessons(BEST)
+    assert (
+        "with 2 labels the teacher answers 5 beginnings of a text at most"
+        in capsys.readouterr().out
+    )
+    assert max(len(p.tokens) for p in made.texts.prefixes if p is not None) == 5
+    monkeypatch.setattr("sentido_export.lessons._MOST_NUMBERS", 1)
+    assert not lessons(BEST)[0].with_prefixes
+
+
 def test_a_text_that_is_not_read_from_its_beginning_has_none() -> None:
     recipe = replace(BEST, max_tokens=27)
     made, tokenizer, data = lessons(recipe)

@@ -94,3 +94,13 @@ def test_the_loss_of_an_epoch_is_that_with_the_best_temperature(weights: np.ndar
     of_labels = [-share * np.log(0.8) - (1 - share) * np.log(0.2) for share in (0.9, 0.7)]
     least = np.average(of_labels, weights=weights)  # of answers that all say 0.8
     assert logs == {"val_calibrated_loss": pytest.approx(least, abs=1e-3)}
+
+
+def test_no_temperature_is_assumed_that_would_not_be_fitted() -> None:
+    texts = some_texts(200)
+    right = 0.5 + 0.01 * (2 * texts.targets - 1)  # all right, and hardly sure
+    layers: Any = SimpleNamespace(answer=lambda _: {"probabilities": right})
+    logs: dict[str, float] = {}
+    training._Calibrated(layers, texts, None).on_epoch_end(0, logs)
+    odds = (0.51 / 0.49) ** 2  # by the least temperature, 0.5
+    assert logs == {"val_calibrated_loss": pytest.approx(np.log(1 + 1 / odds), abs=1e-6)}
