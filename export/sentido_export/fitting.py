@@ -83,17 +83,10 @@ def _calibrate(
 
     `after`: what the layers give, asked only once the temperature is in them.
     """
-    from sentido_export.temperature import (
-        LEAST,
-        MOST,
-        Trust,
-        fit_temperature,
-        fold,
-        log_probabilities,
-    )
+    from sentido_export.temperature import Trust, fit_for_folding, fold, log_probabilities
 
     scores = log_probabilities(_probabilities(layers.answer, validation))
-    temperature = fit_temperature(scores, parts.validation.labels, LEAST, MOST)
+    temperature = fit_for_folding(scores, parts.validation.labels)
     test = encode(tokenizer, parts.test)
     old = Trust.of(_probabilities(layers.answer, test), parts.test.labels)
     fold(layers.dense, temperature)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,7 +234,13 @@ def _taught(
     generator = np.random.default_rng((seed, most))
     kinds, tokens = [], []  # of each kind of texts, and how many tokens its prefixes have
 
-    def add(texts: Sequence[str], labels: Any, folds: Any, *, are_seen: bool) -> None:
+    def add(
+        texts: Sequence[str],
+        labels: NDArray[np.int32],
+        folds: NDArray[np.int64],
+        *,
+        are_seen: bool,
+    ) -> None:
         prefixes, in_tokens = _draw_prefixes(texts, tokenizer, recipe, most, generator)
         kinds.append(Pupils(texts, labels, folds, prefixes, are_seen))
         tokens.append(in_tokens)

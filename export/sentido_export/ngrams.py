@@ -7,6 +7,7 @@ in a text each one ends.
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +145,12 @@ def _frequent(keys: Keys, of: NDArray[np.int32], least: int) -> Keys:
     """Return the keys that at least so many texts have, in order."""
     order = np.lexsort((of, keys))
     keys, of = keys[order], of[order]
-    is_new = np.r_[True, (keys[1:] != keys[:-1]) | (of[1:] != of[:-1])][: len(keys)]
-    found, texts = np.unique(keys[is_new], return_counts=True)
+    found, texts = np.unique(keys[are_new(keys, of)], return_counts=True)
     return found[texts >= least]
+
+
+def are_new(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which pairs of two sorted arrays are another pair than the one before."""
+    differ = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    is_new: NDArray[np.bool_] = np.r_[True, differ][: len(first)]
+    return is_new

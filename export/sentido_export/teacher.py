@@ -23,7 +23,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from sentido_export.errors import ExportError
-from sentido_export.ngrams import Found, NGrams, Numbered, Numbers, Prefixes, Words, marked
+from sentido_export.ngrams import Found, NGrams, Numbered, Numbers, Prefixes, Words, are_new, marked
 from sentido_export.temperature import Scores, fit_temperature
 
 _LEAST_SPREAD = 1e-3  # of scores; a member whose answers differ less knows nothing
@@ -190,8 +190,7 @@ class _Model:
 def _before(found: Found) -> _Places:
     """Return how often each n-gram was in its text before."""
     order = np.lexsort((found.ngrams, found.texts))
-    texts, ngrams = found.texts[order], found.ngrams[order]
-    is_first = np.r_[True, (texts[1:] != texts[:-1]) | (ngrams[1:] != ngrams[:-1])][: len(order)]
+    is_first = are_new(found.texts[order], found.ngrams[order])
     places = np.arange(len(order))
     before = np.empty(len(order), np.int64)
     before[order] = places - np.maximum.accumulate(np.where(is_first, places, 0))

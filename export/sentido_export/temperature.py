@@ -14,9 +14,6 @@ from sentido_evaluate.figures.single import SingleLabel
 
 Scores = NDArray[np.float64]  # (texts, labels): their softmax is the probabilities
 
-LEAST, MOST = 0.5, 10.0
-"""Of a temperature that is folded into a model."""
-
 _LEAST = 1e-7  # probability: about what float32 can tell from 0 beside 1
 
 
@@ -49,6 +46,11 @@ def fit_temperature(
         method="bounded",
     )
     return float(np.exp(found.x))
+
+
+def fit_for_folding(scores: Scores, labels: NDArray[np.int32]) -> float:
+    """Return the temperature that is folded into a model, within what training can be off by."""
+    return fit_temperature(scores, labels, 0.5, 10.0)
 
 
 def fold(dense: Any, temperature: float) -> None:

@@ -165,8 +165,7 @@ class _Calibrated(keras.callbacks.Callback):  # type: ignore[misc]
         scores = temperature.log_probabilities(
             self._layers.answer(self._sequences)["probabilities"]
         )
-        bounds = temperature.LEAST, temperature.MOST
-        fitted = temperature.fit_temperature(scores, self._labels, *bounds)
+        fitted = temperature.fit_for_folding(scores, self._labels)
         logs[_CALIBRATED] = temperature.log_loss(scores, self._labels, fitted, self._weights)
 
 
