@@ -27,7 +27,7 @@ class Material:
     parts: Split
     more: Sequence[Further] = ()
     templates: Templates | None = None
-    label_weights: NDArray[np.float32] | None = None
+    label_weights: NDArray[np.float32] | None = None  # how much a text of each counts
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Fitted:
 def fit(material: Material, recipe: Recipe, seed: int) -> Fitted:
     """Train as a recipe says. Raises ExportError."""
     validation = encode(material.tokenizer, material.parts.validation)
+    labels, weights = material.parts.validation.labels, material.label_weights
     if recipe.teacher is not Teacher.AUTO:
         return _fitted(material, validation, recipe, seed)
     tried: dict[Teacher, tuple[float, Fitted]] = {}  # with the loss on the validation texts
@@ -50,7 +51,7 @@ def fit(material: Material, recipe: Recipe, seed: int) -> Fitted:
         began = time.monotonic()
         fitted = _fitted(material, validation, replace(recipe, teacher=teacher), seed)
         answers = _probabilities(fitted.answer, validation)
-        loss = log_loss(answers, material.parts.validation.labels)
+        loss = log_loss(answers, labels, None if weights is None else weights[labels])
         tried[teacher] = loss, fitted
         seconds = time.monotonic() - began
         print(f"Teacher {teacher}: validation loss {loss:.4f}, {seconds:.0f} s.")
@@ -65,7 +66,9 @@ def _fitted(material: Material, validation: Encoded, recipe: Recipe, seed: int) 
     sources = [parts.train, *(further.train for further in material.more)]
     if recipe.teacher is Teacher.ON:
         print("Asking the teacher ...", flush=True)
-    lessons = lessons_of(sources, tokenizer, recipe, material.templates, seed)
+    lessons = lessons_of(
+        sources, tokenizer, recipe, material.templates, seed, material.label_weights
+    )
     set_seed(seed)
     layers = build(recipe, len(tokenizer.vocabulary), len(parts.train.label_names))
     layers.model.summary()

@@ -175,8 +175,11 @@ def lessons_of(
     recipe: Recipe,
     templates: Templates | None,
     seed: int,
+    label_weights: NDArray[np.float32] | None = None,
 ) -> Lessons:
     """Make the lessons of all sources: their texts, and spans if a teacher labels them.
+
+    `label_weights`: how much a text of each label counts to the teacher.
 
     Raises ExportError if a teacher learns nothing from them.
     """
@@ -184,7 +187,8 @@ def lessons_of(
     labels = np.concatenate([source.labels for source in sources])
     targets, of_prefixes, spans = one_hot(labels, len(sources[0].label_names)), None, None
     if recipe.teacher is not Teacher.OFF:
-        taught = _taught(sources, Spans.draw(texts, recipe, seed), recipe, seed, tokenizer)
+        drawn = Spans.draw(texts, recipe, seed)
+        taught = _taught(sources, drawn, recipe, seed, tokenizer, label_weights)
         soft, of_prefixes, spans = taught
         targets = recipe.hard_share * targets + (1 - recipe.hard_share) * soft
     kept = _marked(tokenizer, (*recipe.negators, *recipe.turns))
@@ -216,7 +220,12 @@ def _marked(tokenizer: Tokenizer, texts: Iterable[str]) -> NDArray[np.bool_]:
 
 
 def _taught(
-    sources: Sequence[Dataset], drawn: Spans, recipe: Recipe, seed: int, tokenizer: Tokenizer
+    sources: Sequence[Dataset],
+    drawn: Spans,
+    recipe: Recipe,
+    seed: int,
+    tokenizer: Tokenizer,
+    label_weights: NDArray[np.float32] | None,
 ) -> tuple[Targets, list[PrefixTargets | None], Encoded | None]:
     """Return a teacher's answers to all texts of the sources, to their prefixes, and to spans."""
     from sentido_export.teacher import Pupils, answers  # scikit-learn, which takes a second
@@ -250,7 +259,7 @@ def _taught(
         add(source.texts, source.labels, folds_of_source, are_seen=True)
     if drawn.texts:
         add(drawn.texts, labels[drawn.of], fold[drawn.of], are_seen=False)
-    said = answers(kinds, count, tokenizer.words, recipe.negators)
+    said = answers(kinds, count, tokenizer.words, recipe.negators, label_weights)
     prefixes = [
         _by_text(len(kind.texts), kind.prefixes, in_tokens, answer.prefixes)
         for kind, in_tokens, answer in zip(kinds, tokens, said, strict=True)

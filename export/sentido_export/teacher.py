@@ -76,29 +76,34 @@ def answers(
     label_count: int,
     words: Callable[[str], Words],
     negators: Sequence[str],
+    label_weights: NDArray[np.float32] | None = None,
 ) -> list[Answers]:
     """Return what the teacher says of each kind of texts, which `words` splits.
 
+    `label_weights`: how much a text of each label counts to a teacher that learns. Its answers are
+    probabilities all the same: what the weights add is taken out of them again.
     Raises ExportError if no word is in several texts.
     """
+    weights = np.ones(label_count) if label_weights is None else label_weights.astype(np.float64)
     plain = _numbered(kinds, words)
     behind = _numbered(kinds, lambda text: marked(words(text), frozenset(negators)))
     asked = [_asked(*pair) for pair in zip(kinds, plain, strict=True)]
     totals = [np.zeros((len(of_kind.of), label_count)) for of_kind in asked]
     for member in _MEMBERS:
         numbered = behind if member.is_marked else plain
-        scores = _cross_fitted(member, kinds, numbered, asked, label_count)
+        scores = _cross_fitted(member, kinds, numbered, asked, weights)
         seen = [s[: len(k.texts)] for s, k in zip(scores, kinds, strict=True) if k.are_seen]
         spread = max(float(np.concatenate(seen).std()), _LEAST_SPREAD)
         for total, found in zip(totals, scores, strict=True):
             total += found / spread
-    return [_probabilities(*pair) for pair in zip(totals, kinds, strict=True)]
+    return [_probabilities(*pair, weights) for pair in zip(totals, kinds, strict=True)]
 
 
-def _probabilities(scores: Scores, kind: Pupils) -> Answers:
+def _probabilities(scores: Scores, kind: Pupils, label_weights: _Values) -> Answers:
     count = len(kind.texts)
-    temperature = fit_temperature(scores[:count], kind.labels)
-    probabilities = softmax(scores / temperature, axis=1).astype(np.float32)
+    temperature = fit_temperature(scores[:count], kind.labels, label_weights[kind.labels])
+    unweighted = scores / temperature - np.log(label_weights)
+    probabilities = softmax(unweighted, axis=1).astype(np.float32)
     return Answers(probabilities[:count], probabilities[count:])
 
 
@@ -122,7 +127,7 @@ def _cross_fitted(
     kinds: Sequence[Pupils],
     numbered: Sequence[Numbered],
     asked: Sequence[Prefixes],
-    label_count: int,
+    label_weights: _Values,
 ) -> list[Scores]:
     """Return a member's scores of what is asked, each from the model that has not seen its fold."""
     seen = [(kind, texts) for kind, texts in zip(kinds, numbered, strict=True) if kind.are_seen]
@@ -140,13 +145,13 @@ def _cross_fitted(
     else:
         weigh = TfidfTransformer(sublinear_tf=True).fit(rows)
         rows, idf = weigh.transform(rows), weigh.idf_
-    scores = [np.zeros((len(of_kind.of), label_count)) for of_kind in asked]
+    scores = [np.zeros((len(of_kind.of), len(label_weights))) for of_kind in asked]
     for fold in np.unique(np.concatenate([kind.folds for kind in kinds])):
         others = folds != fold
-        model = _fit(member, rows[others], labels[others], label_count, idf)
+        model = _fit(member, rows[others], labels[others], label_weights, idf)
         for kind, texts, of_kind, found in zip(kinds, numbered, asked, scores, strict=True):
             of_fold = np.flatnonzero(kind.folds == fold)
-            for part in _parts(of_fold, texts, member.longest * label_count):
+            for part in _parts(of_fold, texts, member.longest * len(label_weights)):
                 which = np.isin(of_kind.of, part)
                 of = np.searchsorted(part, of_kind.of[which])
                 these = texts.take(part)
@@ -213,18 +218,19 @@ def _fit(
     member: _Member,
     rows: Any,
     labels: NDArray[np.int32],
-    label_count: int,
+    label_weights: _Values,
     idf: _Values | None,
 ) -> _Model:
     """Fit one label against the rest, for each label; of two the second's model is both's."""
-    of_labels = [1] if label_count == 2 else range(label_count)
-    fitted = [_one_against_the_rest(member, rows, labels == label) for label in of_labels]
+    of_labels = [1] if len(label_weights) == 2 else range(len(label_weights))
+    counts = label_weights[labels]
+    fitted = [_one_against_the_rest(member, rows, labels == label, counts) for label in of_labels]
     weights, biases = zip(*fitted, strict=True)
     return _Model(np.stack(weights, axis=1), np.array(biases), idf)
 
 
 def _one_against_the_rest(
-    member: _Member, rows: Any, is_label: NDArray[np.bool_]
+    member: _Member, rows: Any, is_label: NDArray[np.bool_], counts: _Values
 ) -> tuple[NDArray[np.float64], float]:
     if is_label.all() or not is_label.any():
         return np.zeros(rows.shape[1]), -_NEVER if is_label.all() else _NEVER
@@ -233,7 +239,7 @@ def _one_against_the_rest(
         C=member.strength, solver="liblinear", dual=True, random_state=0, tol=1e-3, max_iter=1000
     )
     scaled = (rows.data * scale[rows.indices], rows.indices, rows.indptr)
-    model.fit(csr_array(scaled, shape=rows.shape), is_label)
+    model.fit(csr_array(scaled, shape=rows.shape), is_label, sample_weight=counts)
     return model.coef_[0] * scale, float(model.intercept_[0])
 
 

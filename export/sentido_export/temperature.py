@@ -26,7 +26,7 @@ def log_loss(
     scores: Scores,
     labels: NDArray[np.int32],
     temperature: float = 1.0,
-    weights: NDArray[np.float32] | None = None,
+    weights: NDArray[np.floating] | None = None,
 ) -> float:
     """Return the mean log loss of scores that are divided by a temperature.
 
@@ -37,11 +37,15 @@ def log_loss(
 
 
 def fit_temperature(
-    scores: Scores, labels: NDArray[np.int32], least: float = 0.02, most: float = 50.0
+    scores: Scores,
+    labels: NDArray[np.int32],
+    weights: NDArray[np.floating] | None = None,
+    least: float = 0.02,
+    most: float = 50.0,
 ) -> float:
-    """Return the temperature with the lowest log loss."""
+    """Return the temperature with the lowest log loss. `weights`: how much each text counts."""
     found = minimize_scalar(
-        lambda log: log_loss(scores, labels, float(np.exp(log))),
+        lambda log: log_loss(scores, labels, float(np.exp(log)), weights),
         bounds=(np.log(least), np.log(most)),
         method="bounded",
     )
@@ -50,7 +54,7 @@ def fit_temperature(
 
 def fit_for_folding(scores: Scores, labels: NDArray[np.int32]) -> float:
     """Return the temperature that is folded into a model, within what training can be off by."""
-    return fit_temperature(scores, labels, 0.5, 10.0)
+    return fit_temperature(scores, labels, least=0.5, most=10.0)
 
 
 def fold(dense: Any, temperature: float) -> None:

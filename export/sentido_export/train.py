@@ -219,10 +219,17 @@ def evaluate(answer: Answer, tokenizer: Tokenizer, data: Dataset) -> dict[str, f
     }
 
 
-def log_loss(probabilities: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
-    """Return the mean log loss of (texts, labels) probabilities."""
+def log_loss(
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    weights: NDArray[np.float32] | None = None,
+) -> float:
+    """Return the mean log loss of (texts, labels) probabilities.
+
+    `weights`: how much each text counts, (texts,).
+    """
     of_label = probabilities[np.arange(len(labels)), labels]
-    return -float(np.log(np.maximum(of_label, 1e-7)).mean())
+    return -float(np.average(np.log(np.maximum(of_label, 1e-7)), weights=weights))
 
 
 def _training_batches(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 from sentido_bundle import Inputs, Layout, Tokenizer, Truncation, fit_vocabulary
 from sentido_evaluate.behaviour.suite import parse_suite
-from sentido_export.data import Dataset
+from sentido_export.data import Dataset, Split
 from sentido_export.errors import ExportError
 from sentido_export.export import keras_rules
+from sentido_export.fitting import Fitted, Material, fit
 from sentido_export.lessons import Lessons, PrefixTargets, Spans, lessons_of
 from sentido_export.model import Held
 from sentido_export.ngrams import NGrams, Numbers, Prefixes, marked
@@ -129,7 +130,11 @@ def test_a_teacher_knows_any_number_of_labels_and_a_label_that_a_fold_lacks() ->
 
 
 def by_scikit_learn(
-    is_scaled: bool, texts: list[str], labels: np.ndarray, others: list[str]
+    is_scaled: bool,
+    texts: list[str],
+    labels: np.ndarray,
+    others: list[str],
+    label_weights: np.ndarray,
 ) -> np.ndarray:
     """Score other texts by a logistic regression of binary 1- and 2-grams, or of TF-IDF."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
@@ -150,13 +155,16 @@ def by_scikit_learn(
         found = counting.transform(texts)
         return found @ ratio if is_scaled else weigh.transform(found)
 
-    model.set_params(random_state=0).fit(features(texts), labels)
+    model.set_params(random_state=0)
+    model.fit(features(texts), labels, sample_weight=label_weights[labels])
     return np.asarray(model.decision_function(features(others)))
 
 
-@pytest.mark.parametrize("is_scaled", [True, False])
+@pytest.mark.parametrize(
+    ("is_scaled", "weights"), [(True, (1, 1)), (False, (1, 1)), (True, (0.6, 3))]
+)
 def test_a_teacher_answers_texts_and_their_beginnings_as_scikit_learns_models_do(
-    is_scaled: bool, monkeypatch: pytest.MonkeyPatch
+    is_scaled: bool, weights: tuple[float, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sentido_export import teacher  # scikit-learn: seconds, in one worker only
 
@@ -167,7 +175,8 @@ def test_a_teacher_answers_texts_and_their_beginnings_as_scikit_learns_models_do
     words = np.array([generator.integers(0, len(texts[row].split()) + 1) for row in of])
     beginnings = [" ".join(texts[row].split()[:n]) for row, n in zip(of, words, strict=True)]
     asked = texts[:20]
-    want = by_scikit_learn(is_scaled, texts, labels, [*asked, *beginnings])
+    counts = np.array(weights, np.float32)
+    want = by_scikit_learn(is_scaled, texts, labels, [*asked, *beginnings], counts)
     member = teacher._Member(is_marked=False, longest=2, least=2, strength=0.3, is_scaled=is_scaled)
     monkeypatch.setattr(teacher, "_MEMBERS", (member,))
     monkeypatch.setattr(teacher, "fit_temperature", lambda *_: 1.0)
@@ -179,9 +188,9 @@ def test_a_teacher_answers_texts_and_their_beginnings_as_scikit_learns_models_do
             asked, labels[:20].astype(np.int32), np.zeros(20, int), Prefixes(of, words), False
         ),
     ]
-    _, said = teacher.answers(kinds, 2, str.split, ())
+    _, said = teacher.answers(kinds, 2, str.split, (), counts)
     odds = np.log(np.concatenate([said.texts, said.prefixes]))
-    found = odds[:, 1] - odds[:, 0]
+    found = odds[:, 1] - odds[:, 0] + np.log(weights[1] / weights[0])  # which it took out
     scale = found[0] / want[0]  # members are divided by their spread
     assert scale > 0
     assert found == pytest.approx(scale * want, abs=1e-4)
@@ -208,6 +217,29 @@ def test_a_teacher_without_words_in_common_says_what_to_do() -> None:
     texts = ["one", "two", "three", "four"]
     with pytest.raises(ExportError, match="--teacher off"):
         taught(texts, [0, 1, 0, 1], np.arange(4), 2)
+
+
+@pytest.mark.parametrize(("weights", "kept"), [(None, "off"), ([0.6, 3.0], "on")])
+def test_what_is_better_with_a_teacher_or_without_is_told_by_the_weights_of_the_labels(
+    weights: list[float] | None, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["good film"] * 8 + ["bad film"] * 2
+    labels = np.array([0] * 8 + [1] * 2, np.int32)
+    data = Dataset(texts, labels, ("common", "rare"))
+    rules = keras_rules(10)
+    vocabulary, _ = fit_vocabulary(texts, rules)
+    tokenizer = Tokenizer(vocabulary, rules, Inputs(Layout.LENGTHS, 10, Truncation.PRE))
+    says_rare = {Teacher.OFF: 0.1, Teacher.ON: 0.4}
+
+    def fitted(_: object, __: object, recipe: Recipe, ___: int) -> Fitted:
+        rare = says_rare[recipe.teacher]
+        answers = {"probabilities": np.tile(np.array([[1 - rare, rare]], np.float32), (10, 1))}
+        return Fitted(cast(Any, None), cast(Any, None), cast(Any, lambda _: answers), {})
+
+    monkeypatch.setattr("sentido_export.fitting._fitted", fitted)
+    counts = None if weights is None else np.array(weights, np.float32)
+    material = Material(tokenizer, Split(data, data, data), label_weights=counts)
+    assert fit(material, replace(BEST, teacher=Teacher.AUTO), seed=1).facts["teacher"] == kept
 
 
 def test_spans_are_parts_of_long_texts_alone() -> None:
