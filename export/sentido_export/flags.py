@@ -12,7 +12,7 @@ from sentido_bundle.settings import declared, setting
 from sentido_export.data import REVIEWS
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.options import Options
-from sentido_export.recipe import GROUP, RECIPES, Recipe
+from sentido_export.recipe import GROUP, RECIPES, Recipe, Teacher
 
 _DESCRIPTION = """\
 Train the classic Keras text classifier, Embedding -> LSTM -> Dense, and write it as a bundle
@@ -36,6 +36,7 @@ The same --split-seed gives the same sample, split and vocabulary. With the same
 files of the bundle are the same bytes on one machine with one set of library versions, but for the
 time in manifest.json, which SOURCE_DATE_EPOCH sets. Elsewhere the weights differ a little."""
 
+_OF_TEACHER = ("hard_share", "spans", "prefix_weight")
 _OF_DATA = ("label_column", "label_columns", "renamed")
 _OF_BOTH = {field.name for field in dataclasses.fields(OwnModelOptions)}
 _OF_BOTH |= {"int8"}  # no twin is made of a user's own model, whether it is asked for or not
@@ -94,11 +95,23 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
         own = [one.name for one in declared(OwnModelOptions)]
         _refuse(parser, values, own, "is for a model that is given by --from-keras")
         values["data"] = values["data"] or REVIEWS
+        _refuse_idle(parser, values)
     else:
         _refuse(parser, values, _OF_TRAINING, "is for training, which --from-keras leaves out")
         if values["data"] is None:
             _refuse(parser, values, _OF_DATA, "is of --data, which was not given")
     return values
+
+
+def _refuse_idle(parser: Parser, values: Mapping[str, Any]) -> None:
+    """Exit with 2 for what would do nothing without another flag."""
+    if values.get("teacher", RECIPES[values["recipe_name"]].teacher) is Teacher.OFF:
+        asked = [name for name in _OF_TEACHER if values.get(name)]
+        _refuse(parser, values, asked, "is for a teacher, and there is none: --teacher on")
+    if values["templates"] is None and values.get("sentences"):
+        _refuse(parser, values, ["sentences"], "is of --templates, which was not given")
+    if not values["more_data"]:
+        _refuse(parser, values, ["more_held_out"], "is of --more-data, which was not given")
 
 
 def _refuse(parser: Parser, values: Mapping[str, Any], names: Container[str], why: str) -> None:

@@ -226,6 +226,28 @@ def test_a_part_of_a_recipe_has_its_limits(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--spans=2", "--spans is for a teacher, and there is none: --teacher on"),
+        ("--recipe=best --teacher=off --prefix-weight=1", "--prefix-weight is for a teacher"),
+        ("--recipe=best --sentences=9", "--sentences is of --templates, which was not given"),
+        ("--more-held-out=0.2", "--more-held-out is of --more-data, which was not given"),
+    ],
+)
+def test_a_flag_that_would_do_nothing_is_refused(
+    flags: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse(flags.split())
+    assert message in capsys.readouterr().err
+
+
+def test_flags_that_turn_something_off_are_no_fault() -> None:
+    flags = ["--recipe=best", "--teacher=off", "--spans=0", "--prefix-weight=0", "--sentences=0"]
+    assert parse(flags)["spans"] == 0
+
+
 def test_an_export_can_leave_the_twin_out_and_turns_a_link_and_replaces_nothing_else(
     tmp_path: Path,
 ) -> None:
