@@ -105,6 +105,7 @@ class Tokenizer:
         """
         self.vocabulary = tuple(vocabulary)
         self.rules = rules
+        self.inputs = inputs
         self.cleaner = cleaner
         self._most = inputs.length if inputs else sys.maxsize
         self._truncation = inputs.truncation if inputs else Truncation.POST

@@ -131,7 +131,7 @@ def train(options: Options) -> Trained:
     weights = parts.train.balanced() if options.class_weights == "balanced" else None
     material = Material(tokenizer, parts, more, templates, weights)
     fitted = fit(material, recipe, options.seed)
-    layers, answer = fitted.layers, fitted.answer
+    layers, tokenizer, answer = fitted.layers, fitted.tokenizer, fitted.answer
     metrics = evaluate(answer, tokenizer, parts.test)
     if metrics["accuracy"] < options.min_accuracy:
         raise ExportError(

@@ -15,6 +15,7 @@ from sentido_export.lessons import Encoded, encode, lessons_of
 from sentido_export.model import Layers, build, set_seed
 from sentido_export.recipe import Recipe, Teacher
 from sentido_export.remembered import Answer, Remembered
+from sentido_export.spellings import with_spellings
 from sentido_export.templates import Templates
 from sentido_export.train import Course, log_loss, train
 
@@ -35,6 +36,7 @@ class Fitted:
     """A trained model."""
 
     layers: Layers
+    tokenizer: Tokenizer  # with the vocabulary that the layers are for
     course: Course
     answer: Remembered  # what the layers give, from now on
     facts: dict[str, Any]  # of the training, for the manifest
@@ -42,16 +44,16 @@ class Fitted:
 
 def fit(material: Material, recipe: Recipe, seed: int) -> Fitted:
     """Train as a recipe says. Raises ExportError."""
-    validation = encode(material.tokenizer, material.parts.validation)
-    labels, weights = material.parts.validation.labels, material.label_weights
     if recipe.teacher is not Teacher.AUTO:
-        return _fitted(material, validation, recipe, seed)
+        return _fitted(material, recipe, seed)
+    validation, weights = material.parts.validation, material.label_weights
+    counts = None if weights is None else weights[validation.labels]
     tried: dict[Teacher, tuple[float, Fitted]] = {}  # with the loss on the validation texts
     for teacher in (Teacher.OFF, Teacher.ON):
         began = time.monotonic()
-        fitted = _fitted(material, validation, replace(recipe, teacher=teacher), seed)
-        answers = _probabilities(fitted.answer, validation)
-        loss = log_loss(answers, labels, None if weights is None else weights[labels])
+        fitted = _fitted(material, replace(recipe, teacher=teacher), seed)
+        answers = _probabilities(fitted.answer, encode(fitted.tokenizer, validation))
+        loss = log_loss(answers, validation.labels, counts)
         tried[teacher] = loss, fitted
         seconds = time.monotonic() - began
         print(f"Teacher {teacher}: validation loss {loss:.4f}, {seconds:.0f} s.")
@@ -61,7 +63,7 @@ def fit(material: Material, recipe: Recipe, seed: int) -> Fitted:
     return replace(fitted, facts={**fitted.facts, "teacher": str(best)})
 
 
-def _fitted(material: Material, validation: Encoded, recipe: Recipe, seed: int) -> Fitted:
+def _fitted(material: Material, recipe: Recipe, seed: int) -> Fitted:
     tokenizer, parts = material.tokenizer, material.parts
     sources = [parts.train, *(further.train for further in material.more)]
     if recipe.teacher is Teacher.ON:
@@ -72,22 +74,30 @@ def _fitted(material: Material, validation: Encoded, recipe: Recipe, seed: int) 
     set_seed(seed)
     layers = build(recipe, len(tokenizer.vocabulary), len(parts.train.label_names))
     layers.model.summary()
+    validation = encode(tokenizer, parts.validation)
     course = train(layers, lessons, validation, recipe, seed, material.label_weights)
+    layers, tokenizer, spellings = with_spellings(layers, tokenizer, recipe)
     answer, facts = Remembered(layers.answer), dict[str, Any]()
+    if spellings:
+        facts["spellings"] = spellings
+        print(
+            f"Gave {len(spellings)} other spellings of negators, such as {spellings[0]}, the"
+            " vectors of the usual ones.",
+            flush=True,
+        )
     if recipe.calibrate:
-        facts["calibration"] = _calibrate(layers, answer, validation, parts, tokenizer)
-    return Fitted(layers, course, answer, facts)
+        facts["calibration"] = _calibrate(layers, answer, parts, tokenizer)
+    return Fitted(layers, tokenizer, course, answer, facts)
 
 
-def _calibrate(
-    layers: Layers, after: Answer, validation: Encoded, parts: Split, tokenizer: Tokenizer
-) -> dict[str, Any]:
+def _calibrate(layers: Layers, after: Answer, parts: Split, tokenizer: Tokenizer) -> dict[str, Any]:
     """Fold a temperature into the last layer; say what it changed on the held-out texts.
 
     `after`: what the layers give, asked only once the temperature is in them.
     """
     from sentido_export.temperature import Trust, fit_for_folding, fold, log_probabilities
 
+    validation = encode(tokenizer, parts.validation)
     scores = log_probabilities(_probabilities(layers.answer, validation))
     temperature = fit_for_folding(scores, parts.validation.labels)
     test = encode(tokenizer, parts.test)

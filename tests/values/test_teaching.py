@@ -231,10 +231,10 @@ def test_what_is_better_with_a_teacher_or_without_is_told_by_the_weights_of_the_
     tokenizer = Tokenizer(vocabulary, rules, Inputs(Layout.LENGTHS, 10, Truncation.PRE))
     says_rare = {Teacher.OFF: 0.1, Teacher.ON: 0.4}
 
-    def fitted(_: object, __: object, recipe: Recipe, ___: int) -> Fitted:
+    def fitted(_: object, recipe: Recipe, __: int) -> Fitted:
         rare = says_rare[recipe.teacher]
         answers = {"probabilities": np.tile(np.array([[1 - rare, rare]], np.float32), (10, 1))}
-        return Fitted(cast(Any, None), cast(Any, None), cast(Any, lambda _: answers), {})
+        return Fitted(cast(Any, None), tokenizer, cast(Any, None), cast(Any, lambda _: answers), {})
 
     monkeypatch.setattr("sentido_export.fitting._fitted", fitted)
     counts = None if weights is None else np.array(weights, np.float32)
