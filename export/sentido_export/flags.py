@@ -9,7 +9,7 @@ from sentido_bundle import check_plain_name, settings
 from sentido_bundle.command_line import Parser
 from sentido_bundle.settings import declared, setting
 
-from sentido_export.data import REVIEWS
+from sentido_export.data import REVIEWS, SHIPPED, is_table
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.options import Options
 from sentido_export.recipe import GROUP, RECIPES, Recipe, Teacher
@@ -38,6 +38,7 @@ time in manifest.json, which SOURCE_DATE_EPOCH sets. Elsewhere the weights diffe
 
 _OF_TEACHER = ("hard_share", "spans", "prefix_weight")
 _OF_DATA = ("label_column", "label_columns", "renamed")
+_OF_TABLES = ("text_column", "delimiter", "input_format")
 _OF_BOTH = {field.name for field in dataclasses.fields(OwnModelOptions)}
 _OF_BOTH |= {"int8"}  # no twin is made of a user's own model, whether it is asked for or not
 _OF_TRAINING = {"explain_embedding", "recipe_name"} | {
@@ -91,27 +92,50 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     parser = Parser(prog="sentido-export", description=_DESCRIPTION, epilog=_EPILOG)
     given = settings.parse(parser, argv, Command, Options, OwnModelOptions, notes=_in_recipes())
     values = settings.defaults(Command, Options) | given
+    if values["explain_embedding"]:
+        others = {one.name for one in declared(Command, Options, OwnModelOptions)}
+        why = "is for an export, which --explain-embedding is none of"
+        _refuse(parser, values, others - {"explain_embedding", "seed"}, why)
     if "model" not in values:
         own = [one.name for one in declared(OwnModelOptions)]
         _refuse(parser, values, own, "is for a model that is given by --from-keras")
-        values["data"] = values["data"] or REVIEWS
+        values["data"] = REVIEWS if values["data"] is None else values["data"]
         _refuse_idle(parser, values)
     else:
         _refuse(parser, values, _OF_TRAINING, "is for training, which --from-keras leaves out")
         if values["data"] is None:
             _refuse(parser, values, _OF_DATA, "is of --data, which was not given")
+            if values.get("sample") is None:
+                why = "is of --data or --sample, and neither was given"
+                _refuse(parser, values, _OF_TABLES, why)
     return values
 
 
 def _refuse_idle(parser: Parser, values: Mapping[str, Any]) -> None:
-    """Exit with 2 for what would do nothing without another flag."""
-    if values.get("teacher", RECIPES[values["recipe_name"]].teacher) is Teacher.OFF:
-        asked = [name for name in _OF_TEACHER if values.get(name)]
+    """Exit with 2 for what would do nothing without another flag.
+
+    What is given to turn something off that is off is no fault.
+    """
+    recipe = dataclasses.replace(RECIPES[values["recipe_name"]], **overrides(values))
+    if recipe.teacher is Teacher.OFF:
+        asked = [name for name in _OF_TEACHER if values.get(name) or name == "hard_share"]
         _refuse(parser, values, asked, "is for a teacher, and there is none: --teacher on")
+    elif recipe.hard_share == 1 and not recipe.spans and not recipe.prefix_weight:
+        parser.error(
+            "--teacher: nothing is learned from its answers: lower --hard-share, or set --spans or"
+            " --prefix-weight"
+        )
     if values["templates"] is None and values.get("sentences"):
         _refuse(parser, values, ["sentences"], "is of --templates, which was not given")
+    if not recipe.sentences:
+        _refuse(parser, values, ["templates"], "makes no sentence: --sentences says how many")
     if not values["more_data"]:
         _refuse(parser, values, ["more_held_out"], "is of --more-data, which was not given")
+    sources = (values["data"], *values["more_data"])
+    if not any(is_table(source, values["input_format"]) for source in sources):
+        _refuse(parser, values, (*_OF_TABLES, "label_column"), "is of a table, and no data is one")
+    if all(source in SHIPPED for source in sources):
+        _refuse(parser, values, ["normalize_labels"], "is for data of your own: --data")
 
 
 def _refuse(parser: Parser, values: Mapping[str, Any], names: Container[str], why: str) -> None:
@@ -119,6 +143,11 @@ def _refuse(parser: Parser, values: Mapping[str, Any], names: Container[str], wh
     for one in declared(Command, Options, OwnModelOptions):
         if one.name in names and values.get(one.name, one.default) != one.default:
             parser.error(f"{one.flag} {why}")
+
+
+def overrides(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given of a recipe."""
+    return {one.name: values[one.name] for one in declared(Recipe) if one.name in values}
 
 
 def _in_recipes() -> dict[str, str]:

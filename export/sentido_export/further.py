@@ -26,14 +26,21 @@ def split_further(
 
     `first`: all parts of the first source.
 
-    Raises ExportError if it has a label that the first has not.
+    Raises ExportError if it has a label that the first has not, or too few texts are left.
     """
     labels = first[0].label_names
     found = _relabelled(name, found, labels)
     before = [text for part in first for text in part.texts]
     of_texts = groups([*before, *found.texts])
     is_other = ~np.isin(of_texts[len(before) :], of_texts[: len(before)])
-    parts = data.split(found.take(np.flatnonzero(is_other)), share, seed)
+    try:
+        parts = data.split(found.take(np.flatnonzero(is_other)), share, seed)
+    except ExportError as error:
+        copies = int(len(found) - is_other.sum())
+        left_out = (
+            f", without {copies:,} near copies of texts of the first source" if copies else ""
+        )
+        raise ExportError(f"{name}{left_out}: {error}") from error
     train = data.Dataset(
         [*parts.train.texts, *parts.validation.texts],
         np.concatenate([parts.train.labels, parts.validation.labels]),

@@ -9,17 +9,17 @@ from typing import Any
 from sentido_bundle import Bundle, BundleError, CleaningError, check_plain_name
 from sentido_bundle.command_line import flushed
 from sentido_bundle.errors import reason
-from sentido_bundle.settings import declared, made
+from sentido_bundle.settings import made
 
 from sentido_export.data import REVIEWS
 from sentido_export.errors import ExportError
 from sentido_export.export import export
-from sentido_export.flags import Command, parse
+from sentido_export.flags import Command, overrides, parse
 from sentido_export.imported.options import OwnModelOptions
 from sentido_export.link import check_link, set_link
 from sentido_export.machine import created, settle_keras
 from sentido_export.options import Options
-from sentido_export.recipe import RECIPES, Recipe
+from sentido_export.recipe import RECIPES
 from sentido_export.report import report_of
 
 
@@ -56,10 +56,10 @@ def _export(command: Command, values: Mapping[str, Any]) -> None:
     name = command.name or _default_name(values)
     out = command.out or Path("bundles") / name
     if command.link:
-        check_link(command.link)
+        check_link(command.link, out)
     created()  # what is wrong with it is said now
     if "model" not in values:
-        recipe = dataclasses.replace(RECIPES[command.recipe_name], **_overrides(values))
+        recipe = dataclasses.replace(RECIPES[command.recipe_name], **overrides(values))
         bundle = export(made(Options, values, out=out, name=name, recipe=recipe))
     else:
         from sentido_export.imported.export import export_own_model
@@ -120,11 +120,6 @@ def _cleaning(bundle: Bundle) -> str:
     steps = f"{len(cleaner)} steps before the tokenizer"
     slow = cleaner.engines.count("automaton")
     return steps + (f"; {slow} patterns are not run by re, but several times slower" * bool(slow))
-
-
-def _overrides(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was given of a recipe."""
-    return {one.name: values[one.name] for one in declared(Recipe) if one.name in values}
 
 
 def _default_name(values: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ class Recipe:
     )
     prefix_weight: float = setting(
         text="how much a teacher's answers to the beginnings of a text count, all together; the"
-        " whole text counts 1. Without a teacher nothing",
+        " whole text counts 1",
         most=100,
         metavar="WEIGHT",
     )

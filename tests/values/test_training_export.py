@@ -13,11 +13,13 @@ import tensorflow
 from exporting import SMALL, export_here
 from readme import commands, labelled
 from sentido_bundle import Against, Bundle, Inputs, Layout, Tokenizer, Truncation
+from sentido_bundle.sections import check_labels
 from sentido_export import data
 from sentido_export.errors import ExportError
 from sentido_export.export import keras_rules
 from sentido_export.fitting import Material, fit
 from sentido_export.flags import parse
+from sentido_export.link import set_link
 from sentido_export.machine import memory_in_words
 from sentido_export.model import build
 from sentido_export.recipe import TUTORIAL, Teacher
@@ -233,6 +235,18 @@ def test_a_part_of_a_recipe_has_its_limits(
         ("--recipe=best --teacher=off --prefix-weight=1", "--prefix-weight is for a teacher"),
         ("--recipe=best --sentences=9", "--sentences is of --templates, which was not given"),
         ("--more-held-out=0.2", "--more-held-out is of --more-data, which was not given"),
+        ("--templates=x.toml", "--templates makes no sentence: --sentences says how many"),
+        ("--recipe=best --templates=x.toml --sentences=0", "--templates makes no sentence"),
+        ("--hard-share=0", "--hard-share is for a teacher"),
+        ("--teacher=on --hard-share=1", "--teacher: nothing is learned from its answers"),
+        ("--explain-embedding --epochs=7", "--epochs is for an export"),
+        ("--explain-embedding --data=x.csv", "--data is for an export"),
+        ("--label-column=x", "--label-column is of a table, and no data is one"),
+        ("--data=sentences --delimiter=;", "--delimiter is of a table"),
+        ("--data=. --text-column=x", "--text-column is of a table"),
+        ("--more-data=sentences --normalize-labels", "--normalize-labels is for data of your own"),
+        ("--from-keras=m.keras --text-column=x", "--text-column is of --data or --sample"),
+        ("--from-keras=m.keras --delimiter=;", "--delimiter is of --data or --sample"),
     ],
 )
 def test_a_flag_that_would_do_nothing_is_refused(
@@ -246,6 +260,13 @@ def test_a_flag_that_would_do_nothing_is_refused(
 def test_flags_that_turn_something_off_are_no_fault() -> None:
     flags = ["--recipe=best", "--teacher=off", "--spans=0", "--prefix-weight=0", "--sentences=0"]
     assert parse(flags)["spans"] == 0
+    for given in (
+        ["--explain-embedding", "--seed=3"],
+        ["--more-data=x.csv", "--label-column=y"],
+        ["--data=.", "--normalize-labels"],
+        ["--from-keras=m.keras", "--sample=x.csv", "--text-column=y"],
+    ):
+        assert parse(given)
 
 
 def test_an_export_can_leave_the_twin_out_and_turns_a_link_and_replaces_nothing_else(
@@ -281,6 +302,51 @@ def test_an_export_can_leave_the_twin_out_and_turns_a_link_and_replaces_nothing_
     assert (result.returncode, result.stdout) == (1, "")
     said = f"{out} is no link: name another --link, or move it away"
     assert result.stderr == f"sentido-export: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ("new", "new is where the bundle goes: name another --link"),
+        ("new/current", "new/current is where the bundle goes"),
+        ("file.csv/x", "file.csv/x cannot be made a link: Not a directory"),
+        ("l" * 250, "cannot be made a link: File name too long"),
+        ("/proc/x", "/proc/x cannot be made a link"),
+    ],
+)
+def test_a_link_that_cannot_be_made_is_said_before_anything_is_done(
+    link: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file.csv").write_text("text,label\n")
+    result = export_here("--out=new", "--link", link, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file.csv"]
+
+
+def test_a_link_that_fails_in_the_end_leaves_the_bundle_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "current").mkdir()
+    with pytest.raises(ExportError, match=r"bundle is written, but .*current does not lead to it"):
+        set_link(tmp_path / "current", tmp_path / "bundle")
+    assert (tmp_path / "current").is_dir()
+
+
+def test_more_data_and_a_limit_that_leave_too_little_are_named(tmp_path: Path) -> None:
+    rows = "".join(f"{mood} film {n},{label}\n" for n in range(30) for mood, label in MOODS)
+    (tmp_path / "x.csv").write_text(f"text,label\n{rows}")
+    result = export_here("--data=x.csv", "--more-data=x.csv", *SMALL, cwd=tmp_path)
+    assert result.returncode == 1
+    message = "x.csv, without 60 near copies of texts of the first source: only 0 texts"
+    assert message in result.stderr
+    result = export_here("--data=x.csv", "--limit=5", *SMALL, cwd=tmp_path)
+    assert "--limit 5: three texts of each label are needed, 6 together" in result.stderr
+
+
+def test_a_label_that_cannot_be_written_is_named() -> None:
+    with pytest.raises(ValueError, match=r"labels\[1\]: holds half a character"):
+        check_labels(["a", "b\udcff"])
 
 
 def test_an_accuracy_below_the_least_writes_no_bundle(tmp_path: Path) -> None:
