@@ -109,7 +109,11 @@ class Config:
     )
     reflection: bool = setting(True, "tell what services there are (grpc.reflection)")
     max_connection_calls: int = setting(
-        100, "calls and streams in progress per connection; more have to wait", least=1, most=65535
+        100,
+        "calls and streams in progress per connection; more have to wait; our clients' watch of"
+        " health is one",
+        least=2,  # of gRPC's clients that watch health: with 1 no call of theirs would ever start
+        most=65535,
     )
     max_connections: int = setting(
         1000, "connections at once, with grpcio; more are closed at once", least=1

@@ -497,6 +497,7 @@ def test_two_bundles_of_one_name_and_version_are_a_start_up_error() -> None:
         (["--bundle", ""], {}, "--bundle: '' is not a path"),
         ([], {"SENTIDO_MAX_TEXTS": "--5"}, "SENTIDO_MAX_TEXTS: '--5' is not a whole number"),
         (["--log-format", "xml"], {}, "'xml' is not one of auto, json, text"),
+        (["--max-connection-calls", "1"], {}, "'1' is not a whole number from 2 to 65535"),
         (["--precision", "fp16"], {}, "'fp16' is not one of fp32, int8"),
         ([], {"SENTIDO_PRECISION": "x"}, "SENTIDO_PRECISION: 'x' is not one of fp32, int8"),
         (["--colour"], {}, "there is no flag --colour"),

@@ -15,6 +15,7 @@ from conftest import UNITS, config, running
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentido_bundle import Bundle, default_bundle
+from sentido_bundle.settings import declared
 from sentido_client import (
     AsyncClient,
     BundleChangedError,
@@ -29,6 +30,7 @@ from sentido_client import (
     TooLargeError,
     UnavailableError,
 )
+from sentido_server.config import Config
 from waiting import PATIENCE
 
 LONG = "x" * 1_000_001
@@ -583,6 +585,16 @@ def test_a_client_is_made_of_what_the_environment_says(monkeypatch: pytest.Monke
     assert Client.from_environment().address == "dns:///elsewhere:1"
     assert Client.from_environment(address="localhost:2", timeout=1).address == "localhost:2"
     assert AsyncClient.from_environment().address == "dns:///elsewhere:1"
+
+
+def test_the_fewest_calls_that_a_connection_may_have_are_enough(transport: str) -> None:
+    (least,) = (one.least for one in declared(Config) if one.name == "max_connection_calls")
+    with (
+        running(config(transport=transport, max_connection_calls=least)) as address,
+        Client(address, timeout=PATIENCE) as client,
+    ):
+        one = client.predict("good")
+        assert list(client.predict(iter(["good"] * 9))) == [one] * 9
 
 
 def test_a_list_of_addresses_is_called_as_one_is(address: str) -> None:
