@@ -23,7 +23,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from processes import SERVER, Server, failure, server, unread
 from sentido.v1 import prediction_pb2
 from sentido_bundle import Bundle, default_bundle
+from sentido_bundle.settings import declared
 from sentido_client import Client, UnavailableError
+from sentido_server.config import Config
 from waiting import PATIENCE, wait_for
 
 BATCH = "/sentido.v1.PredictionService/BatchPredict"
@@ -510,6 +512,21 @@ def test_a_bad_flag_or_variable_is_named(
     code, found = failure(*flags, **environment)
     assert code == 2
     assert message in found
+
+
+def test_the_largest_value_that_a_number_may_have_is_served_with() -> None:
+    flags = [
+        f"{one.flag}={one.most}"
+        for one in declared(Config)
+        if one.type is int and one.name != "threads"  # which would be started
+    ]
+    assert "--max-connections=2147483647" in flags
+    health = ("--health-listen", "127.0.0.1:0")
+    with server("--transport", "grpcio", *health, *flags) as running:
+        with Client(running.address, timeout=PATIENCE) as client:
+            assert client.predict("A wonderful little film.").label == "positive"
+        with Client(running.health) as client:
+            assert client.health() == "SERVING"
 
 
 def test_a_bundle_that_does_not_verify_is_never_served(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def connection_options(config: Config, behind_native: bool) -> list[tuple[str, i
         # Calls that have ended for the caller and not yet for the server: at this number gRPC
         # refuses more. By default that meets callers who keep to the number above.
         ("grpc.http2.max_deallocating_streams", _DEALLOCATING * config.max_connection_calls),
-        ("grpc.max_allowed_incoming_connections", config.max_connections),
+        # The largest number is how gRPC says that there is no bound: given, it ends the process.
+        ("grpc.max_allowed_incoming_connections", min(config.max_connections, _NO_LIMIT - 1)),
         # gRPC's two minutes let whoever connects and says nothing keep others out.
         (
             "grpc.server_handshake_timeout_ms",
