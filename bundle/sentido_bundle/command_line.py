@@ -49,19 +49,26 @@ class Parser(argparse.ArgumentParser):
             status = status or 1
         super().exit(status, message)
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print; exit with 1 if standard output does not take it: argparse would not notice."""
+        if file is None or file is not sys.stdout:
+            super()._print_message(message, file)
+        elif not flushed(message):
+            super().exit(1)
+
     @property
     def _flags(self) -> list[str]:
         return list(self._option_string_actions)
 
 
-def flushed() -> bool:
-    """Write out what was printed; whether it could be. If not, what is left goes nowhere.
+def flushed(text: str = "") -> bool:
+    """Write out what was printed, and a text; whether it could be.
 
-    Else Python would complain of it at its end.
+    If not, what is left goes nowhere: else Python would complain of it at its end.
     """
     try:
         if sys.stdout is not None:
-            sys.stdout.flush()
+            print(text, end="", flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):

@@ -55,7 +55,11 @@ class Setting:
     @property
     def flag(self) -> str:
         """The flag that it is known by: of a switch that is on, the one to turn it off."""
-        return ("--no-" if self.default is True else "--") + self._dashed
+        return self.flag_of(self.default is not True)
+
+    def flag_of(self, value: Any) -> str:
+        """Return the flag that gives a value: of a switch, the one to turn it on or off."""
+        return ("--no-" if value is False else "--") + self._dashed
 
     @property
     def is_repeated(self) -> bool:
@@ -279,7 +283,8 @@ def given(flags: Mapping[str, Any], settings: Iterable[Setting]) -> Given:
     """Return what the flags say of settings. Raises SettingError."""
     for one in settings:
         if (text := flags[one.name]) not in (None, []):
-            yield one.flag, one, one.value(one.flag, text)
+            flag = one.flag_of(text)
+            yield flag, one, one.value(flag, text)
 
 
 def _field(facts: Setting) -> Any:

@@ -6,14 +6,17 @@ It knows no setting, only what `sentido_bundle.settings` declares: from a field'
 
 import argparse
 import difflib
+import io
 import json
 import os
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sentido_bundle import settings
+from sentido_bundle.command_line import flushed
 from sentido_bundle.errors import reason
 from sentido_bundle.settings import Given, Setting, SettingError
 
@@ -38,7 +41,7 @@ def load(
     settings.add_flags(parser, declared, both_ways=True)
     flags = vars(parser.parse_args(argv))
     values: dict[str, Any] = {}
-    origins = dict.fromkeys((one.name for one in declared), "default")
+    origins: dict[str, str] = {}
     try:
         for given, meant in mistyped(environ, _variables(declared)):
             raise SettingError(f"there is no setting {given}; did you mean {meant}?")
@@ -54,18 +57,32 @@ def load(
             for origin, one, value in found:
                 values[one.name], origins[one.name] = value, origin
         loaded = config(**values)
+        text = _printed(loaded, declared, origins) if flags["print_config"] else ""
     except SettingError as error:
         parser.error(str(error))
-    if flags["print_config"]:
-        for one in declared:
-            print(f"{_toml(one.name, getattr(loaded, one.name))}  # {origins[one.name]}")
-        parser.exit(0)
+    if text:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as TOML is, wherever it is printed
+        parser.exit(0 if flushed(text) else 1)
     return loaded
 
 
 def variable(setting: Setting) -> str:
     """Return the environment variable of a setting."""
     return "SENTIDO_" + setting.name.upper()
+
+
+def is_utf8(text: str) -> bool:
+    r"""Whether a text can be sent or written: not if an argument or a variable held other bytes.
+
+    >>> is_utf8("é"), is_utf8("\udcff")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def unknown_variables(config: type[Any], environ: Mapping[str, str]) -> list[str]:
@@ -88,6 +105,8 @@ def _in_file(file: str | None, declared: Iterable[Setting]) -> Given:
         table = tomllib.loads(Path(file).read_text(encoding="utf-8")) if file else {}
     except OSError as error:
         raise SettingError(f"cannot read the settings in {file}: {reason(error)}") from error
+    except RecursionError as error:
+        raise SettingError(f"{file} is nested too deeply") from error
     except ValueError as error:
         raise SettingError(f"{file} is not TOML: {error}") from error
     for key, value in table.items():
@@ -105,6 +124,23 @@ def _in_environ(environ: Mapping[str, str], declared: Iterable[Setting]) -> Give
         if text := environ.get(origin):  # an empty one is none
             texts = text.split(os.pathsep) if one.is_repeated else text
             yield origin, one, one.value(origin, texts)
+
+
+def _printed(loaded: Any, declared: Iterable[Setting], origins: Mapping[str, str]) -> str:
+    """Return all settings as TOML. Raises SettingError for a path that TOML cannot hold."""
+    lines = []
+    for one in declared:
+        value = _toml(one.name, getattr(loaded, one.name))
+        if not is_utf8(value):
+            origin = origins.get(one.name, one.flag)
+            raise SettingError(f"{origin}: is not UTF-8, and so cannot be printed as TOML")
+        lines.append(f"{value}  # {_comment(origins.get(one.name, 'default'))}\n")
+    return "".join(lines)
+
+
+def _comment(text: str) -> str:
+    """Return a text with what no comment of TOML can hold, such as ends of lines, escaped."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _toml(name: str, value: Any) -> str:

@@ -66,12 +66,58 @@ def test_what_is_printed_can_be_read_back_and_says_where_it_is_from(
     assert "threads = 3  # SENTIDO_THREADS\n" in text
     assert f"drain_seconds = 7  # {file}: drain_seconds\n" in text
     assert "max_text_characters = 1000000  # default\n" in text
-    assert text.count("\n") == len(dataclasses.fields(Config))
+    assert text.count("\n") == len([*declared(Config)])
     again = tmp_path / "again.toml"
     again.write_text(text)
     expected = Config.load(["--config", str(file), *argv], environ)
     assert Config.load(["--config", str(again)], {}) == expected
     assert tomllib.loads(text)["listen"] == odd
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--reflection"], "reflection = true  # --reflection"),
+        (["--no-reflection"], "reflection = false  # --no-reflection"),
+        (["--insecure-tokens"], "insecure_tokens = true  # --insecure-tokens"),
+        (["--no-insecure-tokens"], "insecure_tokens = false  # --no-insecure-tokens"),
+    ],
+)
+def test_what_is_printed_names_the_flag_that_was_given(
+    argv: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert line in printed(capsys, *argv).splitlines()
+
+
+@pytest.mark.parametrize("name", ["a\nthreads = 9", "a\rb", "a\x7f\x1b[31m", "a\udcff", "a\u2028"])
+def test_a_file_of_any_name_is_printed_as_toml(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / name
+    file.write_text("max_texts = 7")
+    text = printed(capsys, "--config", str(file))
+    (tmp_path / "again.toml").write_text(text, encoding="utf-8")
+    assert Config.load(["--config", str(tmp_path / "again.toml")], {}).max_texts == 7
+    (line,) = (line for line in text.splitlines() if line.startswith("max_texts"))
+    assert line == f"max_texts = 7  # {tmp_path}/{repr(name)[1:-1]}: max_texts"
+
+
+def test_a_path_that_toml_cannot_hold_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "is not UTF-8, and so cannot be printed as TOML"
+    for flag in ("--bundle", "--token-file"):
+        assert refused(capsys, "--print-config", flag, "a\udcff") == f"{flag}: {said}"
+    environ = {"SENTIDO_BUNDLE": "a\udcff"}
+    assert refused(capsys, "--print-config", **environ) == f"SENTIDO_BUNDLE: {said}"
+    assert Config.load([], environ).bundle == ("a\udcff",)  # a folder may be called so
+
+
+@pytest.mark.parametrize("toml", ["[" * 3000, "bundle = " + "[" * 3000, "a." * 3000 + "a = 1"])
+def test_a_file_that_is_nested_too_deeply_is_named(
+    toml: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "deep.toml"
+    file.write_text(toml)
+    assert refused(capsys, "--config", str(file)).startswith(f"{file}")
 
 
 @pytest.mark.parametrize(
