@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
@@ -40,7 +42,7 @@ completion, in ~/.bashrc (or with zsh_source, fish_source):
 
 
 def run() -> int:
-    """Run the command; return its exit code. Whatever is wrong with a flag is one line."""
+    """Run the command; return its exit code. Whatever is wrong is one line."""
     try:
         return int(sentido.main(prog_name="sentido", standalone_mode=False) or 0)
     except click.UsageError as error:
@@ -49,6 +51,11 @@ def run() -> int:
         else:
             click.echo(f"sentido: {' '.join(error.format_message().split())}", err=True)
         return error.exit_code
+    except OSError as error:  # but for a reader that has gone, which click knows
+        click.echo(f"sentido: {error.strerror or error}", err=True)
+        if sys.stdout is not None:  # what it still holds Python would complain of at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)

@@ -181,8 +181,3 @@ def _errors() -> Iterator[None]:
     except SentidoError as error:
         click.echo(f"sentido: {error}", err=True)
         raise SystemExit(1) from error
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        click.echo(f"sentido: {error.strerror or error}", err=True)
-        raise SystemExit(1) from error

@@ -31,6 +31,7 @@ def _main() -> int:
     # gRPC reads this when it is imported: its own lines are no use beside ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from sentido_bundle import BundleError
+    from sentido_bundle.command_line import flushed
 
     from sentido_server import log, stderr
     from sentido_server.config import Config, StartError
@@ -42,8 +43,10 @@ def _main() -> int:
     config = Config.load(argv, os.environ)
     if address is not None:
         serving, message = check(address, config)
-        print(f"sentido-server: {message}", file=sys.stdout if serving else sys.stderr)
-        return 0 if serving else 1
+        if serving:
+            return 0 if flushed(f"sentido-server: {message}\n") else 1
+        print(f"sentido-server: {message}", file=sys.stderr)
+        return 1
     with stderr.into_the_log(config.log_format):
         from sentido_server.life import run
 

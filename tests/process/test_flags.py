@@ -71,3 +71,40 @@ def test_nobody_reading_the_help_is_no_complaint(command: str) -> None:
     )
     os.close(writer)
     assert result.stderr == ""
+
+
+PRINTING = [
+    *([command, flag] for command in COMMANDS for flag in ("--help", "--version")),
+    ["sentido-server", "--print-config"],
+]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", PRINTING, ids=" ".join)
+def test_what_cannot_be_printed_is_one_line_and_no_success(
+    command: list[str], unbuffered: str
+) -> None:
+    environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open("/dev/full", "wb") as full, os.fdopen(writer, "wb") as closed:
+        for output, said in ((full, "No space left on device\n"), (closed, "")):
+            result = subprocess.run(
+                [BIN / command[0], *command[1:]],
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                env=environ,
+            )
+            assert result.returncode == 1
+            assert result.stderr.partition(": ")[2] == said
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8:strict"])
+def test_settings_are_printed_as_utf8_whatever_the_terminal_has(encoding: str) -> None:
+    command = [str(BIN / "sentido-server"), "--print-config", "--token-file", "/\u0142"]
+    environ = {**os.environ, "PYTHONIOENCODING": encoding}
+    result = subprocess.run(command, capture_output=True, timeout=60, env=environ)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert 'token_file = "/\u0142"' in result.stdout.decode("utf-8")
