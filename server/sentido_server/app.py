@@ -135,12 +135,11 @@ def _with_available_addresses(config: Config) -> Config:
 
 def _check_ports(config: Config) -> None:
     """Raise StartError if two things would listen on one port."""
-    names = ("listen", "health-listen", "metrics-listen")
-    for one, other in combinations(names, 2):
-        listens = [getattr(config, name.replace("-", "_")) for name in (one, other)]
-        if port := shared_port(*listens):
+    for one, other in combinations(("listen", "health_listen", "metrics_listen"), 2):
+        if port := shared_port(getattr(config, one), getattr(config, other)):
             raise StartError(
-                f"--{one} and --{other} name one port, {port}: each needs one of its own"
+                f"{config.named(one)} and {config.named(other)} name one port, {port}: each needs"
+                " one of its own"
             )
 
 
@@ -170,16 +169,17 @@ def _tracing(config: Config, stack: ExitStack) -> "Tracing | None":
     """Make what sends spans until the stack ends, where it is asked for. Raises StartError."""
     if config.otlp_endpoint == "off":
         return None
+    name = config.named("otlp_endpoint")
     if not _is_url(config.otlp_endpoint):
         raise StartError(
-            f"--otlp-endpoint {config.otlp_endpoint!r}: a URL such as http://localhost:4317 is"
-            " needed, or off"
+            f"{name} {config.otlp_endpoint!r}: a URL such as http://localhost:4317 is needed, or"
+            " off"
         )
     try:
         from sentido_server.telemetry.tracing import Tracing
     except ImportError as error:
         raise StartError(
-            f"--otlp-endpoint needs OpenTelemetry ({error}):"
+            f"{name} needs OpenTelemetry ({error}):"
             " run pip install ./proto ./bundle './server[tracing]' in Sentido's folder"
         ) from error
     tracing = Tracing(config.otlp_endpoint)

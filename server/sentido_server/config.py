@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -10,10 +10,11 @@ from sentido_bundle import Precision, cpus, default_bundle
 from sentido_bundle.batches import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
 from sentido_bundle.command_line import Parser
 from sentido_bundle.graphs import RunLimits
-from sentido_bundle.settings import SettingError, like, setting
+from sentido_bundle.settings import SettingError, declared, like, setting
 
 from sentido_server import memory, origins
 from sentido_server.core import batcher
+from sentido_server.origins import is_utf8
 from sentido_server.sources import Source
 
 _DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."
@@ -173,17 +174,25 @@ class Config:
         "auto", "json, text, or auto: text on a terminal", choices=("auto", "json", "text")
     )
 
+    given_by: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """What gave the settings that have no default: flags, variables, and keys of a file."""
+
     def __post_init__(self) -> None:
         """Check what no setting can say alone. Raises SettingError."""
+        for one in declared(Config):
+            value = getattr(self, one.name)
+            if one.type is str and not is_utf8(value):
+                raise SettingError(f"{self.named(one.name)}: {value!r} is not UTF-8")
         for bundle in self.bundle:
             try:
                 Source.parse(bundle)
             except ValueError as error:
-                raise SettingError(f"--bundle {bundle!r}: {error}") from error
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise SettingError("--tls-cert and --tls-key are needed together")
+                raise SettingError(f"{self.named('bundle')} {bundle!r}: {error}") from error
+        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+            if getattr(self, given) is not None and getattr(self, missing) is None:
+                raise SettingError(f"{self.named(given)} needs {self.named(missing)} beside it")
         if self.tls_client_ca is not None and self.tls_cert is None:
-            raise SettingError("--tls-client-ca needs --tls-cert and --tls-key")
+            raise SettingError(f"{self.named('tls_client_ca')} needs --tls-cert and --tls-key")
 
     @classmethod
     def load(cls, argv: Sequence[str], environ: Mapping[str, str]) -> Self:
@@ -194,6 +203,11 @@ class Config:
         parser = Parser(prog="sentido-server", description=_DESCRIPTION, epilog=_EPILOG)
         parser.add_argument("--check", nargs="?", help=argparse.SUPPRESS)  # taken out before
         return origins.load(cls, parser, argv, environ)
+
+    def named(self, name: str) -> str:
+        """Return what a message calls a setting: by what gave its value, else by its flag."""
+        (flag,) = (one.flag for one in declared(Config) if one.name == name)
+        return self.given_by.get(name, flag)
 
     def sources(self) -> list[Source]:
         """Return where the bundles are, and what their models are called."""

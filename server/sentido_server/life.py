@@ -61,8 +61,9 @@ def _raise_limits(config: Config) -> None:
         log.warning(
             "few open files",
             limit=most,
-            reason=f"--max-connections {config.max_connections} needs {needed}: raise the limit"
-            " (ulimit -n), or lower --max-connections; what is over the limit is not accepted",
+            reason=f"{config.named('max_connections')} {config.max_connections} needs {needed}:"
+            " raise the limit (ulimit -n), or lower --max-connections; what is over the limit is"
+            " not accepted",
         )
 
 

@@ -32,7 +32,10 @@ def load(
     argv: Sequence[str],
     environ: Mapping[str, str],
 ) -> _Config:
-    """Read the settings. Exits with 2 for a bad one, with 0 after printing them if asked to."""
+    """Read the settings, and in its field `given_by` what gave those that have no default.
+
+    Exits with 2 for a bad one, with 0 after printing them if asked to.
+    """
     declared = list(settings.declared(config))
     parser.add_argument("--config", metavar="FILE", help="read settings from a TOML file")
     parser.add_argument(
@@ -56,7 +59,7 @@ def load(
         ):
             for origin, one, value in found:
                 values[one.name], origins[one.name] = value, origin
-        loaded = config(**values)
+        loaded = config(**values, **{"given_by": origins})
         text = _printed(loaded, declared, origins) if flags["print_config"] else ""
     except SettingError as error:
         parser.error(str(error))

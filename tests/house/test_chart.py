@@ -1,6 +1,5 @@
 """The Helm chart: what it renders for several ways to run, and what it refuses."""
 
-import dataclasses
 import json
 import re
 import shlex
@@ -14,13 +13,15 @@ import pytest
 import yaml
 from charts import CHART, Resources, render, run
 from conftest import BIN
+from sentido_bundle.settings import declared
 from sentido_server.config import Config
 from sentido_server.life import GRACE_SECONDS
 from sentido_server.log import GOODBYE_SECONDS
+from sentido_server.origins import variable
 
 KUBERNETES = ("1.27.0", kubernetes_validate.latest_version())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-VARIABLES = {f"SENTIDO_{field.name.upper()}" for field in dataclasses.fields(Config)}
+VARIABLES = {variable(setting) for setting in declared(Config)}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 SECRETS = {"tls": {"secretName": "cert", "clientCA": True}, "tokens": {"secretName": "tokens"}}
 VALUES: dict[str, dict[str, Any]] = {

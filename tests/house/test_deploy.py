@@ -1,6 +1,5 @@
 """The files that images, compose and Prometheus are made from, without an engine."""
 
-import dataclasses
 import re
 import subprocess
 import tomllib
@@ -12,14 +11,15 @@ import yaml
 from charts import CHART
 from conftest import BIN, ROOT
 from dashboard import panels, questions
+from sentido_bundle.settings import declared
 from sentido_client.environment import from_environment
 from sentido_server.config import Config
 from sentido_server.life import GRACE_SECONDS
 from sentido_server.log import GOODBYE_SECONDS
-from sentido_server.origins import unknown_variables
+from sentido_server.origins import unknown_variables, variable
 
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
-VARIABLES = {f"SENTIDO_{field.name.upper()}" for field in dataclasses.fields(Config)}
+VARIABLES = {variable(setting) for setting in declared(Config)}
 OTHER_THREADS = 500  # that are not of calls: computing, scrapes, gRPC's own, a check of health
 COMPOSE = [ROOT / "docker-compose.yml", ROOT / "deploy" / "compose.scale.yml"]
 

@@ -406,6 +406,15 @@ def test_a_port_for_two_things_is_one_sentence(flags: tuple[str, ...], which: st
     )
 
 
+def test_what_is_wrong_at_the_start_is_named_by_the_variable_that_it_is_from() -> None:
+    environ = {**os.environ, "SENTIDO_METRICS_LISTEN": "127.0.0.1:50999"}
+    _, said = failure("--listen", "127.0.0.1:50999", **environ)
+    assert said.startswith("sentido-server: --listen and SENTIDO_METRICS_LISTEN name one port, ")
+    environ = {**os.environ, "SENTIDO_OTLP_ENDPOINT": "x"}
+    _, said = failure("--listen", "127.0.0.1:0", **environ)
+    assert said.startswith("sentido-server: SENTIDO_OTLP_ENDPOINT 'x': a URL such as ")
+
+
 def test_a_temporary_folder_too_deep_for_a_socket_is_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / ("a" * 100)
     folder.mkdir()

@@ -232,7 +232,7 @@ def test_what_tls_cannot_go_without_is_said(world: World) -> None:
     )
     assert refusal(*cert) == (
         2,
-        "sentido-server: error: --tls-cert and --tls-key are needed together",
+        "sentido-server: error: --tls-cert needs --tls-key beside it",
     )
     code, message = refusal("--tls-client-ca", str(world.ca_file))
     assert (code, message) == (

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from sentido_bundle.settings import Setting, declared
+from sentido_bundle.settings import Setting, SettingError, declared
 from sentido_server.config import Config
 from sentido_server.origins import unknown_variables, variable
 
@@ -163,6 +163,38 @@ def test_a_number_longer_than_python_reads_is_named(capsys: pytest.CaptureFixtur
     message = refused(capsys, "--max-texts", "9" * 5000)
     assert message.startswith("--max-texts: '999")
     assert message.endswith("9' is not a whole number from 1 to 2147483647")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("bundle", "a b=x", "{} 'a b=x': the name is 'a b': 1 to 64 letters"),
+        ("tls_cert", "a", "{} needs --tls-key beside it"),
+        ("tls_key", "a", "{} needs --tls-cert beside it"),
+        ("tls_client_ca", "a", "{} needs --tls-cert and --tls-key"),
+    ],
+)
+def test_what_does_not_fit_is_named_by_where_it_is_from(
+    name: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flag, variable = f"--{name.replace('_', '-')}", f"SENTIDO_{name.upper()}"
+    file = tmp_path / "sentido.toml"
+    file.write_text(f"{name} = {value!r}")
+    assert refused(capsys, flag, value).startswith(message.format(flag))
+    assert refused(capsys, **{variable: value}).startswith(message.format(variable))
+    said = refused(capsys, "--config", str(file))
+    assert said.startswith(message.format(f"{file}: {name}"))
+    with pytest.raises(SettingError, match="^" + message.format(flag)):
+        Config(**{name: (value,) if name == "bundle" else Path(value)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["listen", "metrics_listen", "health_listen", "otlp_endpoint"])
+def test_a_string_that_is_not_utf8_is_refused(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in ("\udcff:1", "unix:/tmp/\udcff", "http://\udcff:1"):
+        said = f"SENTIDO_{name.upper()}: {value!r} is not UTF-8"
+        assert refused(capsys, **{f"SENTIDO_{name.upper()}": value}) == said
 
 
 def test_a_flag_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:
