@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sentido_server.address import is_wildcard
 from sentido_server.config import Config
+from sentido_server.origins import is_utf8
 
 _SECONDS = 4.0  # to answer in; container engines wait for 5
 
@@ -37,6 +38,8 @@ def check(address: str, config: Config) -> tuple[bool, str]:
     elif not address and config.tls_cert is not None:
         return False, "--check speaks plain text: give a server with TLS --health-listen"
     target = address or reachable(config.listen)
+    if not is_utf8(target):
+        return False, f"{target!r} is not an address: it is not UTF-8"
     with grpc.insecure_channel(target, [("grpc.enable_http_proxy", 0)]) as channel:
         request = health_pb2.HealthCheckRequest(service="")
         try:

@@ -87,6 +87,12 @@ def test_it_fails_where_nobody_answers(tmp_path: Path) -> None:
     assert err.count("\n") == 1
 
 
+def test_an_address_that_is_not_utf8_is_one_sentence() -> None:
+    code, out, err = check("--check", "\udcff:1")
+    assert (code, out) == (1, "")
+    assert err == "sentido-server: '\\udcff:1' is not an address: it is not UTF-8\n"
+
+
 def test_it_fails_while_a_server_is_not_serving(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/loading.sock"
     status = health.HealthServicer()
