@@ -81,13 +81,16 @@ class Setting:
         return self.checked(origin, value, text)
 
     def checked(self, origin: str, value: Any, text: Any = None) -> Any:
-        """Return a value as the field's type has it. Raises SettingError, which shows the text."""
+        """Return a value as the field's type has it. Raises SettingError, which shows the text.
+
+        `text`: None for a value that has a type already, as in TOML.
+        """
         fits, wanted = self._judged(value)
         if not fits:
-            shown = value if text is None else text
-            if self._kind is tuple and type(shown) is list and len(shown) == 1:
-                shown = shown[0]
-            raise SettingError(f"{origin}: {str(shown)!r} is not {self.wanted or wanted}")
+            shown = _shown(value if text is None else text)
+            is_quoted = text is None and type(value) is str and self._kind in (bool, int, float)
+            is_not = "in quotes is a string, not" if is_quoted else "is not"
+            raise SettingError(f"{origin}: {shown} {is_not} {self.wanted or wanted}")
         kind = self._kind
         if kind is tuple:
             return (value,) if type(value) is str else tuple(value)
@@ -165,8 +168,7 @@ class Setting:
         if kind is tuple and Path in get_args(next(iter(get_args(self.type)))):
             paths = [value] if type(value) is str else value  # in TOML, one of them
             is_list = type(paths) in (list, tuple) and len(paths) > 0
-            wanted = "paths" if type(paths) in (list, tuple) and len(paths) != 1 else "a path"
-            return is_list and all(map(_names_a_file, paths)), wanted
+            return is_list and all(map(_names_a_file, paths)), "a path"
         if kind is tuple:
             return type(value) is not str and all(type(one) is str for one in value), "strings"
         return isinstance(value, kind), "a string" if kind is str else "pairs"
@@ -296,6 +298,15 @@ def _field(facts: Setting) -> Any:
 
 def _names_a_file(value: Any) -> bool:
     return type(value) is str and value != "" and "\0" not in value
+
+
+def _shown(value: Any) -> str:
+    """Return what an error shows of a value: of a list, what is no path in it."""
+    if isinstance(value, list | tuple):
+        value = next((one for one in value if not _names_a_file(one)), value)
+    if isinstance(value, str):
+        return repr(value)
+    return str(value).lower() if value is True or value is False else str(value)
 
 
 def _pairs(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -89,8 +89,8 @@ def test_bad_flags_end_with_2_or_a_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"part_rows": 0}, "part_rows: '0' is not a whole number of at least 1"),
-        ({"part_rows": 10.5}, "part_rows: '10.5' is not a whole number of at least 1"),
+        ({"part_rows": 0}, "part_rows: 0 is not a whole number of at least 1"),
+        ({"part_rows": 10.5}, "part_rows: 10.5 is not a whole number of at least 1"),
         ({"format": "text"}, "format: 'text' is not one of csv, tsv, jsonl, parquet"),
         ({"embed": ""}, "embed: '' is not one of hidden, mean"),
         ({"columns": "text"}, "columns: 'text' is not strings"),

@@ -201,7 +201,7 @@ def test_memory_is_a_number_of_bytes_with_a_unit(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="is not a number of bytes such as 512MiB"):
             parse_bytes(text)
     with pytest.raises(
-        ScoreError, match="memory: '1048576' is not a number of bytes of at least 128MiB"
+        ScoreError, match="memory: 1048576 is not a number of bytes of at least 128MiB"
     ):
         Options(memory=1 << 20)
     path, out = write_csv(tmp_path / "in.csv", ["good"]), tmp_path / "o.csv"

@@ -132,5 +132,5 @@ def test_one_setting_is_like_another_but_for_what_changes() -> None:
 
 def test_a_program_that_makes_options_is_held_to_the_same_bounds() -> None:
     check(Outer(files=("a",), inner=Inner(), either=True))
-    with pytest.raises(SettingError, match="rows: '0' is not a whole number of at least 1"):
+    with pytest.raises(SettingError, match="rows: 0 is not a whole number of at least 1"):
         check(Outer(files=("a",), rows=0, inner=Inner(), either=True))

@@ -126,16 +126,23 @@ def test_a_file_that_is_nested_too_deeply_is_named(
         ("max_text = 7", "{}: there is no setting max_text; did you mean max_texts?"),
         ("max-texts = 7", "{}: there is no setting max-texts; did you mean max_texts?"),
         ("[server]\nthreads = 1", "{}: there is no setting server"),
-        ("max_texts = 0", "{}: max_texts: '0' is not a whole number from 1 to 2147483647"),
-        ("max_texts = true", "{}: max_texts: 'True' is not a whole number from 1 to 2147483647"),
-        ('max_texts = "7"', "{}: max_texts: '7' is not a whole number from 1 to 2147483647"),
+        ("max_texts = 0", "{}: max_texts: 0 is not a whole number from 1 to 2147483647"),
+        ("max_texts = true", "{}: max_texts: true is not a whole number from 1 to 2147483647"),
+        (
+            'max_texts = "7"',
+            "{}: max_texts: '7' in quotes is a string, not a whole number from 1 to 2147483647",
+        ),
+        (
+            'reflection = "true"',
+            "{}: reflection: 'true' in quotes is a string, not true or false",
+        ),
         ('log_format = "xml"', "{}: log_format: 'xml' is not one of auto, json, text"),
-        ("log_format = ['json']", "{}: log_format: \"['json']\" is not one of auto, json, text"),
-        ("listen = 50051", "{}: listen: '50051' is not a string"),
-        ("bundle = 3", "{}: bundle: '3' is not a path"),
-        ("bundle = []", "{}: bundle: '[]' is not paths"),
+        ("log_format = ['json']", "{}: log_format: ['json'] is not one of auto, json, text"),
+        ("listen = 50051", "{}: listen: 50051 is not a string"),
+        ("bundle = 3", "{}: bundle: 3 is not a path"),
+        ("bundle = []", "{}: bundle: [] is not a path"),
         ("bundle = ['']", "{}: bundle: '' is not a path"),
-        ("bundle = ['a', '']", "{}: bundle: \"['a', '']\" is not paths"),
+        ("bundle = ['a', '']", "{}: bundle: '' is not a path"),
         ("max_texts", "{} is not TOML: Expected '=' after a key in a key/value pair"),
     ],
 )
@@ -145,6 +152,12 @@ def test_what_is_wrong_in_a_file_is_named(
     file = tmp_path / "sentido.toml"
     file.write_text(toml)
     assert refused(capsys, "--config", str(file)).startswith(message.format(file))
+
+
+def test_a_path_that_is_empty_between_others_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for paths in ("a::b", ":", "a:"):
+        assert refused(capsys, SENTIDO_BUNDLE=paths) == "SENTIDO_BUNDLE: '' is not a path"
+    assert refused(capsys, "--bundle", "a", "--bundle", "") == "--bundle: '' is not a path"
 
 
 def test_a_file_that_cannot_be_read_is_named(
