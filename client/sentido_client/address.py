@@ -7,7 +7,7 @@ import re
 _SEVERAL = re.compile(r"(?P<family>ipv4|ipv6):(?P<rest>.+)")
 _ONE = re.compile(r"(dns:(//[^/]*/)?)?(?P<rest>.+)")
 _HOST_PORT = re.compile(r"(?P<host>\[[^\[\]\s]+\]|[^\s:/,@?#\[\]]+):(?P<port>[0-9]{1,5})")
-_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|\[::1\]|0\.0\.0\.0|\[::\]")
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]+){3}|\[::1\]|0\.0\.0\.0|\[::\]")
 _ADDRESSES = {"ipv4": ipaddress.IPv4Address, "ipv6": ipaddress.IPv6Address}
 _SOCKET = re.compile(r"unix-abstract:.+|unix:(///+[^/]+.*|(?!//).*[^/].*)")
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")  # gRPC reads the first that is set,
@@ -22,6 +22,10 @@ def check_address(address: str) -> str:
         raise TypeError(f"address is of type {type(address).__name__}, str is needed")
     if not address:
         raise ValueError(f"address is empty: host:port is needed, {_EXAMPLE}")
+    try:
+        address.encode()
+    except UnicodeEncodeError as error:  # other bytes were in an argument or a variable
+        raise ValueError(f"address is {address!r}, which is not UTF-8") from error
     if _SOCKET.fullmatch(address):
         return address
     ports = [int(found["port"]) for found in _hosts(address)]

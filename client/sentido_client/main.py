@@ -17,6 +17,7 @@ from rich.cells import cell_len
 from sentido_client import results
 from sentido_client.client import Client
 from sentido_client.errors import InvalidRequestError, NotFoundError
+from sentido_client.numbers import WholeNumber
 from sentido_client.results import Prediction, Token, Vectors
 from sentido_client.session import Session, keep_options, options, with_session
 from sentido_client.table import Table, is_utf8, print_table, printable, shortened
@@ -197,7 +198,7 @@ def tokens(session: Session, texts: Iterable[str], with_text: bool, kind: Any) -
 @sentido.command()
 @with_session
 @click.argument("words", nargs=-1, required=True)
-@click.option("-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@click.option("-k", default=10, show_default=True, type=WholeNumber(1, 1000), help="How many.")
 def nearest(session: Session, words: Sequence[str], k: int) -> None:
     """Give the words whose vectors are nearest to a word's."""
     bad = 0
@@ -223,7 +224,7 @@ def nearest(session: Session, words: Sequence[str], k: int) -> None:
 
 @sentido.command(context_settings={"ignore_unknown_options": True})  # -1 is a number
 @with_session
-@click.argument("token_ids", nargs=-1, required=True, type=int)
+@click.argument("token_ids", nargs=-1, required=True, type=WholeNumber())
 def detokenize(session: Session, token_ids: Sequence[int]) -> None:
     """Print the word of each id."""
     with session.client() as client:

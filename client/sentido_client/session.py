@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from sentido_client.client import Client
 from sentido_client.environment import VARIABLES, check_variables
 from sentido_client.errors import SentidoError
+from sentido_client.numbers import ascii_digits
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -63,7 +64,7 @@ class Session:
 def _seconds(value: str | float | None) -> float | None:
     """Read a number of seconds, or the word none."""
     try:
-        return None if value in (None, "none", "None") else float(value)
+        return None if value in (None, "none", "None") else float(ascii_digits(value))
     except ValueError as error:
         message = f"{value!r} is neither a number of seconds nor the word none"
         raise click.BadParameter(message) from error

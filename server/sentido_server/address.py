@@ -3,11 +3,13 @@
 import errno
 import ipaddress
 import os
+import re
 import socket
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+_PORT = re.compile(r"[0-9]{1,5}")  # int() would read digits of any script
 LONGEST_PATH = 107  # bytes that a Unix socket's may have, on Linux
 
 
@@ -20,8 +22,11 @@ def check_address(listen: str) -> None:
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}") from error
         return
+    scheme, slashes, _ = listen.partition("://")
+    if slashes:
+        raise ValueError(f"{scheme}:// does not belong in an address to listen on")
     host, colon, port = listen.rpartition(":")
-    if not (colon and host and port.isdecimal() and int(port) < 65536):
+    if not (colon and host and _PORT.fullmatch(port) and int(port) < 65536):
         raise ValueError("an address and a port are needed, such as 127.0.0.1:50051")
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ValueError("an IPv6 address stands in brackets, as in [::1]:50051")
@@ -66,7 +71,7 @@ def shared_port(one: str, other: str) -> str:
     """
     (host, _, port), (another, _, its) = one.rpartition(":"), other.rpartition(":")
     same_host = host == another or is_wildcard(host) or is_wildcard(another)
-    return port if same_host and port == its and port.isdecimal() and int(port) else ""
+    return port if same_host and port == its and _PORT.fullmatch(port) and int(port) else ""
 
 
 def _has_ipv6() -> bool:

@@ -162,6 +162,10 @@ def test_a_bad_text_is_an_error_in_its_place_and_in_the_exit_code(
         (["predict", "a", "--address", ""], 2, "address is empty"),
         (["nearest"], 2, "Missing argument"),
         (["nearest", "good", "-k", "0"], 2, "0 is not in the range"),
+        (["nearest", "good", "-k", "\u0663"], 2, "'\u0663' is not a valid integer"),
+        (["detokenize", "\u0663"], 2, "'\u0663' is not a valid integer"),
+        (["predict", "a", "--timeout", "\u0663"], 2, "'\u0663' is neither a number of seconds nor"),
+        (["health", "--address", "\udcff:1"], 2, "address is '\\udcff:1', which is not UTF-8"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(

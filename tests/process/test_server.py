@@ -374,6 +374,9 @@ def test_a_bad_address_is_one_sentence(listen: str) -> None:
     ("listen", "message"),
     [
         ("::1:50051", "an IPv6 address stands in brackets, as in [::1]:50051"),
+        ("127.0.0.1:\u0660", "an address and a port are needed, such as 127.0.0.1:50051"),
+        ("http://127.0.0.1:0", "http:// does not belong in an address to listen on"),
+        ("https://localhost", "https:// does not belong in an address to listen on"),
         ("no-such-host.invalid:1", "no-such-host.invalid is not an address: "),
         ("192.0.2.1:50999", "Cannot assign requested address"),
         ("unix:/tmp/" + "a" * 150, "the path of a socket has at most 107 bytes"),

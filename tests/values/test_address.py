@@ -1,7 +1,7 @@
 """Which addresses are the machine's own."""
 
 import pytest
-from sentido_server.address import is_local
+from sentido_server.address import check_address, is_local
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,10 @@ def test_an_address_that_only_this_machine_reaches_is_local(listen: str) -> None
 )
 def test_any_other_address_is_not_local_and_neither_is_a_name_without_one(listen: str) -> None:
     assert not is_local(listen)
+
+
+@pytest.mark.parametrize("port", ["\u0660", "\uff10", "0\u0661", "1_0", "+1", "9" * 5000, "65536"])
+def test_a_port_is_a_number_in_ascii(port: str) -> None:
+    check_address("127.0.0.1:0")
+    with pytest.raises(ValueError, match="an address and a port are needed"):
+        check_address(f"127.0.0.1:{port}")

@@ -113,8 +113,15 @@ def test_addresses_that_grpc_takes_are_taken(address: str) -> None:
         *(("ipv4:localhost:1", "takes numbers only"), ("ipv4:[::1]:1", "takes numbers only")),
         *(("ipv6:127.0.0.1:1", "takes numbers only"), ("ipv4:1.2.3.4:1,b:2", "numbers only")),
         *(("unix://a.sock", "unix:///absolute/path"), ("unix:", "unix:path"), ("unix:///", "or")),
+        *(("\udcff:1", "is not UTF-8"), ("unix:\udcff", "is not UTF-8"), ("a:\u0661", "host:port")),
     ],
 )
 def test_any_other_address_is_refused_with_what_is_needed(address: str, hint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(hint)):
         Client(address)
+
+
+def test_only_the_digits_of_ascii_make_an_address_this_machine_s() -> None:
+    Client("127.0.0.9:1", token="a" * 20)
+    with pytest.raises(ValueError, match="over plain text"):
+        Client("127.0.0.\u0669:1", token="a" * 20)
