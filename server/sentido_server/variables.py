@@ -13,8 +13,8 @@ _ELSEWHERE = {
     *("SENTIDO_TAG", "SENTIDO_PORT", "SENTIDO_CPUS"),  # of docker-compose.yml
     *("SENTIDO_DATA", "SENTIDO_MINE", "SENTIDO_MODEL", "SENTIDO_MODEL_VERSION"),
 }
-_OF_KUBERNETES = re.compile(  # what it makes in a pod for each Service of its namespace
-    r"SENTIDO(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)"
+_OF_KUBERNETES = re.compile(  # also in the client's environment.py, which imports nothing of ours
+    r"SENTIDO(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)", re.ASCII
 )
 
 
@@ -32,7 +32,12 @@ def mistyped(environ: Mapping[str, str], names: Collection[str]) -> Iterator[tup
 
 def is_known_elsewhere(name: str) -> bool:
     """Whether a variable is of another part of Sentido, of compose or of Kubernetes."""
-    return name in _ELSEWHERE or _OF_KUBERNETES.fullmatch(name) is not None
+    return name in _ELSEWHERE or is_of_kubernetes(name)
+
+
+def is_of_kubernetes(name: str) -> bool:
+    """Whether Kubernetes makes a variable of this name in a pod, for a Service of its namespace."""
+    return _OF_KUBERNETES.fullmatch(name) is not None
 
 
 def is_near(one: str, other: str, edits: int) -> bool:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from sentido_bundle.settings import Setting, SettingError, declared
+from sentido_client import environment
+from sentido_client.environment import from_environment
+from sentido_server import variables
 from sentido_server.config import Config
 from sentido_server.origins import unknown_variables, variable
 
@@ -244,7 +247,13 @@ def test_a_variable_that_is_like_no_setting_is_only_named() -> None:
     assert unknown_variables(Config, environ) == ["SENTIDO_FOO", "SENTIDO_SPEED"]
 
 
-@pytest.mark.parametrize("service", ["SENTIDO", "SENTIDO_STAGING", "SENTIDO_MAX_TEXT"])
+@pytest.mark.parametrize(
+    "service",
+    [
+        *("SENTIDO", "SENTIDO_STAGING", "SENTIDO_MAX_TEXT", "SENTIDO_CONNECT", "SENTIDO_ADDRESS"),
+        *("SENTIDO_CONNECT_CERT", "SENTIDO_CONNECT_TOKEN"),
+    ],
+)
 def test_the_variables_that_kubernetes_makes_of_a_service_are_silent(service: str) -> None:
     port = f"{service}_PORT_50051_TCP"
     environ = {
@@ -254,6 +263,26 @@ def test_the_variables_that_kubernetes_makes_of_a_service_are_silent(service: st
     }
     assert Config.load([], environ) == Config()
     assert unknown_variables(Config, environ) == []
+    assert from_environment(environ) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("SENTIDO_CONNECT_PORT", True),
+        ("SENTIDO_PORT_8500_TCP", True),
+        ("SENTIDO_PORT_8500_TCP_ADDR", True),
+        ("SENTIDO_SERVICE_PORT_GRPC", True),
+        ("SENTIDO_PORTS", False),
+        ("SENTIDO_CONNECT_POST", False),
+        ("SENTIDO_SERVICE_HOSTS", False),
+        ("SENTIDO_PORT_\u0661_TCP", False),
+        ("sentido_connect_port", False),
+        ("SENTIMENT_PORT", False),
+    ],
+)
+def test_client_and_server_know_the_variables_of_kubernetes_alike(name: str, made: bool) -> None:
+    assert (environment.is_of_kubernetes(name), variables.is_of_kubernetes(name)) == (made, made)
 
 
 @pytest.mark.parametrize("setting", [*declared(Config)], ids=lambda setting: str(setting.name))
