@@ -52,7 +52,7 @@ class Templates:
                     f"{path}: the form {check.form!r} has {check.kind!r}: templates to train on"
                     " have expect and texts"
                 )
-        lists = tomllib.loads(data.decode()).get("words", {})
+        lists = tomllib.loads(data.decode("utf-8-sig")).get("words", {})
         listed = [entry for entries in lists.values() for entry in entries]
         return cls(suite, labels, frozenset(entry for entry in listed if isinstance(entry, str)))
 

@@ -414,6 +414,7 @@ def test_a_vocabulary_of_another_model_is_refused(files: dict[str, Path], tmp_pa
         (["--no-lower"], "--no-lower is for a model that is given by --from-keras"),
         (["--from-keras", "m.h5", "--threshold", "good"], "is not LABEL=X"),
         (["--from-keras", "m.h5", "--threshold", "good=2"], "is not LABEL=X"),
+        (["--from-keras", "m.h5", "--threshold", "good=٠.٥"], "is not LABEL=X"),
         (["--from-keras", "m.h5", "--padding", "left"], "'left' is not one of pre, post"),
     ],
 )

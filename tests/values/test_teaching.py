@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import keras
@@ -267,6 +268,12 @@ def lessons(recipe: Recipe) -> tuple[Lessons, Tokenizer, Dataset]:
     listed = frozenset({"so good", "fine", "hardly"})
     templates = Templates(parse_suite("x", TEMPLATES), ("neg", "pos"), listed)
     return lessons_of([data], tokenizer, recipe, templates, seed=0), tokenizer, data
+
+
+def test_templates_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "made.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + TEMPLATES)
+    assert Templates.read(path, ("neg", "pos")).listed == {"good", "fine"}
 
 
 def test_an_epoch_has_all_texts_some_spans_and_sentences_and_is_the_same_for_a_seed() -> None:

@@ -28,7 +28,7 @@ def _threshold(text: str) -> tuple[str, float]:
     label, _, number = text.rpartition("=")
     value = -1.0
     with suppress(ValueError):
-        value = float(number)
+        value = float(number) if number.isascii() else value
     if not label or not 0 <= value <= 1:
         raise ValueError(
             f"{text!r:.60} is not LABEL=X with a number from 0 to 1, such as toxic=0.4"
