@@ -12,13 +12,16 @@ from sentido_score.format_names import FORMATS, TABLES
 _WINDOWS = 64  # that fit into the memory: a dozen are there, some in several forms
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+# No more digits than any machine needs, since a float of 400 is infinite. ASCII, or else the Kelvin
+# sign is a K.
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([KMGT]i?B|B)?", re.ASCII | re.IGNORECASE)
 
 
 def parse_bytes(text: str) -> int:
     """Read a number of bytes such as "512MiB". Raises ValueError."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]i?B|B)?", text.strip(), re.IGNORECASE)
+    found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is not a number of bytes such as 512MiB")
+        raise ValueError(f"{text!r:.60} is not a number of bytes such as 512MiB")
     return int(float(found[1]) * _UNITS[(found[2] or "B").upper()])
 
 

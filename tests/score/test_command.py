@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from scoring import SCORE, sentido_score, write_csv
 from sentido_score import Options, ScoreError, score
+from sentido_score.options import parse_bytes
 from sentido_score.progress import duration
 from waiting import PATIENCE
 
@@ -84,6 +85,25 @@ def test_bad_flags_end_with_2_or_a_sentence(tmp_path: Path) -> None:
     assert b"its name tells no format: end it in .parquet, .csv or .jsonl" in result.stderr
     result = sentido_score(tmp_path / "no.csv", "--out", tmp_path / "o.csv", code=1)
     assert b"no.csv: no such file or folder" in result.stderr
+
+
+@pytest.mark.parametrize("flag", ["--memory", "--max-run-bytes"])
+@pytest.mark.parametrize(
+    "size", ["9" * 400, "512\u212aB", "1G\u0130B", "\u0661GB", "-1GB", "1e9", ""]
+)
+def test_a_size_that_is_none_is_one_line(flag: str, size: str) -> None:
+    said = sentido_score("in.csv", "--out", "out.csv", f"{flag}={size}", code=2).stderr.decode()
+    assert said.startswith(f"sentido-score: error: {flag}: ")
+    assert said.endswith(" is not a number of bytes such as 512MiB\n")
+    assert len(said) < 150
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("7", 7), ("1.5 kB", 1500), ("512mib", 512 << 20), ("2GiB", 2 << 30), ("3TB", 3 * 10**12)],
+)
+def test_a_size_may_have_a_unit(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
 
 
 @pytest.mark.parametrize(
