@@ -1,7 +1,7 @@
 """The command `sentido-evaluate`: flags, and errors as one sentence.
 
 Exit codes: 0 all rows were evaluated; 1 it could not go on; 2 a bad flag; 3 some rows have errors;
-4 more answers flip than --max-flips allows; 130 interrupted.
+4 more answers flip than --max-flips allows; 130 interrupted, 143 terminated.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end the command with 130 and 143, whenever they come.
+"""SIGINT and SIGTERM end a command with 130 and 143, whenever they come.
 
 Before a run and after it there is nothing to put in order: the process ends at once. During a run
 the first signal raises KeyboardInterrupt, so that files are let go of. Whatever then hangs or takes
@@ -12,21 +12,22 @@ import sys
 from contextlib import suppress
 from threading import Timer
 from types import FrameType
+from typing import NoReturn
 
 _WAITED = 3.0  # seconds after a signal
 _SOON = 0.01  # seconds, in which a finalizer ends
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
-def leave_at_once() -> None:
+def leave_at_once(command: str = "sentido-score") -> None:
     """End the process at the next signal: no run goes on."""
-    _listen(_leave)
 
+    def leave(number: int, _frame: FrameType | None) -> None:
+        with suppress(OSError):
+            os.write(2, f"{command}: {_WORDS[signal.Signals(number)]}\n".encode())
+        os._exit(128 + number)
 
-def _leave(number: int, _frame: FrameType | None) -> None:
-    with suppress(OSError):
-        os.write(2, f"sentido-score: {_WORDS[signal.Signals(number)]}\n".encode())
-    os._exit(128 + number)
+    _listen(leave)
 
 
 class Interrupt:
@@ -44,7 +45,7 @@ class Interrupt:
         """What happened to the run."""
         return _WORDS[self._number]
 
-    def leave(self) -> None:
+    def leave(self) -> NoReturn:
         """End the process, whatever waits for a pipe that nobody writes to."""
         os._exit(128 + self._number)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from scoring import SCORE, read_jsonl, sentido_score, write_jsonl
 from sentido_score import Options, ScoreError, score
-from waiting import PATIENCE, wait_for
+from waiting import PATIENCE, has_loaded, listens, wait_for
 
 MERE_MORTAL = (  # root may read and write whatever its mode says
     ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
@@ -20,17 +20,6 @@ MERE_MORTAL = (  # root may read and write whatever its mode says
     else []
 )
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
-
-
-def listens(pid: int) -> bool:
-    """Tell whether a process has a handler for SIGTERM, which Python itself has none for."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
-    return bool(caught >> (signal.SIGTERM - 1) & 1)
-
-
-def has_loaded(pid: int, library: str) -> bool:
-    return library in Path(f"/proc/{pid}/maps").read_text()
 
 
 def unread(stream: object) -> int:
