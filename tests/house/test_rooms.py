@@ -80,7 +80,7 @@ def test_a_package_imports_those_below_it_and_none_above(package: str) -> None:
     assert not used & {*above}
 
 
-def test_the_exporter_reads_by_the_scorers_formats_and_knows_no_more_of_it() -> None:
+def test_the_exporter_reads_and_hears_signals_as_the_scorer_does_and_knows_no_more_of_it() -> None:
     used = {
         full.split(".")[1]
         for path in modules("sentido_export").values()
@@ -88,7 +88,7 @@ def test_the_exporter_reads_by_the_scorers_formats_and_knows_no_more_of_it() -> 
         if full.startswith("sentido_score.")
     }
     assert "formats" in used
-    assert used <= ROOMS["sentido_score"]["formats"] | {"formats"}
+    assert used <= ROOMS["sentido_score"]["formats"] | {"formats", "signals"}
 
 
 def test_grpc_is_known_only_to_those_who_speak_it() -> None:
