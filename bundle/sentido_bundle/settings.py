@@ -49,6 +49,7 @@ class Setting:
     words: str = ""  # "+" or "*": the flag takes several words, as `nargs` of argparse
     positional: bool = False
     required: bool = False
+    may_be_empty: bool = False  # of a string; one whose default is "" may, too
     name: str = ""  # of the field
     type: Any = str
 
@@ -85,6 +86,8 @@ class Setting:
 
         `text`: None for a value that has a type already, as in TOML.
         """
+        if self._lacks_a_value(value):  # as by a variable of the shell that is not set
+            raise SettingError(f"{origin}: is empty, a value is needed")
         fits, wanted = self._judged(value)
         if not fits:
             shown = _shown(value if text is None else text)
@@ -124,6 +127,11 @@ class Setting:
         return get_origin(kind) or kind
 
     @property
+    def _holds_paths(self) -> bool:
+        """Whether it is a tuple of paths."""
+        return any(Path in get_args(item) for item in get_args(self.type))
+
+    @property
     def _dashed(self) -> str:
         return (self.flag_name or self.name).replace("_", "-")
 
@@ -154,6 +162,17 @@ class Setting:
                 return self._kind(text)
         return text
 
+    def _lacks_a_value(self, value: Any) -> bool:
+        """Return whether it is an empty string, or holds one, where that means nothing.
+
+        What is read by a function, chosen, or a path, is refused by what it has to be.
+        """
+        if self.read is not None or self.choices or self.positional or self.may_be_empty:
+            return False
+        if self._kind is tuple:
+            return type(value) in (list, tuple) and "" in value and not self._holds_paths
+        return self._kind is str and value == "" and self.default != ""
+
     def _judged(self, value: Any) -> tuple[bool, str]:
         """Return whether it can have a value, and what can be had."""
         kind = self._kind
@@ -165,7 +184,7 @@ class Setting:
             return type(value) is kind and self._is_within(value), self._number
         if kind is Path:
             return isinstance(value, Path) or _names_a_file(value), "a path"
-        if kind is tuple and Path in get_args(next(iter(get_args(self.type)))):
+        if kind is tuple and self._holds_paths:
             paths = [value] if type(value) is str else value  # in TOML, one of them
             is_list = type(paths) in (list, tuple) and len(paths) > 0
             return is_list and all(map(_names_a_file, paths)), "a path"

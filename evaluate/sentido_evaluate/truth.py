@@ -42,6 +42,7 @@ class Columns:
         "label",
         "default: label; of models that give several labels also a list of them",
         flag_name="label_column",
+        may_be_empty=True,  # which is refused below, beside those of --label-columns
         metavar="NAME",
     )
     labels: tuple[str, ...] = setting(

@@ -39,7 +39,9 @@ def _delimiter(text: str) -> str:
 class Options:
     """Settings of a run. Raises ScoreError for a value that cannot be."""
 
-    text_column: str = setting("text", metavar="NAME", group="input")
+    text_column: str = setting(  # pandas writes an index as a column without a name
+        "text", metavar="NAME", group="input", may_be_empty=True
+    )
     delimiter: str = setting(",", "of CSV; default: a comma", read=_delimiter, metavar="C")
     input_format: str | None = setting(
         None,

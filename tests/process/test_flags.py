@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from conftest import BIN
 
-COMMANDS = ["sentido", "sentido-server", "sentido-export", "sentido-score"]
+COMMANDS = ["sentido", "sentido-server", "sentido-export", "sentido-score", "sentido-evaluate"]
 
 
 def said(*command: str) -> str:
@@ -60,6 +60,27 @@ def test_a_flag_that_is_none_is_one_line_with_the_one_that_was_meant(
 )
 def test_a_bad_value_or_file_is_one_line(command: list[str], words: str) -> None:
     assert words in said(*command)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sentido-score", "in.csv", "--out="],
+        *(
+            ["sentido-score", "in.csv", "--out=o.csv", flag]
+            for flag in ("--bundle=", "--ray-address=", "--address=", "--tls-ca=", "--token-file=")
+        ),
+        *(["sentido-evaluate", "in.csv", f"--{flag}="] for flag in ("bundle", "compare", "checks")),
+        *(
+            ["sentido-export", f"--{flag}="]
+            for flag in ("data", "more-data", "vocabulary", "sample")
+        ),
+        ["sentido-server", "--listen="],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_value_is_refused_where_it_means_nothing(words: list[str]) -> None:
+    assert said(*words) == f"{words[0]}: error: {words[-1][:-1]}: is empty, a value is needed\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

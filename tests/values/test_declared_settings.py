@@ -37,6 +37,9 @@ class Outer:
     fast: bool = setting(True, "be slow")
     folder: Path | None = setting(None, "a folder")
     names: tuple[str, ...] = setting((), "may be repeated", flag_name="name")
+    source: str | None = setting(None, "from where")
+    prefix: str = setting("", "what begins a name")
+    between: str = setting(" ", "what stands between words", may_be_empty=True)
     weights: Mapping[str, int] = setting({}, "weights", read=pair, metavar="NAME=N")
     either: bool = setting(text="on or off")
     undeclared: str = "as it is"
@@ -85,6 +88,8 @@ def test_what_is_given_has_the_type_of_its_field() -> None:
         (["--share=nan"], "--share: 'nan' is not a number between 0 and 0.5"),
         (["--colour=green"], "--colour: 'green' is not one of red, blue"),
         (["--folder="], "--folder: '' is not a path"),
+        (["--source="], "--source: is empty, a value is needed"),
+        (["--name=a", "--name="], "--name: is empty, a value is needed"),
         (["--weights=a"], "--weights: 'a' is not NAME=N"),
         (["--weights=a=1", "--weights=a=2"], "--weights: 'a' is given twice: 1 and 2"),
         (["--rows"], "--rows: expected one argument"),
@@ -95,6 +100,11 @@ def test_a_bad_value_is_one_line_that_begins_with_its_flag(
     flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert refused(capsys, *flags) == said
+
+
+def test_what_means_something_empty_may_be_empty() -> None:
+    values = read("a", "--prefix=", "--between=")
+    assert (values["prefix"], values["between"]) == ("", "")
 
 
 def test_help_has_the_order_headings_and_defaults_of_the_declarations(

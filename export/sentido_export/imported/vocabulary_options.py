@@ -57,11 +57,14 @@ class VocabularyOptions:
         least=None,
         most=None,
     )
-    oov_token: str | None = setting(None, "the word whose id unknown words become", metavar="WORD")
+    oov_token: str | None = setting(
+        None, "the word whose id unknown words become", metavar="WORD", may_be_empty=True
+    )
     filters: str | None = setting(
         None,
         "characters that separate words (default: as Keras' Tokenizer)",
         metavar="CHARACTERS",
+        may_be_empty=True,
     )
     lower: bool = setting(True, "leave upper case as it is")
     char_level: bool = setting(False, "each character is a word")
