@@ -8,9 +8,12 @@
 
 It knows no setting. Those of `sentido-server`, `sentido-export`, `sentido-score` and
 `sentido-evaluate` are declared with it, where they are used. A setting is an int, a float, a str, a
-bool, a Path or a StrEnum, or one of these or None; a tuple, whose flag may be repeated; or a
-Mapping, whose flag takes one pair and may be repeated. A secret is never a setting, the path of a
-file that holds it is.
+bool, a Path or a StrEnum, or one of these or None; a tuple, whose flag may be repeated, or takes
+several at once; or a Mapping, whose flag takes one pair and may be repeated. A secret is never a
+setting, the path of a file that holds it is.
+
+A later flag overrides an earlier one, as everywhere, so that scripts can pass flags on. But where
+somebody may think that both count, a second one is an error: `once`, and lists in one flag.
 """
 
 import argparse
@@ -49,6 +52,7 @@ class Setting:
     words: str = ""  # "+" or "*": the flag takes several words, as `nargs` of argparse
     positional: bool = False
     required: bool = False
+    once: bool = False  # whether the flag is an error if it is given again, and overrides nothing
     may_be_empty: bool = False  # of a string; one whose default is "" may, too
     name: str = ""  # of the field
     type: Any = str
@@ -67,6 +71,11 @@ class Setting:
         """Whether the flag may be given again: its texts are collected."""
         is_list = self._kind is tuple and self.read is None and not self.words
         return is_list or self._kind is Mapping
+
+    @property
+    def is_once(self) -> bool:
+        """Whether the flag may not be given again: nor may one that takes several at once."""
+        return self.once or (self._kind is tuple and not self.is_repeated and not self.positional)
 
     def value(self, origin: str, text: Any) -> Any:
         """Return the value of a flag's or a variable's text, of several texts, or of a switch.
@@ -109,12 +118,20 @@ class Setting:
         if self._kind is not bool:
             options |= {"metavar": self._metavar, "required": self.required}
             options |= {"nargs": self.words} if self.words else {}
-            options |= {"action": "append"} if self.is_repeated else {}
+            options |= {"action": "append"} if self.is_repeated or self.is_once else {}
         elif both_ways or self.default is dataclasses.MISSING:
             name, options["action"] = f"--{self._dashed}", argparse.BooleanOptionalAction
         else:
             options |= {"action": "store_const", "const": not self.default}
         group.add_argument(name, **options)
+
+    @property
+    def instead(self) -> str:
+        """What to do instead of giving it twice."""
+        if self._kind is tuple:
+            several = " ..." if self.words else ""
+            return f"it takes several at once, {self.flag} {self._metavar}{several}"
+        return "it takes one value"
 
     @property
     def _kind(self) -> Any:
@@ -304,6 +321,10 @@ def given(flags: Mapping[str, Any], settings: Iterable[Setting]) -> Given:
     """Return what the flags say of settings. Raises SettingError."""
     for one in settings:
         if (text := flags[one.name]) not in (None, []):
+            if one.is_once:
+                text, *others = text
+                if others:
+                    raise SettingError(f"{one.flag} is given twice: {one.instead}")
             flag = one.flag_of(text)
             yield flag, one, one.value(flag, text)
 

@@ -60,11 +60,11 @@ class Asked:
         Options, "input_format", text="default: by the files' names", choices=TABLES
     )
     bundle: str | Path | None = setting(
-        None, "the model (default: the shipped one)", metavar="DIR", group="model"
+        None, "the model (default: the shipped one)", once=True, metavar="DIR", group="model"
     )
     precision: str = like(Options, "precision", group="")
     compare: str | Path | None = setting(
-        None, "another bundle: which answers would it change?", metavar="DIR"
+        None, "another bundle: which answers would it change?", once=True, metavar="DIR"
     )
     suites: Sequence[Suite] = ()
     texts: bool = setting(

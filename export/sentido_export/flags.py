@@ -65,6 +65,7 @@ class Command:
         " a .csv, .tsv, .jsonl or .parquet file, also .gz and .zst; or a folder with a folder of"
         " .txt files per label (default: reviews). With --from-keras the texts that the model is"
         " evaluated on, and without it there is no evaluation",
+        once=True,
         metavar="SOURCE",
         group="data",
     )
@@ -76,7 +77,7 @@ class Command:
         group=GROUP,
     )
     out: Path | None = setting(
-        None, "a new folder (default: bundles/NAME)", metavar="DIR", group="result"
+        None, "a new folder (default: bundles/NAME)", once=True, metavar="DIR", group="result"
     )
     link: Path | None = setting(
         None,

@@ -52,11 +52,12 @@ class _Command:
     out: str = setting(
         text="a file, a folder (ending in /) of part files, or - for standard output",
         required=True,
+        once=True,
         group="output",
     )
     engine: str = setting("local", choices=ENGINES, group="engine")
     bundle: str | None = setting(
-        None, "the model, of local and ray (default: the shipped one)", metavar="DIR"
+        None, "the model, of local and ray (default: the shipped one)", once=True, metavar="DIR"
     )
     options: Options
     make_folders: bool = setting(False, "make the folders that the output lies in", group="output")

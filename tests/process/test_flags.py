@@ -83,6 +83,36 @@ def test_an_empty_value_is_refused_where_it_means_nothing(words: list[str]) -> N
     assert said(*words) == f"{words[0]}: error: {words[-1][:-1]}: is empty, a value is needed\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (["sentido-score", "in.csv", "--out=a.csv", "--out=b.csv"], "it takes one value"),
+        (
+            ["sentido-score", "in.csv", "--out=o.csv", "--bundle=a", "--bundle=b"],
+            "it takes one value",
+        ),
+        (
+            ["sentido-score", "in.csv", "--out=o.csv", "--columns=a", "--columns=b"],
+            "it takes several at once, --columns A,B",
+        ),
+        (["sentido-evaluate", "in.csv", "--bundle=a", "--bundle=b"], "it takes one value"),
+        (["sentido-evaluate", "in.csv", "--compare=a", "--compare=b"], "it takes one value"),
+        (["sentido-export", "--data=a.csv", "--data=b.csv"], "it takes one value"),
+        (["sentido-export", "--out=a", "--out=b"], "it takes one value"),
+        (
+            ["sentido-export", "--from-keras=m", "--labels", "a", "--labels", "b"],
+            "it takes several at once, --labels LABEL ...",
+        ),
+    ],
+    ids=str,
+)
+def test_a_flag_of_which_both_may_be_thought_to_count_is_given_once(
+    words: list[str], instead: str
+) -> None:
+    flag = next(word for word in reversed(words) if word.startswith("--")).partition("=")[0]
+    assert said(*words) == f"{words[0]}: error: {flag} is given twice: {instead}\n"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_nobody_reading_the_help_is_no_complaint(command: str) -> None:
     reader, writer = os.pipe()

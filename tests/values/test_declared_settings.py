@@ -23,6 +23,10 @@ def pair(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
+def comma(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
 @dataclass(frozen=True)
 class Inner:
     share: float = setting(0.1, "a share", most=0.5, open_ends=True, metavar="SHARE")
@@ -37,7 +41,9 @@ class Outer:
     fast: bool = setting(True, "be slow")
     folder: Path | None = setting(None, "a folder")
     names: tuple[str, ...] = setting((), "may be repeated", flag_name="name")
-    source: str | None = setting(None, "from where")
+    source: str | None = setting(None, "from where", once=True)
+    labels: tuple[str, ...] = setting((), "several", words="+", metavar="LABEL")
+    columns: tuple[str, ...] = setting((), "several", read=comma, metavar="A,B")
     prefix: str = setting("", "what begins a name")
     between: str = setting(" ", "what stands between words", may_be_empty=True)
     weights: Mapping[str, int] = setting({}, "weights", read=pair, metavar="NAME=N")
@@ -88,6 +94,15 @@ def test_what_is_given_has_the_type_of_its_field() -> None:
         (["--share=nan"], "--share: 'nan' is not a number between 0 and 0.5"),
         (["--colour=green"], "--colour: 'green' is not one of red, blue"),
         (["--folder="], "--folder: '' is not a path"),
+        (["--source=a", "--source=a"], "--source is given twice: it takes one value"),
+        (
+            ["--labels", "a", "--labels", "b", "c"],
+            "--labels is given twice: it takes several at once, --labels LABEL ...",
+        ),
+        (
+            ["--columns=a", "--columns=b"],
+            "--columns is given twice: it takes several at once, --columns A,B",
+        ),
         (["--source="], "--source: is empty, a value is needed"),
         (["--name=a", "--name="], "--name: is empty, a value is needed"),
         (["--weights=a"], "--weights: 'a' is not NAME=N"),
@@ -100,6 +115,16 @@ def test_a_bad_value_is_one_line_that_begins_with_its_flag(
     flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert refused(capsys, *flags) == said
+
+
+def test_what_is_given_once_is_what_was_given() -> None:
+    values = read("a", "--source=b", "--labels", "c", "d", "--columns=e,f")
+    assert (values["source"], values["labels"], values["columns"]) == ("b", ("c", "d"), ("e", "f"))
+
+
+def test_a_later_flag_overrides_an_earlier_one() -> None:
+    values = read("a", "--rows=7", "--no-fast", "--folder=x", "--rows=8", "--no-fast", "--folder=y")
+    assert (values["rows"], values["fast"], values["folder"]) == (8, False, Path("y"))
 
 
 def test_what_means_something_empty_may_be_empty() -> None:

@@ -410,7 +410,7 @@ def test_an_export_of_the_readme_runs(command: str, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text(labelled("good", "bad"))
     flags = shlex.split(command)[1:]
     if "--explain-embedding" not in flags:
-        flags += ["--data", "mine.csv", "--label-column", "sentiment", "--epochs", "1"]
-        flags += ["--limit", "80"]
+        flags += ["--label-column", "sentiment", "--epochs", "1", "--limit", "80"]
+        flags += [] if "--data" in flags else ["--data", "mine.csv"]
     result = export_here(*flags, cwd=tmp_path)
     assert result.returncode == 0, result.stderr

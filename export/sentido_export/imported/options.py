@@ -46,6 +46,7 @@ class OwnModelOptions:
     model: Path = setting(
         text="export this model, a .keras, .h5 or model.json, instead of training one",
         flag_name="from_keras",
+        once=True,
         metavar="MODEL",
         group="your own Keras model (docs/your-own-model.md), whose files are read as data and"
         " never run",
@@ -93,6 +94,7 @@ class OwnModelOptions:
         None,
         "answers of your own program, to which the export is held: one JSON object per line,"
         " with text and probabilities",
+        once=True,
         metavar="FILE",
     )
     check_tolerance: float | None = setting(
@@ -105,6 +107,7 @@ class OwnModelOptions:
         None,
         "your own texts, on which Keras and ONNX are compared beside ours: one per line, or a"
         " table with the column --text-column",
+        once=True,
         metavar="FILE",
     )
     label_columns: tuple[str, ...] = like(Columns, "labels")
