@@ -6,13 +6,13 @@ finished, some rows have errors; 130 interrupted, 143 terminated.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from sentido_bundle.command_line import Parser
-from sentido_bundle.settings import made, parse, setting
+from sentido_bundle.settings import declared, made, parse, setting
 
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.files.locations import STANDARD
@@ -37,6 +37,14 @@ examples:
 
 exit codes: 0 every row was scored; 1 the run could not go on (--resume goes on); 2 a bad flag;
 3 the output is finished, but some rows have an error in their place; 130 interrupted"""
+
+
+_ENGINES_OF: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys((one.name for one in declared(Servers)), ("remote",)),
+    **dict.fromkeys(("bundle", "max_run_bytes", "max_run_multiplications"), ("local", "ray")),
+    "ray_address": ("ray",),
+}
+"""The engines that settings are of, where they are not of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +82,9 @@ class _Command:
         """Read the flags, and the variables that say where servers are. Raises ScoreError."""
         parser = Parser(prog="sentido-score", description=_DESCRIPTION, epilog=_EPILOG)
         values = parse(parser, argv, cls)
-        if values.get("engine") == "remote":
+        engine = values.get("engine", cls.engine)
+        _refuse_others(parser, values, engine)
+        if engine == "remote":
             with suppress(ImportError):  # the engine says what it needs
                 from sentido_client.environment import with_environment
 
@@ -83,6 +93,14 @@ class _Command:
                 except ValueError as error:
                     raise ScoreError(str(error)) from error
         return made(cls, values)
+
+
+def _refuse_others(parser: Parser, values: Mapping[str, Any], engine: str) -> None:
+    """Exit with 2 for a flag of another engine: else another model than it names scores."""
+    for one in declared(_Command):
+        engines = _ENGINES_OF.get(one.name, ENGINES)
+        if one.name in values and engine not in engines:
+            parser.error(f"{one.flag} is of --engine {' or '.join(engines)}, not of {engine}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from scoring import SCORE, sentido_score, write_csv
 from sentido_score import Options, ScoreError, score
+from sentido_score.main import main
 from sentido_score.options import parse_bytes
 from sentido_score.progress import duration
 from waiting import PATIENCE
@@ -85,6 +86,42 @@ def test_bad_flags_end_with_2_or_a_sentence(tmp_path: Path) -> None:
     assert b"its name tells no format: end it in .parquet, .csv or .jsonl" in result.stderr
     result = sentido_score(tmp_path / "no.csv", "--out", tmp_path / "o.csv", code=1)
     assert b"no.csv: no such file or folder" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("engine", "flags", "engines"),
+    [
+        ("local", "--address=a:1 --model=m --model-version=1 --token-file=t", "remote"),
+        ("local", "--tls-ca=a --tls-cert=b --tls-key=c --insecure-tokens", "remote"),
+        ("local", "--ray-address=a:1", "ray"),
+        ("remote", "--bundle=b --max-run-bytes=1GB --max-run-multiplications=9", "local or ray"),
+        ("remote", "--ray-address=a:1", "ray"),
+        ("ray", "--address=localhost:50051", "remote"),  # as it is by default, but it was given
+    ],
+)
+def test_a_flag_of_another_engine_is_refused(
+    engine: str, flags: str, engines: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flag in flags.split():
+        with pytest.raises(SystemExit, match="2"):
+            main(["in.csv", "--out=out.csv", f"--engine={engine}", flag])
+        wanted = f"{flag.partition('=')[0]} is of --engine {engines}, not of {engine}\n"
+        assert capsys.readouterr().err == f"sentido-score: error: {wanted}"
+
+
+def test_the_engine_by_default_has_its_own_flags_too(tmp_path: Path) -> None:
+    path, out = write_csv(tmp_path / "in.csv", ["x"]), tmp_path / "out.csv"
+    said = sentido_score(path, "--out", out, "--address", "localhost:50051", code=2).stderr
+    assert said.endswith(b"--address is of --engine remote, not of local\n")
+    assert not out.exists()
+
+
+def test_variables_of_the_client_are_no_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTIDO_ADDRESS", "localhost:1")
+    monkeypatch.setenv("SENTIDO_CONNECT_CA", "/nowhere")
+    sentido_score(write_csv(tmp_path / "in.csv", ["x"]), "--out", tmp_path / "out.csv")
 
 
 @pytest.mark.parametrize("flag", ["--memory", "--max-run-bytes"])
