@@ -7,7 +7,7 @@ Exit codes: 0 all rows were evaluated; 1 it could not go on; 2 a bad flag; 3 som
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from sentido_bundle.command_line import Parser, flushed
 from sentido_bundle.errors import reason
-from sentido_bundle.settings import made, parse, setting
+from sentido_bundle.settings import declared, made, parse, setting
 from sentido_score.errors import ScoreError, escaped
 from sentido_score.progress import Progress
 
@@ -41,6 +41,10 @@ examples:
 
 exit codes: 0 every row was evaluated; 1 it could not go on; 2 a bad flag; 3 some rows have errors
 and are left out; 4 more answers flip than --max-flips allows; 130 interrupted"""
+
+
+_OF_TEXTS = ("text", "label", "labels", "delimiter", "input_format", "compare")
+_OF_ANSWERS = ("renamed", "texts", "precision")  # to texts or checks
 
 
 def _share(text: str) -> float:
@@ -84,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = made(_Command, values)
     if command.max_flips is not None and "compare" not in values:
         parser.error("--max-flips needs --compare")
+    _refuse_idle(parser, values)
     progress = Progress(sys.stderr)
     try:
         asked = made(Asked, values, suites=[read_suite(name) for name in command.checks])
@@ -113,6 +118,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         progress.end()
         _tell("not enough memory")
         return 1
+
+
+def _refuse_idle(parser: Parser, values: Mapping[str, Any]) -> None:
+    """Exit with 2 for a flag that would do nothing without texts, or without checks either."""
+    for one in declared(Asked):
+        if one.name not in values or "source" in values:
+            continue
+        if one.name in _OF_TEXTS:
+            parser.error(f"{one.flag} is of labelled texts, and none were given")
+        if one.name in _OF_ANSWERS and "checks" not in values and values[one.name] != one.default:
+            parser.error(
+                f"{one.flag} is of labelled texts or --checks, and neither was given: what the"
+                " bundle brings is shown as it is, figures of fp32"
+            )
 
 
 def _tell(message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from sentido_bundle import Bundle, BundleError, Manifest, cpus
+from sentido_bundle import Bundle, BundleError, Manifest, Precision, cpus
 from sentido_bundle.manifest import CLEANING
 from sentido_bundle.strict_json import parse_json
 from sentido_score.engines.local import Run, compute, encode
@@ -108,6 +108,11 @@ def read_stored(bundle: Bundle) -> dict[str, Any]:
         raise EvaluateError(
             "nothing to evaluate: give labelled texts, or --checks; the bundle brings no evaluation"
             " of its own"
+        )
+    if bundle.precision is not Precision.FP32:  # whose figures are written, see `evaluate_texts`
+        raise EvaluateError(
+            f"the evaluation that the bundle brings is of fp32, not of {bundle.precision}: give"
+            " labelled texts, or --checks"
         )
     try:
         stored = parse_json("evaluation.json", bundle.evaluation)

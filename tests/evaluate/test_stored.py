@@ -10,6 +10,7 @@ import pytest
 import variants
 from evaluating import TEXTS, found, run, write
 from sentido_bundle import Bundle, default_bundle
+from sentido_evaluate import Asked, EvaluateError, evaluate
 from sentido_evaluate.behaviour.suite import read_suite
 from sentido_evaluate.stored import dump, evaluate_texts
 
@@ -59,6 +60,39 @@ def test_it_holds_no_times_paths_or_texts(stored: bytes) -> None:
     assert b"wonderful" not in stored
     assert b"/" not in stored.replace(b"/ ", b"")
     assert {"files", "format", "rows", "checks"} < json.loads(stored).keys()
+
+
+def test_figures_of_fp32_are_never_called_int8(tmp_path: Path, stored: bytes) -> None:
+    folder = bundle_with(tmp_path / "bundle", stored)
+    code, out, err = run("--bundle", folder, "--precision", "int8")
+    assert (code, out) == (2, "")
+    assert "error: --precision is of labelled texts or --checks, and neither was given" in err
+    with pytest.raises(EvaluateError, match="is of fp32, not of int8: give labelled texts"):
+        evaluate(Asked(bundle=folder, precision="int8"))
+    assert found("--bundle", folder, "--precision", "fp32")["model"]["precision"] == "fp32"
+    checked = found("--bundle", folder, "--precision", "int8", "--checks", "film-reviews")
+    assert checked["model"]["precision"] == "int8"
+
+
+@pytest.mark.parametrize("checks", [[], ["--checks", "film-reviews"]])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("--text-column=text", "--label-column=y", "--label-columns=a,b", "--delimiter=;"),
+        *("--input-format=parquet", "--compare=x"),
+    ],
+)
+def test_a_flag_that_says_how_texts_are_read_needs_texts(flag: str, checks: list[str]) -> None:
+    code, out, err = run(flag, *checks)
+    said = f"{flag.partition('=')[0]} is of labelled texts, and none were given"
+    assert (code, out, err) == (2, "", f"sentido-evaluate: error: {said}\n")
+
+
+@pytest.mark.parametrize("flag", ["--texts", "--rename=a=b"])
+def test_a_flag_of_answers_needs_texts_or_checks(flag: str) -> None:
+    code, out, err = run(flag)
+    assert (code, out) == (2, "")
+    assert f"{flag.partition('=')[0]} is of labelled texts or --checks, and neither was" in err
 
 
 def test_a_bundle_without_one_says_what_to_give(tmp_path: Path) -> None:
