@@ -5,6 +5,7 @@ Used by `sentido-server`, `sentido-export`, `sentido-score` and `sentido-evaluat
 
 import argparse
 import difflib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,7 +29,12 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        """Parse. Exits with 2 for an unknown flag, before anything else is looked at."""
+        """Parse. Exits with 2 for an unknown flag, before anything else is looked at.
+
+        From then on standard output takes names of files that it has no letters for.
+        """
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         words = list(sys.argv[1:] if args is None else args)
         for word in words[: words.index("--") if "--" in words else None]:
             name = word.partition("=")[0]

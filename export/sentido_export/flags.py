@@ -142,8 +142,9 @@ def _refuse_idle(parser: Parser, values: Mapping[str, Any]) -> None:
 def _refuse(parser: Parser, values: Mapping[str, Any], names: Container[str], why: str) -> None:
     """Exit with 2 if one of these settings was given, unless as it is by default."""
     for one in declared(Command, Options, OwnModelOptions):
-        if one.name in names and values.get(one.name, one.default) != one.default:
-            parser.error(f"{one.flag} {why}")
+        value = values.get(one.name, one.default)
+        if one.name in names and value != one.default:
+            parser.error(f"{one.flag_of(value)} {why}")
 
 
 def overrides(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 from conftest import BIN
@@ -159,3 +160,11 @@ def test_settings_are_printed_as_utf8_whatever_the_terminal_has(encoding: str) -
     result = subprocess.run(command, capture_output=True, timeout=60, env=environ)
     assert (result.returncode, result.stderr) == (0, b"")
     assert 'token_file = "/\u0142"' in result.stdout.decode("utf-8")
+
+
+def test_a_name_that_is_not_utf8_can_be_printed_by_all_that_have_parsed_their_flags() -> None:
+    program = "from sentido_bundle.command_line import Parser; Parser('sentido-score').parse_args()"
+    command = [sys.executable, "-c", f"{program}; print('Written to a\\udcff')"]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    result = subprocess.run(command, capture_output=True, env=strict, timeout=60)
+    assert (result.returncode, result.stdout) == (0, b"Written to a\\udcff\n")

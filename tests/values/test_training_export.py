@@ -247,6 +247,7 @@ def test_a_part_of_a_recipe_has_its_limits(
         ("--more-data=sentences --normalize-labels", "--normalize-labels is for data of your own"),
         ("--from-keras=m.keras --text-column=x", "--text-column is of --data or --sample"),
         ("--from-keras=m.keras --delimiter=;", "--delimiter is of --data or --sample"),
+        ("--from-keras=m.keras --no-calibrate", "--no-calibrate is for training"),
     ],
 )
 def test_a_flag_that_would_do_nothing_is_refused(

@@ -15,9 +15,10 @@ def labels_for(head: Head, given: Sequence[str] | None) -> tuple[str, ...]:
         return tuple(map(str, range(count)))
     if len(given) != count:
         of_one = ": its one sigmoid gives two, of 0 and of 1" if head.splits else ""
+        probabilities = "probability" if count == 1 else "probabilities"
         raise ExportError(
             f"--labels {' '.join(given)[:100]}: {len(given)} labels, the model has {count}"
-            f" probabilities{of_one}; name each, in the order of the model's outputs"
+            f" {probabilities}{of_one}; name each, in the order of the model's outputs"
         )
     return tuple(given)
 
