@@ -49,7 +49,8 @@ _OF_ANSWERS = ("renamed", "texts", "precision")  # to texts or checks
 
 def _share(text: str) -> float:
     try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        number = text.encode("ascii").removesuffix(b"%")
+        value = float(number) / (100 if text.endswith("%") else 1)
     except ValueError:
         value = -1.0
     if value == 1 and not text.endswith("%"):

@@ -139,6 +139,7 @@ def test_no_row_that_can_be_evaluated_is_an_error_that_names_the_first(tmp_path:
         (["--label-column", ""], 1, "--label-column has an empty name: write NAME"),
         (["--max-flips", "1%"], 2, "--max-flips needs --compare"),
         (["--compare", ".", "--max-flips", "2"], 2, "is not a share such as 1% or 0.01"),
+        (["--compare", ".", "--max-flips", "٣%"], 2, "is not a share such as 1% or 0.01"),
         (["--compare", ".", "--max-flips", "1"], 2, "'1' may be meant as 1% or as 100%"),
         (["--bundle", "/nowhere"], 1, "/nowhere"),
         (["--report", "page.csv"], 1, "must end in .html"),

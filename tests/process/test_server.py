@@ -124,7 +124,8 @@ def test_calls_that_keep_coming_do_not_hold_it_up() -> None:
 
         def insist() -> None:
             while not ended.is_set():
-                for call in [stream(iter([b""])) for _ in range(30)]:
+                # With a deadline: once gRPC's client waited on for a server that had ended.
+                for call in [stream(iter([b""]), timeout=PATIENCE) for _ in range(30)]:
                     with suppress(grpc.RpcError):
                         list(call)
 

@@ -74,7 +74,8 @@ def _awaited(done: "Future[None]", seconds: float | None, address: str | None) -
 def _greet(address: str, done: "Future[None]") -> None:
     try:
         host, _, port = address.removeprefix("ray://").rpartition(":")
-        if host and port.isdecimal():  # neither "auto" nor a name that Ray knows how to refuse
+        is_port = port.isascii() and port.isdecimal()
+        if host and is_port:  # neither "auto" nor a name that Ray knows how to refuse
             _exchange(host.strip("[]"), int(port))
         done.set_result(None)
     except BaseException as error:
