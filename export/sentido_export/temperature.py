@@ -52,9 +52,11 @@ def fit_temperature(
     return float(np.exp(found.x))
 
 
-def fit_for_folding(scores: Scores, labels: NDArray[np.int32]) -> float:
+def fit_for_folding(
+    scores: Scores, labels: NDArray[np.int32], weights: NDArray[np.floating] | None = None
+) -> float:
     """Return the temperature that is folded into a model, within what training can be off by."""
-    return fit_temperature(scores, labels, least=0.5, most=10.0)
+    return fit_temperature(scores, labels, weights, least=0.5, most=10.0)
 
 
 def fold(dense: Any, temperature: float) -> None:

@@ -165,7 +165,7 @@ class _Calibrated(keras.callbacks.Callback):  # type: ignore[misc]
         scores = temperature.log_probabilities(
             self._layers.answer(self._sequences)["probabilities"]
         )
-        fitted = temperature.fit_for_folding(scores, self._labels)
+        fitted = temperature.fit_for_folding(scores, self._labels, self._weights)
         logs[_CALIBRATED] = temperature.log_loss(scores, self._labels, fitted, self._weights)
 
 

@@ -91,8 +91,8 @@ def test_the_loss_of_an_epoch_is_that_with_the_best_temperature(weights: np.ndar
     layers: Any = SimpleNamespace(answer=lambda _: {"probabilities": sure.astype(np.float32)})
     logs: dict[str, float] = {}
     training._Calibrated(layers, texts, weights).on_epoch_end(0, logs)
-    of_labels = [-share * np.log(0.8) - (1 - share) * np.log(0.2) for share in (0.9, 0.7)]
-    least = np.average(of_labels, weights=weights)  # of answers that all say 0.8
+    said = np.average([0.9, 0.7], weights=weights)  # by the best answers that all are as sure
+    least = -said * np.log(said) - (1 - said) * np.log(1 - said)
     assert logs == {"val_calibrated_loss": pytest.approx(least, abs=1e-3)}
 
 
