@@ -36,9 +36,19 @@ def require_length(name: str, text: str, most: int) -> None:
     require_count(name, len(text), most, "characters")
 
 
-def is_text(text: str) -> bool:
-    """Return whether a text can be written: it holds no half of a character, a lone surrogate."""
-    return text.encode("utf-8", "ignore").decode() == text
+def is_utf8(text: str) -> bool:
+    r"""Return whether a text can be sent or written: it holds no lone surrogate, half a character.
+
+    Arguments, variables and names of files have one for each byte that is not UTF-8.
+
+    >>> is_utf8("é"), is_utf8("\udcff")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require_count(name: str, count: int, most: int, unit: str) -> None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from sentido_bundle import bounds
 from sentido_bundle.errors import quoted
 from sentido_bundle.fields import (
-    is_text,
+    is_utf8,
     require,
     require_count,
     require_length,
@@ -258,6 +258,6 @@ def check_labels(labels: Sequence[str], least: int = 2) -> None:
     )
     for index, label in enumerate(labels):
         require_length(f"labels[{index}]", label, bounds.LABEL_CHARACTERS)
-        require(is_text(label), f"labels[{index}]: holds half a character (a lone surrogate)")
+        require(is_utf8(label), f"labels[{index}]: holds half a character (a lone surrogate)")
     together = sum(len(label.encode()) for label in labels)
     require_count("labels", together, bounds.LABELS_BYTES, "bytes together")

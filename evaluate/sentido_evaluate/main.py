@@ -40,7 +40,8 @@ examples:
   sentido-evaluate labelled.csv --rename 0=negative --rename 1=positive
 
 exit codes: 0 every row was evaluated; 1 it could not go on; 2 a bad flag; 3 some rows have errors
-and are left out; 4 more answers flip than --max-flips allows; 130 interrupted"""
+and are left out; 4 more answers flip than --max-flips allows; 130 interrupted,
+143 terminated"""
 
 
 _OF_TEXTS = ("text", "label", "labels", "delimiter", "input_format", "compare")

@@ -46,14 +46,13 @@ def fit(material: Material, recipe: Recipe, seed: int) -> Fitted:
     """Train as a recipe says. Raises ExportError."""
     if recipe.teacher is not Teacher.AUTO:
         return _fitted(material, recipe, seed)
-    validation, weights = material.parts.validation, material.label_weights
-    counts = None if weights is None else weights[validation.labels]
+    validation = material.parts.validation
     tried: dict[Teacher, tuple[float, Fitted]] = {}  # with the loss on the validation texts
     for teacher in (Teacher.OFF, Teacher.ON):
         began = time.monotonic()
         fitted = _fitted(material, replace(recipe, teacher=teacher), seed)
         answers = _probabilities(fitted.answer, encode(fitted.tokenizer, validation))
-        loss = log_loss(answers, validation.labels, counts)
+        loss = log_loss(answers, validation.labels, material.label_weights)
         tried[teacher] = loss, fitted
         seconds = time.monotonic() - began
         print(f"Teacher {teacher}: validation loss {loss:.4f}, {seconds:.0f} s.")

@@ -36,14 +36,12 @@ The same --split-seed gives the same sample, split and vocabulary. With the same
 files of the bundle are the same bytes on one machine with one set of library versions, but for the
 time in manifest.json, which SOURCE_DATE_EPOCH sets. Elsewhere the weights differ a little."""
 
-_OF_TEACHER = ("hard_share", "spans", "prefix_weight")
+_WITHOUT_TEACHER = {"hard_share": 1, "spans": 0, "prefix_weight": 0}  # what they are then
 _OF_DATA = ("label_column", "label_columns", "renamed")
 _OF_TABLES = ("text_column", "delimiter", "input_format")
 _OF_BOTH = {field.name for field in dataclasses.fields(OwnModelOptions)}
 _OF_BOTH |= {"int8"}  # no twin is made of a user's own model, whether it is asked for or not
-_OF_TRAINING = {"explain_embedding", "recipe_name"} | {
-    one.name for one in declared(Options) if one.name not in _OF_BOTH
-}
+_OF_TRAINING = {"recipe_name"} | {one.name for one in declared(Options) if one.name not in _OF_BOTH}
 
 
 def _name(text: str) -> str:
@@ -119,7 +117,7 @@ def _refuse_idle(parser: Parser, values: Mapping[str, Any]) -> None:
     """
     recipe = dataclasses.replace(RECIPES[values["recipe_name"]], **overrides(values))
     if recipe.teacher is Teacher.OFF:
-        asked = [name for name in _OF_TEACHER if values.get(name) or name == "hard_share"]
+        asked = [name for name, off in _WITHOUT_TEACHER.items() if values.get(name, off) != off]
         _refuse(parser, values, asked, "is for a teacher, and there is none: --teacher on")
     elif recipe.hard_share == 1 and not recipe.spans and not recipe.prefix_weight:
         parser.error(

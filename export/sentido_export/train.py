@@ -222,13 +222,14 @@ def evaluate(answer: Answer, tokenizer: Tokenizer, data: Dataset) -> dict[str, f
 def log_loss(
     probabilities: NDArray[np.float32],
     labels: NDArray[np.int32],
-    weights: NDArray[np.float32] | None = None,
+    label_weights: NDArray[np.float32] | None = None,
 ) -> float:
     """Return the mean log loss of (texts, labels) probabilities.
 
-    `weights`: how much each text counts, (texts,).
+    `label_weights`: how much a text of each label counts, (labels,).
     """
     of_label = probabilities[np.arange(len(labels)), labels]
+    weights = None if label_weights is None else label_weights[labels]
     return -float(np.average(np.log(np.maximum(of_label, 1e-7)), weights=weights))
 
 

@@ -36,7 +36,8 @@ examples:
   sentido-score 's3://bucket/in/*.parquet' --out s3://bucket/out/ --resume
 
 exit codes: 0 every row was scored; 1 the run could not go on (--resume goes on); 2 a bad flag;
-3 the output is finished, but some rows have an error in their place; 130 interrupted"""
+3 the output is finished, but some rows have an error in their place; 130 interrupted,
+143 terminated"""
 
 
 _ENGINES_OF: Mapping[str, Sequence[str]] = {

@@ -9,12 +9,12 @@ from typing import Self
 from sentido_bundle import Precision, cpus, default_bundle
 from sentido_bundle.batches import BATCH_TOKENS, LEAST_ROWS, MOST_ROWS
 from sentido_bundle.command_line import Parser
+from sentido_bundle.fields import is_utf8
 from sentido_bundle.graphs import RunLimits
 from sentido_bundle.settings import SettingError, declared, like, setting
 
 from sentido_server import memory, origins
 from sentido_server.core import batcher
-from sentido_server.origins import is_utf8
 from sentido_server.sources import Source
 
 _DESCRIPTION = "Serve predictions and embedding vectors of Sentido bundles over gRPC."

@@ -9,10 +9,10 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sentido_bundle.fields import is_utf8
 
 from sentido_server.address import is_wildcard
 from sentido_server.config import Config
-from sentido_server.origins import is_utf8
 
 _SECONDS = 4.0  # to answer in; container engines wait for 5
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from sentido_bundle import settings
 from sentido_bundle.command_line import flushed
 from sentido_bundle.errors import reason
+from sentido_bundle.fields import is_utf8
 from sentido_bundle.settings import Given, Setting, SettingError
 
 from sentido_server.variables import is_known_elsewhere, mistyped
@@ -73,19 +74,6 @@ def load(
 def variable(setting: Setting) -> str:
     """Return the environment variable of a setting."""
     return "SENTIDO_" + setting.name.upper()
-
-
-def is_utf8(text: str) -> bool:
-    r"""Whether a text can be sent or written: not if an argument or a variable held other bytes.
-
-    >>> is_utf8("é"), is_utf8("\udcff")
-    (True, False)
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def unknown_variables(config: type[Any], environ: Mapping[str, str]) -> list[str]:

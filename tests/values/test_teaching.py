@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,10 +11,9 @@ import pytest
 import tensorflow as tf
 from sentido_bundle import Inputs, Layout, Tokenizer, Truncation, fit_vocabulary
 from sentido_evaluate.behaviour.suite import parse_suite
-from sentido_export.data import Dataset, Split
+from sentido_export.data import Dataset
 from sentido_export.errors import ExportError
 from sentido_export.export import keras_rules
-from sentido_export.fitting import Fitted, Material, fit
 from sentido_export.lessons import Lessons, PrefixTargets, Spans, lessons_of
 from sentido_export.model import Held
 from sentido_export.ngrams import NGrams, Numbers, Prefixes, marked
@@ -22,6 +21,7 @@ from sentido_export.recipe import BEST, MOST_SPANS, Recipe, Teacher
 from sentido_export.split import folds, groups
 from sentido_export.temperature import Trust, fit_temperature, log_loss, log_probabilities
 from sentido_export.templates import Templates
+from sentido_export.train import log_loss as training_loss
 
 WORDS = ["good", "bad", "film", "it", "was", "plot", "!", "don't", "not", "ünïcode", "why"]
 TEMPLATES = b"""
@@ -220,27 +220,16 @@ def test_a_teacher_without_words_in_common_says_what_to_do() -> None:
         taught(texts, [0, 1, 0, 1], np.arange(4), 2)
 
 
-@pytest.mark.parametrize(("weights", "kept"), [(None, "off"), ([0.6, 3.0], "on")])
-def test_what_is_better_with_a_teacher_or_without_is_told_by_the_weights_of_the_labels(
-    weights: list[float] | None, kept: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    texts = ["good film"] * 8 + ["bad film"] * 2
+def test_in_a_loss_a_text_counts_as_much_as_its_label_does() -> None:
     labels = np.array([0] * 8 + [1] * 2, np.int32)
-    data = Dataset(texts, labels, ("common", "rare"))
-    rules = keras_rules(10)
-    vocabulary, _ = fit_vocabulary(texts, rules)
-    tokenizer = Tokenizer(vocabulary, rules, Inputs(Layout.LENGTHS, 10, Truncation.PRE))
-    says_rare = {Teacher.OFF: 0.1, Teacher.ON: 0.4}
-
-    def fitted(_: object, recipe: Recipe, __: int) -> Fitted:
-        rare = says_rare[recipe.teacher]
-        answers = {"probabilities": np.tile(np.array([[1 - rare, rare]], np.float32), (10, 1))}
-        return Fitted(cast(Any, None), tokenizer, cast(Any, None), cast(Any, lambda _: answers), {})
-
-    monkeypatch.setattr("sentido_export.fitting._fitted", fitted)
-    counts = None if weights is None else np.array(weights, np.float32)
-    material = Material(tokenizer, Split(data, data, data), label_weights=counts)
-    assert fit(material, replace(BEST, teacher=Teacher.AUTO), seed=1).facts["teacher"] == kept
+    for_the_common, for_the_rare = np.array([[[0.9, 0.1]], [[0.6, 0.4]]], np.float32).repeat(10, 1)
+    assert training_loss(for_the_common, labels) < training_loss(for_the_rare, labels)
+    weights = np.array([0.6, 3.0], np.float32)
+    assert training_loss(for_the_common, labels, weights) == pytest.approx(
+        -(0.6 * 8 * np.log(0.9) + 3 * 2 * np.log(0.1)) / (0.6 * 8 + 3 * 2), rel=1e-6
+    )
+    rare = training_loss(for_the_rare, labels, weights)
+    assert rare < training_loss(for_the_common, labels, weights)
 
 
 def test_spans_are_parts_of_long_texts_alone() -> None:

@@ -260,6 +260,7 @@ def test_a_flag_that_would_do_nothing_is_refused(
 
 def test_flags_that_turn_something_off_are_no_fault() -> None:
     flags = ["--recipe=best", "--teacher=off", "--spans=0", "--prefix-weight=0", "--sentences=0"]
+    flags.append("--hard-share=1")
     assert parse(flags)["spans"] == 0
     for given in (
         ["--explain-embedding", "--seed=3"],

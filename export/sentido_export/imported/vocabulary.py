@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sentido_bundle import bounds
-from sentido_bundle.fields import is_text
+from sentido_bundle.fields import is_utf8
 from sentido_bundle.sections import TokenizerKind, TokenizerRules
 from sentido_bundle.text_vectorization import WHITE_SPACE, lowered
 
@@ -147,7 +147,7 @@ def _check_options(where: str, options: TextOptions) -> None:
     ):
         if len(value) > most:
             raise ExportError(f"{where}: {name} has {len(value):,} characters, at most {most:,}")
-        if not is_text(value):
+        if not is_utf8(value):
             raise ExportError(f"{where}: {name} holds half a character (a lone surrogate)")
     if options.num_words is not None and not 0 <= options.num_words <= bounds.NUM_WORDS:
         raise ExportError(
@@ -194,6 +194,6 @@ def _distinct(where: str, ids: Mapping[str, int], options: TextOptions) -> dict[
                 f"{where}: {other!r:.60} and {word!r:.60} both have the id {id}; two words of one"
                 " id are possible only for the id of --oov-token"
             )
-        if (other is None or is_possible) and is_text(word) and len(word) <= bounds.WORD_CHARACTERS:
+        if (other is None or is_possible) and is_utf8(word) and len(word) <= bounds.WORD_CHARACTERS:
             words[id] = word
     return {word: id for id, word in words.items()}

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pyarrow import fs
+from sentido_bundle.fields import is_utf8
 
 from sentido_score.errors import ScoreError
-from sentido_score.files.names import is_utf8, quoted, refused_name, shown
+from sentido_score.files.names import quoted, refused_name, shown
 from sentido_score.files.work_folders import REPORT, is_report, without_unfinished
 
 _UNKNOWN = "their names tell no format"

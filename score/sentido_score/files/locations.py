@@ -13,11 +13,12 @@ from urllib.parse import quote
 import pyarrow as pa
 from pyarrow import fs
 from sentido_bundle.errors import reason
+from sentido_bundle.fields import is_utf8
 
 from sentido_score.callbacks import Say, quiet
 from sentido_score.errors import ScoreError
 from sentido_score.files.listing import in_folder, matching, root
-from sentido_score.files.names import is_utf8, refused_name, shown
+from sentido_score.files.names import refused_name, shown
 from sentido_score.files.work_folders import unfinished_above
 from sentido_score.format_names import ENDINGS, FORMATS
 from sentido_score.options import Options

@@ -25,15 +25,6 @@ def quoted(names: Sequence[str], most: int | None = None) -> str:
     return ", ".join(parts) + (f" and {left:,} more" if left else "")
 
 
-def is_utf8(name: str) -> bool:
-    """Tell whether a name that came from the system is UTF-8, as pyarrow needs it."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def refused_name(name: str) -> ScoreError:
     """Return what is raised for a file whose name is not UTF-8."""
     return ScoreError(f"{shown(name)}: its name is not UTF-8: rename it, or name other files")
