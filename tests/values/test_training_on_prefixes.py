@@ -39,7 +39,10 @@ def test_behind_each_token_stands_what_is_said_of_the_text_up_to_there(
             assert found == pytest.approx(alone(ids[row, :tokens]), abs=1e-6)
 
 
-@pytest.mark.parametrize("weights", [None, np.array([0.5, 1.5], np.float32)])
+@pytest.mark.parametrize(
+    "weights",
+    [pytest.param(None, marks=pytest.mark.nightly), np.array([0.5, 1.5], np.float32)],
+)
 def test_what_is_said_of_beginnings_alone_is_learned(weights: np.ndarray | None) -> None:
     generator = np.random.default_rng(1)
     sequences, prefixes = [], []
