@@ -9,6 +9,12 @@ from sentido_server.transports.native import NativeFront
 from sentido_server.transports.options import MAX_METADATA_BYTES
 from sentido_server.transports.transport import Shared, with_port
 
+_SENDING_ON_SECONDS = 0.5
+"""What the server behind has answered, the front sends on, and does not say when it has.
+
+A connection that is closed before, while its caller still sends, loses the end of its answers.
+"""
+
 
 class NativeTransport:
     """The front answers unary RPCs; streams, health and reflection go through it to grpcio."""
@@ -50,7 +56,10 @@ class NativeTransport:
         """Let accepted calls finish and be sent; return whether all did in time."""
         assert self._front is not None
         end = time.monotonic() + seconds
+        has_streams = self._answering.calls.open_calls > 0
         are_streams_done = self._answering.calls.drain(seconds)
+        if has_streams:
+            time.sleep(min(_SENDING_ON_SECONDS, max(0.0, end - time.monotonic())))
         return self._front.drain(max(0.0, end - time.monotonic())) and are_streams_done
 
     def stop(self, seconds: float) -> None:
